@@ -1,0 +1,75 @@
+/**
+ * Bio: one block I/O request on its way down, and its completion on the way up.
+ *
+ * `device.submit(bio)` returns at once and takes the bio over; `bio.end` is called exactly once, never
+ * before `submit` has returned to whoever must not be re-entered: a device may call it synchronously, so a
+ * submitter prepares everything it needs first. `data` is lent to the device until then.
+ *
+ * Flush and FUA mean what they mean in Linux: a flush completes when every write that completed before the
+ * flush was submitted is on stable storage; a FUA write completes when its own data is.
+ */
+import type { HoldfastError } from "../base/errors.ts";
+
+export type BioOp = "read" | "write" | "flush" | "discard" | "write-zeroes";
+
+export const BioFlags = {
+  none: 0,
+  /** The write's own data is on stable storage when it completes. */
+  fua: 1,
+  /** Flush the device before the write. */
+  preflush: 2,
+  /** write-zeroes: keep the range allocated. */
+  noUnmap: 4,
+} as const;
+
+const NO_DATA = new Uint8Array(0);
+
+export class Bio {
+  readonly op: BioOp;
+  readonly sector: number;
+  /** Length in sectors; 0 for a flush. */
+  readonly sectors: number;
+  /** Read: filled; write: source. `sectors * 512` bytes; empty for other ops. */
+  readonly data: Uint8Array;
+  readonly flags: number;
+  /** Completion; null is success. */
+  readonly end: (error: HoldfastError | null) => void;
+
+  constructor(
+    op: BioOp,
+    sector: number,
+    sectors: number,
+    data: Uint8Array,
+    flags: number,
+    end: (error: HoldfastError | null) => void,
+  ) {
+    this.op = op;
+    this.sector = sector;
+    this.sectors = sectors;
+    this.data = data;
+    this.flags = flags;
+    this.end = end;
+  }
+}
+
+export type BioEnd = Bio["end"];
+
+export function readBio(sector: number, data: Uint8Array, end: BioEnd): Bio {
+  return new Bio("read", sector, data.length / 512, data, BioFlags.none, end);
+}
+
+export function writeBio(sector: number, data: Uint8Array, flags: number, end: BioEnd): Bio {
+  return new Bio("write", sector, data.length / 512, data, flags, end);
+}
+
+export function flushBio(end: BioEnd): Bio {
+  return new Bio("flush", 0, 0, NO_DATA, BioFlags.none, end);
+}
+
+export function discardBio(sector: number, sectors: number, end: BioEnd): Bio {
+  return new Bio("discard", sector, sectors, NO_DATA, BioFlags.none, end);
+}
+
+export function writeZeroesBio(sector: number, sectors: number, flags: number, end: BioEnd): Bio {
+  return new Bio("write-zeroes", sector, sectors, NO_DATA, flags, end);
+}

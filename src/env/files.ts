@@ -1,0 +1,62 @@
+/** Files and block devices as Env offers them. Offsets and sizes are bytes. */
+
+export type FileKind = "file" | "block-device" | "folder" | "other";
+
+export interface FileStat {
+  readonly kind: FileKind;
+  /** Usable size; for a block device the size of the device. 0 for folders and others. */
+  readonly sizeBytes: number;
+  /** Equal for two paths exactly when they lead to the same file or device. */
+  readonly identity: string;
+}
+
+export type OpenMode =
+  /** Existing file, never written. */
+  | "read"
+  /** Existing file, read and written. */
+  | "read-write"
+  /** New file, read and written; fails if it exists. */
+  | "create-new"
+  /** New or emptied file, read and written. */
+  | "create-or-truncate";
+
+/** A run of bytes that is either backed by data or a hole that reads as zeros. */
+export interface FileExtent {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly kind: "data" | "hole";
+}
+
+/**
+ * An open file. `read`, `write` and `flush` call `done` exactly once, never before they return.
+ * They borrow `data` until then. `bytes` is smaller than asked only at the end of the file.
+ */
+export interface FileHandle {
+  readonly path: string;
+  readonly sizeBytes: number;
+  read(data: Uint8Array, offsetBytes: number, done: (error: Error | null, bytes: number) => void): void;
+  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
+  /** Everything written before the call is on stable storage when `done` is called without an error. */
+  flush(done: (error: Error | null) => void): void;
+  /** Gives the range's storage back; it reads as zeros afterwards. False if the file system cannot. */
+  punchHole(offsetBytes: number, lengthBytes: number): boolean;
+  /** Changes the size of a regular file. */
+  truncate(sizeBytes: number): Promise<void>;
+  /**
+   * The run that starts at `offsetBytes`, at most `lengthBytes` long. Where the platform cannot tell holes
+   * from data everything is data.
+   */
+  extentAt(offsetBytes: number, lengthBytes: number): FileExtent;
+  close(): Promise<void>;
+}
+
+export interface Files {
+  /** Throws HoldfastError `not-found`, `permission`, `busy` or `io`, naming the path. */
+  open(path: string, mode: OpenMode): Promise<FileHandle>;
+  /** Null if there is nothing at `path`. */
+  stat(path: string): Promise<FileStat | null>;
+  /** Names (not paths) in a folder, sorted. */
+  list(path: string): Promise<string[]>;
+  makeFolder(path: string): Promise<void>;
+  remove(path: string): Promise<void>;
+}
