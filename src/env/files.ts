@@ -34,7 +34,11 @@ export interface FileExtent {
 export interface FileHandle {
   readonly path: string;
   readonly sizeBytes: number;
-  read(data: Uint8Array, offsetBytes: number, done: (error: Error | null, bytes: number) => void): void;
+  read(
+    data: Uint8Array,
+    offsetBytes: number,
+    done: (error: Error | null, bytes: number) => void,
+  ): void;
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
   /** Everything written before the call is on stable storage when `done` is called without an error. */
   flush(done: (error: Error | null) => void): void;

@@ -16,7 +16,11 @@ export type TlsSettings =
       /** Client side: the name the server's certificate must carry. */
       readonly serverName?: string;
     }
-  | { readonly kind: "psk"; readonly secrets: ReadonlyMap<string, Uint8Array>; readonly identity?: string };
+  | {
+      readonly kind: "psk";
+      readonly secrets: ReadonlyMap<string, Uint8Array>;
+      readonly identity?: string;
+    };
 
 export interface ConnectionHandlers {
   /** Lends `data` for the duration of the call. */

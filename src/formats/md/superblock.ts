@@ -118,7 +118,11 @@ export interface MdSuperblock {
   readonly bitmapSector: number | null;
   /** The array is used with a bitmap kept in a file (0.90 and 1.x state bits cannot say where). */
   readonly badBlockLog: MdBadBlockLog | null;
-  readonly ppl: { readonly startSector: number; readonly sectors: number; readonly multiple: boolean } | null;
+  readonly ppl: {
+    readonly startSector: number;
+    readonly sectors: number;
+    readonly multiple: boolean;
+  } | null;
   /** The array has a write journal on a separate device. */
   readonly hasJournal: boolean;
   /** Shared by a cluster (clustered bitmap). */

@@ -1,0 +1,108 @@
+/**
+ * What Holdfast tells about disks, sets and volumes: plain data, the same for the tables people see and for `--json`.
+ * These shapes are documented in docs/json.md and stay stable: fields are added, never renamed.
+ */
+import type { DescribedField } from "../codec/struct.ts";
+
+/** Something recognised on a device or at a place inside it. */
+export interface Finding {
+  /** "md-member", "partition-table", "lvm2-pv", "ext4", "xfs", "luks", "dm-raid", ... */
+  readonly type: string;
+  /** First byte of the thing on the device it was found on. */
+  readonly offsetBytes: number;
+  readonly sizeBytes: number | null;
+  readonly label: string | null;
+  readonly uuid: string | null;
+  /** One line for a person: "member 2 of raid5 host:data (4 disks), clean". */
+  readonly text: string;
+}
+
+/** One device given or found: an image file, a block device, a partition inside one. */
+export interface DeviceReport {
+  /** Path; for a partition "disk.img:p2". */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly findings: readonly Finding[];
+  readonly partitions: readonly DeviceReport[];
+  /** Why it could not be read or understood; null if it could. */
+  readonly problem: string | null;
+}
+
+export type MemberState =
+  | "in-sync"
+  /** Rebuild or reshape has reached `recoveryOffsetSectors`; below that it is used. */
+  | "recovering"
+  | "spare"
+  | "journal"
+  /** Its event count is behind: it left the array earlier. Not used. */
+  | "stale"
+  | "faulty"
+  /** Same array UUID, other content of metadata: cannot belong to this set. */
+  | "foreign"
+  /** A second copy of a member that is already there. */
+  | "duplicate"
+  | "missing";
+
+export interface MemberReport {
+  /** Null for a missing member. */
+  readonly path: string | null;
+  readonly state: MemberState;
+  /** Place in the array; null for spares, journals and the like. */
+  readonly slot: number | null;
+  /** It is a hot replacement for the member in `slot`. */
+  readonly replacement: boolean;
+  readonly events: number | null;
+  /** ISO 8601, from the superblock. */
+  readonly updated: string | null;
+  readonly recoveryOffsetSectors: number | null;
+  /** One sentence where something is to be said ("event count 12 behind; it missed every write since ..."). */
+  readonly note: string | null;
+}
+
+export type SetVerdict =
+  /** Can be opened as it is. */
+  | { readonly kind: "can-start"; readonly degradedBy: number }
+  /** Can be opened with --force; `risk` says what that may cost. */
+  | { readonly kind: "needs-force"; readonly reason: string; readonly risk: string }
+  | { readonly kind: "cannot-start"; readonly reason: string; readonly remedy: string };
+
+/** A set of members that belong together. */
+export interface VolumeReport {
+  /** Name to be given to --volume: "data", "md127", made unique within one report. */
+  readonly name: string;
+  readonly kind: "md";
+  readonly uuid: string;
+  /** "raid5", ... */
+  readonly level: string;
+  /** "left-symmetric", "near=2", "-". */
+  readonly layout: string;
+  readonly chunkBytes: number;
+  readonly raidDisks: number;
+  readonly sizeBytes: number;
+  /** "1.2", "0.90", ... */
+  readonly metadata: string;
+  /** "clean", "dirty", "degraded, clean", "reshaping", ... */
+  readonly state: string;
+  readonly members: readonly MemberReport[];
+  readonly verdict: SetVerdict;
+  /** Sentences about what was done or noticed: "journal replayed into memory: 12 stripes". */
+  readonly notes: readonly string[];
+  /** File system or the like found on the volume; null when it cannot be read. */
+  readonly content: readonly Finding[] | null;
+}
+
+/** `holdfast scan`. */
+export interface ScanReport {
+  readonly devices: readonly DeviceReport[];
+  readonly volumes: readonly VolumeReport[];
+}
+
+/** `holdfast examine`: every field of one superblock. */
+export interface ExamineReport {
+  readonly path: string;
+  readonly format: string;
+  readonly offsetBytes: number;
+  readonly fields: readonly DescribedField[];
+  /** Problems found in it: "checksum is 1234, should be 5678". */
+  readonly problems: readonly string[];
+}
