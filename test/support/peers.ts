@@ -17,15 +17,6 @@ export function hasPeer(program: string): boolean {
   return findProgram(program) !== undefined;
 }
 
-/** The program's absolute path. Throws when it is missing: call it inside a `peerTest` only. */
-export function peerPath(program: string): string {
-  const path = findProgram(program);
-  if (path === undefined) {
-    throw new Error(`${program} is missing: install the Debian package ${packageOf(program)}.`);
-  }
-  return path;
-}
-
 /** `it`, when all programs are there. */
 export function peerTest(
   programs: readonly string[],
