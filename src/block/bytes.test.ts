@@ -1,15 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArrayDevice } from "../../test/support/array-device.ts";
+import { randomBytes, sameBytes } from "../../test/support/bytes.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { Prng } from "../base/prng.ts";
 import { BioFlags } from "./bio.ts";
 import { ByteDevice } from "./bytes.ts";
-
-/** toEqual walks byte by byte in slow motion. */
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
 
 const SECTORS = 16;
 const BYTES = SECTORS * 512;
@@ -40,11 +36,10 @@ describe("ByteDevice", () => {
             const length = Math.min(wanted, BYTES - offset);
             const errors: unknown[] = [];
             const end = (error: HoldfastError | null) => errors.push(error);
-            const data = new Uint8Array(length);
-            prng.fill(data);
+            const data = randomBytes(prng, length);
             if (kind === "read") {
               bytes.read(offset, data, end);
-              expect(same(data, oracle.subarray(offset, offset + length))).toBe(true);
+              expect(sameBytes(data, oracle.subarray(offset, offset + length))).toBe(true);
             } else if (kind === "write") {
               bytes.write(offset, data, 0, end);
               oracle.set(data, offset);
@@ -58,7 +53,7 @@ describe("ByteDevice", () => {
               if (from < to) oracle.fill(0, from, to);
             }
             expect(errors).toEqual([null]);
-            expect(same(device.bytes, oracle)).toBe(true);
+            expect(sameBytes(device.bytes, oracle)).toBe(true);
           }
         },
       ),
@@ -97,7 +92,7 @@ describe("ByteDevice", () => {
         }
         while (device.pending.length > 0) device.finish(prng.below(device.pending.length));
         expect(ended).toBe(writes);
-        expect(same(device.bytes, oracle)).toBe(true);
+        expect(sameBytes(device.bytes, oracle)).toBe(true);
       }),
       { numRuns: 200 },
     );

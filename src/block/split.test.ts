@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HoldfastError } from "../base/errors.ts";
-import { Bio, BioFlags, discardBio, writeBio } from "./bio.ts";
+import { BioFlags, discardBio, writeBio } from "./bio.ts";
+import type { Bio } from "./bio.ts";
 import { fanOut, inSequence } from "./fan-out.ts";
 import { submitSplit } from "./split.ts";
 

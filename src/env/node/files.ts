@@ -1,0 +1,256 @@
+/**
+ * Files and block devices through node:fs. Reads and writes use the callback calls (no promise an I/O) and go on after
+ * short transfers and interruptions. A flush that failed once fails for good on this handle: the kernel may have dropped
+ * the pages it could not write, and a second fdatasync would then say yes without them.
+ *
+ * Opening never blocks (O_NONBLOCK: a FIFO without a writer), and a block device that is to be written is opened
+ * with O_EXCL, so one that is mounted or in a running array is refused with `busy`.
+ */
+import { close, constants, fdatasync, fstat, ftruncate, lstat, open, read, write } from "node:fs";
+import type { BigIntStats } from "node:fs";
+import { mkdir, readdir, rmdir, stat, unlink } from "node:fs/promises";
+import { promisify } from "node:util";
+import { HoldfastError } from "../../base/errors.ts";
+import type { FileExtent, FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
+import { sizeByProbing, sizeFromSysfs } from "./block-device-size.ts";
+import { fileError, isInterrupted, isMissing } from "./file-errors.ts";
+import { libc } from "./libc.ts";
+
+const openDescriptor = promisify(open);
+const closeDescriptor = promisify(close);
+const truncateDescriptor = promisify(ftruncate);
+const linkStat = promisify(lstat);
+
+function statDescriptor(descriptor: number): Promise<BigIntStats> {
+  return new Promise((resolve, reject) => {
+    fstat(descriptor, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)));
+  });
+}
+
+/** One call transfers at most 2^31 - 1 bytes. */
+const MAX_TRANSFER_BYTES = 1 << 30;
+
+class NodeFile implements FileHandle {
+  readonly path: string;
+  #sizeBytes: number;
+  readonly #descriptor: number;
+  #flushFailure: HoldfastError | null = null;
+  #isOpen = true;
+
+  constructor(path: string, descriptor: number, sizeBytes: number) {
+    this.path = path;
+    this.#descriptor = descriptor;
+    this.#sizeBytes = sizeBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  read(
+    data: Uint8Array,
+    offsetBytes: number,
+    done: (error: Error | null, bytes: number) => void,
+  ): void {
+    let filled = 0;
+    const next = (): void => {
+      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - filled);
+      read(this.#descriptor, data, filled, wanted, offsetBytes + filled, (error, count) => {
+        if (error !== null && isInterrupted(error)) next();
+        else if (error !== null) done(this.#failed(error, "reading", offsetBytes + filled), filled);
+        else {
+          filled += count;
+          if (count === 0 || filled === data.length) done(null, filled);
+          else next();
+        }
+      });
+    };
+    next();
+  }
+
+  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    let written = 0;
+    const next = (): void => {
+      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - written);
+      write(this.#descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
+        if (error !== null && isInterrupted(error)) next();
+        else if (error !== null) done(this.#failed(error, "writing", offsetBytes + written));
+        else {
+          written += count;
+          if (written < data.length && count > 0) next();
+          else if (written < data.length) done(this.#endOfDevice(offsetBytes + written));
+          else {
+            this.#sizeBytes = Math.max(this.#sizeBytes, offsetBytes + written);
+            done(null);
+          }
+        }
+      });
+    };
+    next();
+  }
+
+  flush(done: (error: Error | null) => void): void {
+    fdatasync(this.#descriptor, (error) => {
+      if (error !== null) this.#flushFailure ??= fileError(error, this.path, "flushing");
+      done(this.#flushFailure);
+    });
+  }
+
+  punchHole(offsetBytes: number, lengthBytes: number): boolean {
+    return libc()?.punchHole(this.#descriptor, offsetBytes, lengthBytes) ?? false;
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    try {
+      await truncateDescriptor(this.#descriptor, sizeBytes);
+      this.#sizeBytes = sizeBytes;
+    } catch (error) {
+      throw fileError(error, this.path, `setting its size to ${sizeBytes} bytes`);
+    }
+  }
+
+  extentAt(offsetBytes: number, lengthBytes: number): FileExtent {
+    const all: FileExtent = { offsetBytes, lengthBytes, kind: "data" };
+    const seek = libc();
+    if (seek === null) return all;
+    try {
+      const data = seek.seekData(this.#descriptor, offsetBytes) ?? Infinity;
+      if (data > offsetBytes) return cut(all, data, "hole");
+      return cut(all, seek.seekHole(this.#descriptor, offsetBytes) ?? Infinity, "data");
+    } catch {
+      // Block devices and some file systems cannot tell.
+      return all;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await closeDescriptor(this.#descriptor).catch((error: unknown) => {
+      throw fileError(error, this.path, "closing");
+    });
+  }
+
+  #failed(error: unknown, doing: string, offsetBytes: number): HoldfastError {
+    return fileError(error, this.path, `${doing} at byte ${offsetBytes}`);
+  }
+
+  #endOfDevice(offsetBytes: number): HoldfastError {
+    return new HoldfastError("no-space", `${this.path} ends at byte ${offsetBytes}.`);
+  }
+}
+
+function cut(all: FileExtent, endBytes: number, kind: FileExtent["kind"]): FileExtent {
+  return { ...all, lengthBytes: Math.min(all.lengthBytes, endBytes - all.offsetBytes), kind };
+}
+
+function kindOf(stats: BigIntStats): FileKind {
+  if (stats.isFile()) return "file";
+  if (stats.isBlockDevice()) return "block-device";
+  return stats.isDirectory() ? "folder" : "other";
+}
+
+function flagsFor(mode: OpenMode, isBlockDevice: boolean): number {
+  const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants;
+  const common = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+  switch (mode) {
+    case "read":
+      return O_RDONLY | common;
+    case "read-write":
+      return O_RDWR | common | (isBlockDevice ? O_EXCL : 0);
+    case "create-new":
+      return O_RDWR | O_CREAT | O_EXCL | common;
+    case "create-or-truncate":
+      return isBlockDevice ? O_RDWR | O_EXCL | common : O_RDWR | O_CREAT | O_TRUNC | common;
+  }
+}
+
+/** With an open descriptor, else -1: then only sysfs can tell a device's size, and opening it is tried. */
+async function sizeOf(path: string, stats: BigIntStats, descriptor: number): Promise<number> {
+  if (stats.isFile()) return Number(stats.size);
+  if (!stats.isBlockDevice()) return 0;
+  const known = await sizeFromSysfs(stats.rdev);
+  if (known !== null) return known;
+  if (descriptor < 0) {
+    const handle = await openFile(path, "read");
+    await handle.close();
+    return handle.sizeBytes;
+  }
+  const byte = new Uint8Array(1);
+  return sizeByProbing(
+    (offsetBytes) =>
+      new Promise((resolve) => {
+        read(descriptor, byte, 0, 1, offsetBytes, (error, count) =>
+          resolve(error === null && count === 1),
+        );
+      }),
+  );
+}
+
+async function openFile(path: string, mode: OpenMode): Promise<FileHandle> {
+  let descriptor = -1;
+  try {
+    const isBlockDevice = mode !== "create-new" && (await isBlockDeviceAt(path));
+    descriptor = await openDescriptor(path, flagsFor(mode, isBlockDevice), 0o666);
+    const stats = await statDescriptor(descriptor);
+    const kind = kindOf(stats);
+    if (kind === "folder" || kind === "other") {
+      const what = kind === "folder" ? "is a folder" : "is neither a file nor a block device";
+      throw new HoldfastError("usage", `${path} ${what}; name a disk image or a block device.`);
+    }
+    return new NodeFile(path, descriptor, await sizeOf(path, stats, descriptor));
+  } catch (error) {
+    if (descriptor >= 0) await closeDescriptor(descriptor).catch(() => {});
+    throw fileError(error, path);
+  }
+}
+
+async function isBlockDeviceAt(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isBlockDevice();
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+async function statFile(path: string): Promise<FileStat | null> {
+  let stats: BigIntStats;
+  try {
+    stats = await stat(path, { bigint: true });
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw fileError(error, path);
+  }
+  const kind = kindOf(stats);
+  const identity =
+    kind === "block-device" ? `block:${stats.rdev}` : `file:${stats.dev}:${stats.ino}`;
+  return { kind, sizeBytes: await sizeOf(path, stats, -1), identity };
+}
+
+export const nodeFiles: Files = {
+  open: openFile,
+  stat: statFile,
+  async list(path) {
+    try {
+      return (await readdir(path)).sort();
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  },
+  async makeFolder(path) {
+    try {
+      await mkdir(path, { recursive: true });
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  },
+  async remove(path) {
+    try {
+      if ((await linkStat(path)).isDirectory()) await rmdir(path);
+      else await unlink(path);
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  },
+};
