@@ -1,0 +1,212 @@
+/**
+ * From the shape a superblock tells to the arithmetic that finds sectors. Every check on the shape is here, so the
+ * geometries need not doubt theirs: what the kernel refuses to run is refused, in one sentence, before anything is read.
+ *
+ * All geometries have `level`, `raidDisks`, `arraySectors` (what the kernel makes of it: rounded down to whole chunks),
+ * `memberSectorsUsed(slot)` and the inverse `toVolume(slot, memberSector)`. Those that keep a sector once (linear,
+ * raid0, raid4/5/6) have `locate(sector)`, the mirrored ones (raid1, raid10) `copies(sector)` and `pieceSectors(sector)`.
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import { MAX_SECTORS } from "../../base/units.ts";
+import type { MdShape } from "../../formats/md/superblock.ts";
+import { LinearGeometry } from "./linear.ts";
+import { countRaid0Zones, Raid0Geometry } from "./raid0.ts";
+import type { Raid0Layout } from "./raid0.ts";
+import { Raid1Geometry } from "./raid1.ts";
+import { findCollision, parseRaid10Layout, Raid10Geometry } from "./raid10.ts";
+import { StripeGeometry } from "./raid456.ts";
+import { stripeLayoutName } from "./stripe-layouts.ts";
+import type { StripeLevel } from "./stripe-layouts.ts";
+
+export type Geometry =
+  | LinearGeometry
+  | Raid0Geometry
+  | Raid1Geometry
+  | StripeGeometry
+  | Raid10Geometry;
+
+/** Sizes that go with a shape. */
+export interface GeometrySizes {
+  /** Sectors of each member that the array uses. Not looked at for linear and raid0. */
+  readonly componentSectors: number;
+  /** Usable sectors of each member, by slot; null for a missing one. Looked at for linear and raid0 only. */
+  readonly memberSectors: readonly (number | null)[];
+  /** Only matters for raid0 with members of unequal size; null: not recorded. */
+  readonly raid0Layout: Raid0Layout | null;
+}
+
+/** raid4/5/6 and raid10 of the kernel have no smaller chunk than a page. */
+const SMALLEST_CHUNK_SECTORS = 8;
+/** What a 1.x superblock of 4 KiB has room for. */
+const MOST_DISKS = 1920;
+/** 2^255 = 1 in the field of Q, so Q tells no more members apart. */
+const MOST_RAID6_DISKS = 255;
+
+function bad(message: string): HoldfastError {
+  return new HoldfastError("bad-metadata", message);
+}
+
+function checkDisks(shape: MdShape): void {
+  const fewest = shape.level === "raid6" ? 4 : needsTwo(shape) ? 2 : 1;
+  const most = shape.level === "raid6" ? MOST_RAID6_DISKS : MOST_DISKS;
+  const { raidDisks } = shape;
+  if (!Number.isInteger(raidDisks) || raidDisks < fewest || raidDisks > most) {
+    throw bad(
+      `The superblock says ${shape.level} of ${raidDisks} members, but ${shape.level} has ${fewest} to ${most}; it is damaged.`,
+    );
+  }
+}
+
+function needsTwo(shape: MdShape): boolean {
+  return shape.level === "raid4" || shape.level === "raid5" || shape.level === "raid10";
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(Math.log2(value));
+}
+
+/** raid4/5/6 and raid10. */
+function checkChunk(shape: MdShape): void {
+  const { chunkSectors } = shape;
+  if (chunkSectors < SMALLEST_CHUNK_SECTORS || !isPowerOfTwo(chunkSectors)) {
+    throw bad(
+      `The superblock says ${shape.level} with chunks of ${chunkSectors} sectors, but they must be a power of two of at least ${SMALLEST_CHUNK_SECTORS}; it is damaged.`,
+    );
+  }
+}
+
+function checkComponent(shape: MdShape, sizes: GeometrySizes): void {
+  const { componentSectors } = sizes;
+  if (!Number.isInteger(componentSectors) || componentSectors <= 0) {
+    throw bad(
+      `The superblock says ${shape.level} that uses ${componentSectors} sectors of each member, which no array can; it is damaged.`,
+    );
+  }
+}
+
+/** linear and raid0: all members must be known. */
+function allMembers(shape: MdShape, sizes: GeometrySizes): number[] {
+  const missing: number[] = [];
+  const known: number[] = [];
+  for (let slot = 0; slot < shape.raidDisks; slot += 1) {
+    const sectors = sizes.memberSectors[slot] ?? null;
+    if (sectors === null) missing.push(slot);
+    else known.push(sectors);
+  }
+  if (missing.length > 0) {
+    throw new HoldfastError(
+      "cannot-start",
+      `${shape.level} needs all of its ${shape.raidDisks} members to know where data lies, and member ${missing.join(", ")} is not there; find it.`,
+    );
+  }
+  if (known.some((sectors) => !Number.isInteger(sectors) || sectors < 0)) {
+    throw bad(
+      `The superblocks say that members of the ${shape.level} array have ${known.join(", ")} sectors, which cannot be; they are damaged.`,
+    );
+  }
+  return known;
+}
+
+function makeLinear(shape: MdShape, sizes: GeometrySizes): LinearGeometry {
+  if (!Number.isInteger(shape.chunkSectors) || shape.chunkSectors < 0) {
+    throw bad(
+      `The superblock says linear with a rounding of ${shape.chunkSectors} sectors, which cannot be; it is damaged.`,
+    );
+  }
+  return new LinearGeometry(shape.chunkSectors, allMembers(shape, sizes));
+}
+
+function makeRaid0(shape: MdShape, sizes: GeometrySizes): Raid0Geometry {
+  const { chunkSectors } = shape;
+  if (!Number.isInteger(chunkSectors) || chunkSectors <= 0) {
+    throw bad(
+      `The superblock says raid0 with chunks of ${chunkSectors} sectors, which cannot be; it is damaged.`,
+    );
+  }
+  const members = allMembers(shape, sizes);
+  if (countRaid0Zones(chunkSectors, members) > 1 && sizes.raid0Layout === null) {
+    throw new HoldfastError(
+      "cannot-start",
+      "The raid0 array has members of unequal size and does not record how it is laid out beyond the smallest; say whether a kernel before 3.14 wrote it (original layout) or a later one (alternate layout).",
+    );
+  }
+  return new Raid0Geometry(chunkSectors, members, sizes.raid0Layout ?? "original");
+}
+
+function makeStripe(level: StripeLevel, shape: MdShape, sizes: GeometrySizes): StripeGeometry {
+  checkChunk(shape);
+  checkComponent(shape, sizes);
+  const { layout, raidDisks, chunkSectors } = shape;
+  if (stripeLayoutName(level, layout) === null) {
+    throw bad(
+      `The superblock says ${level} with layout ${layout}, which there is not; it is damaged.`,
+    );
+  }
+  return new StripeGeometry(level, layout, raidDisks, chunkSectors, sizes.componentSectors);
+}
+
+function makeRaid10(shape: MdShape, sizes: GeometrySizes): Raid10Geometry {
+  checkChunk(shape);
+  checkComponent(shape, sizes);
+  const { raidDisks, chunkSectors } = shape;
+  const layout = parseRaid10Layout(shape.layout, raidDisks);
+  const number = `0x${(shape.layout >>> 0).toString(16)}`;
+  if (layout === null) {
+    throw bad(
+      `The superblock says raid10 of ${raidDisks} members with layout ${number}, which there is not; it is damaged.`,
+    );
+  }
+  const collision = findCollision(layout, raidDisks);
+  if (collision !== null) {
+    throw new HoldfastError(
+      "unsupported",
+      `raid10 of ${raidDisks} members with layout ${number} cannot keep data: ${collision}; it is not served.`,
+    );
+  }
+  return new Raid10Geometry(layout, raidDisks, chunkSectors, sizes.componentSectors);
+}
+
+function makeUnchecked(shape: MdShape, sizes: GeometrySizes): Geometry {
+  switch (shape.level) {
+    case "linear":
+      return makeLinear(shape, sizes);
+    case "raid0":
+      return makeRaid0(shape, sizes);
+    case "raid1":
+      checkComponent(shape, sizes);
+      return new Raid1Geometry(shape.raidDisks, sizes.componentSectors);
+    case "raid4":
+    case "raid5":
+    case "raid6":
+      return makeStripe(shape.level, shape, sizes);
+    case "raid10":
+      return makeRaid10(shape, sizes);
+  }
+}
+
+/**
+ * The geometry of a shape.
+ * @throws HoldfastError `bad-metadata` for a shape that cannot be; `cannot-start` when a member or the layout of a raid0 or
+ * linear array is not known; `unsupported` for a raid10 layout that overwrites itself, or a volume beyond MAX_SECTORS
+ */
+export function makeGeometry(shape: MdShape, sizes: GeometrySizes): Geometry {
+  checkDisks(shape);
+  const geometry = makeUnchecked(shape, sizes);
+  if (geometry.arraySectors === 0) {
+    throw bad(
+      `The superblock says ${shape.level} with chunks of ${shape.chunkSectors} sectors, larger than what the array uses of its members; it is damaged.`,
+    );
+  }
+  if (geometry.arraySectors > MAX_SECTORS) {
+    throw new HoldfastError(
+      "unsupported",
+      `The ${shape.level} array would have ${geometry.arraySectors} sectors, more than ${MAX_SECTORS}; such volumes are not served.`,
+    );
+  }
+  return geometry;
+}
+
+/** Sectors of the volume. */
+export function arraySectors(geometry: Geometry): number {
+  return geometry.arraySectors;
+}

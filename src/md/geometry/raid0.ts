@@ -1,0 +1,108 @@
+/**
+ * raid0: chunks dealt out in turn. Unequal members make zones: the first holds all members up to the smallest size,
+ * the next one those that are larger, from there up to the next size, and so on; each member is rounded down to whole chunks.
+ *
+ *   member 0  AAAA
+ *   member 1  AAAABBB         zones A, B, C
+ *   member 2  AAAABBBCCCCC
+ *
+ * Which member of a zone has the zone's chunk n is where kernels differ: the original layout counts chunks from the start
+ * of the volume, the alternate one (since 3.14, by mistake, kept since) from the start of the zone. With one zone
+ * there is no difference. Fact from the kernel's drivers/md/raid0.c and raid0.h (since 5.4).
+ */
+import { assert } from "../../base/assert.ts";
+import { alignDown } from "../../base/units.ts";
+import type { Place } from "./place.ts";
+
+export type Raid0Layout = "original" | "alternate";
+
+interface Zone {
+  readonly startSector: number;
+  readonly endSector: number;
+  /** Where the zone starts on each of its members, and where it ends there. */
+  readonly memberStart: number;
+  readonly memberEnd: number;
+  readonly slots: readonly number[];
+  /** Added to a chunk's number within the zone before it is dealt out: 0 for the alternate layout. */
+  readonly turn: number;
+}
+
+function makeZones(
+  sizes: readonly number[],
+  chunkSectors: number,
+  layout: Raid0Layout,
+): readonly Zone[] {
+  const zones: Zone[] = [];
+  let startSector = 0;
+  let memberStart = 0;
+  const borders = [...new Set(sizes)].filter((size) => size > 0).toSorted((a, b) => a - b);
+  for (const memberEnd of borders) {
+    const slots = sizes.flatMap((size, slot) => (size >= memberEnd ? [slot] : []));
+    const endSector = startSector + (memberEnd - memberStart) * slots.length;
+    const turn = layout === "original" ? (startSector / chunkSectors) % slots.length : 0;
+    zones.push({ startSector, endSector, memberStart, memberEnd, slots, turn });
+    startSector = endSector;
+    memberStart = memberEnd;
+  }
+  return zones;
+}
+
+/** Zones there are with these members; more than one means that the layout matters. */
+export function countRaid0Zones(chunkSectors: number, memberSectors: readonly number[]): number {
+  const sizes = new Set(memberSectors.map((size) => alignDown(size, chunkSectors)));
+  sizes.delete(0);
+  return sizes.size;
+}
+
+export class Raid0Geometry {
+  readonly level = "raid0";
+  readonly raidDisks: number;
+  readonly chunkSectors: number;
+  readonly arraySectors: number;
+  readonly #sizes: readonly number[];
+  readonly #zones: readonly Zone[];
+
+  /**
+   * @param chunkSectors any positive number
+   * @param memberSectors usable sectors of each member, by slot
+   */
+  constructor(chunkSectors: number, memberSectors: readonly number[], layout: Raid0Layout) {
+    this.raidDisks = memberSectors.length;
+    this.chunkSectors = chunkSectors;
+    this.#sizes = memberSectors.map((size) => alignDown(size, chunkSectors));
+    this.#zones = makeZones(this.#sizes, chunkSectors, layout);
+    this.arraySectors = this.#zones.at(-1)?.endSector ?? 0;
+  }
+
+  /** Sectors of the member that the array uses. */
+  memberSectorsUsed(slot: number): number {
+    return this.#sizes[slot] ?? 0;
+  }
+
+  locate(sector: number): Place {
+    assert(sector >= 0 && sector < this.arraySectors, "sector inside the raid0 array");
+    const zone = this.#zones.find((each) => sector < each.endSector)!;
+    const inZone = sector - zone.startSector;
+    const inChunk = inZone % this.chunkSectors;
+    const chunk = (inZone - inChunk) / this.chunkSectors;
+    const width = zone.slots.length;
+    const row = Math.floor(chunk / width);
+    return {
+      slot: zone.slots[(chunk + zone.turn) % width]!,
+      memberSector: zone.memberStart + row * this.chunkSectors + inChunk,
+      sectors: this.chunkSectors - inChunk,
+    };
+  }
+
+  /** The volume sector there; null for what rounding left over. */
+  toVolume(slot: number, memberSector: number): number | null {
+    if (memberSector >= this.memberSectorsUsed(slot)) return null;
+    const zone = this.#zones.find((each) => memberSector < each.memberEnd)!;
+    const inMember = memberSector - zone.memberStart;
+    const inChunk = inMember % this.chunkSectors;
+    const row = (inMember - inChunk) / this.chunkSectors;
+    const width = zone.slots.length;
+    const column = (zone.slots.indexOf(slot) + width - zone.turn) % width;
+    return zone.startSector + (row * width + column) * this.chunkSectors + inChunk;
+  }
+}
