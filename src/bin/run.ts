@@ -1,0 +1,31 @@
+/** What bin/holdfast.ts loads once there is something to do: the real Env and the command line on top of it. */
+import { createRequire } from "node:module";
+import { VERSION } from "../base/version.ts";
+import { runCli } from "../cli/main.ts";
+
+/** Runs one command line (without the program's name); resolves to the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  return runCli(args);
+}
+
+/** The text of `holdfast --version --verbose`. */
+export async function verboseVersion(): Promise<string> {
+  const koffi = koffiVersion();
+  return [
+    `holdfast ${VERSION}`,
+    `node     ${process.versions.node}`,
+    `platform ${process.platform} ${process.arch}`,
+    `koffi    ${koffi ?? "not there: sparse files are read in full, and holes are not punched"}`,
+    "",
+  ].join("\n");
+}
+
+/** Koffi is an optional dependency with a binary for each platform: it may be there and still not load. */
+function koffiVersion(): string | null {
+  try {
+    const koffi = createRequire(import.meta.url)("koffi") as { readonly version: string };
+    return koffi.version;
+  } catch {
+    return null;
+  }
+}
