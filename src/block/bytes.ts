@@ -18,6 +18,7 @@ import { discardBio, flushBio, readBio, writeBio, writeZeroesBio } from "./bio.t
 import type { BioEnd } from "./bio.ts";
 import type { BlockDevice, ExtentKind } from "./device.ts";
 import { fanOut, inSequence } from "./fan-out.ts";
+import { readOnlyError } from "./refuse.ts";
 import { RangeLock } from "./range-lock.ts";
 import type { RangeMode } from "./range-lock.ts";
 
@@ -144,7 +145,7 @@ export class ByteDevice {
 
   #isWritable(end: BioEnd): boolean {
     if (!this.device.limits.readOnly) return true;
-    end(new HoldfastError("read-only", `${this.device.name} is open read-only.`));
+    end(readOnlyError(this.device.name));
     return false;
   }
 

@@ -1,0 +1,114 @@
+/**
+ * checked(): a wrapper that holds both sides of a BlockDevice to the contract (device.ts), for tests and fuzzing.
+ * Whoever breaks it gets an assertion at the place where it happened:
+ * - the submitter: a bio outside the device, data of another length, flags that mean nothing for the op, use after close;
+ * - the device: `end` called twice, success for a change on a read-only device or for an op it says it lacks, a bio still in
+ *   flight when `close` resolves, extents with gaps, overlaps, equal neighbours, or outside the range.
+ */
+import { assert } from "../base/assert.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { Bio, BioFlags } from "./bio.ts";
+import type { BlockDevice, Extent } from "./device.ts";
+
+function checkBio(device: BlockDevice, bio: Bio): void {
+  const what = `${bio.op} of ${bio.sectors} sectors at ${bio.sector} on ${device.name}`;
+  assert(Number.isSafeInteger(bio.sector) && bio.sector >= 0, `${what}: the start is a sector`);
+  assert(Number.isSafeInteger(bio.sectors) && bio.sectors >= 0, `${what}: the length is sectors`);
+  assert(bio.sector + bio.sectors <= device.sectors, `${what}: ends inside the device`);
+  assert((bio.op === "flush") === (bio.sectors === 0), `${what}: only a flush is empty`);
+  const carriesData = bio.op === "read" || bio.op === "write";
+  const dataBytes = carriesData ? bio.sectors * SECTOR_BYTES : 0;
+  assert(bio.data.length === dataBytes, `${what}: has ${bio.data.length} bytes of data`);
+  const durable = BioFlags.fua | BioFlags.preflush;
+  const legal =
+    bio.op === "write" ? durable : bio.op === "write-zeroes" ? durable | BioFlags.noUnmap : 0;
+  assert((bio.flags & ~legal) === 0, `${what}: flags ${bio.flags} are not for this op`);
+}
+
+function mayNotSucceed(device: BlockDevice, bio: Bio): boolean {
+  if (bio.op === "read" || bio.op === "flush") return false;
+  if (device.limits.readOnly) return true;
+  if (bio.op === "discard") return !device.limits.discard;
+  return bio.op === "write-zeroes" && !device.limits.writeZeroes;
+}
+
+function checkExtents(
+  device: BlockDevice,
+  sector: number,
+  sectors: number,
+  maxExtents: number,
+  runs: readonly Extent[],
+): void {
+  const what = `extents of ${device.name} from ${sector}, ${sectors} sectors`;
+  assert(runs.length > 0 && runs.length <= maxExtents, `${what}: ${runs.length} runs`);
+  let end = sector;
+  let previous: Extent["kind"] | null = null;
+  for (const run of runs) {
+    assert(run.sector === end && run.sectors > 0, `${what}: a gap or overlap at ${end}`);
+    assert(run.kind !== previous, `${what}: equal neighbours at ${end}`);
+    end = run.sector + run.sectors;
+    previous = run.kind;
+  }
+  assert(end <= sector + sectors, `${what}: ends behind the range`);
+  const isWhole = end === sector + sectors || runs.length === maxExtents;
+  assert(isWhole, `${what}: stops early at ${end}`);
+}
+
+class CheckedDevice implements BlockDevice {
+  readonly name: string;
+  readonly sectors: number;
+  readonly #inner: BlockDevice;
+  #inFlight = 0;
+  #isClosing = false;
+  #isClosed = false;
+
+  constructor(inner: BlockDevice) {
+    this.#inner = inner;
+    this.name = inner.name;
+    this.sectors = inner.sectors;
+  }
+
+  get limits(): BlockDevice["limits"] {
+    return this.#inner.limits;
+  }
+
+  submit(bio: Bio): void {
+    assert(!this.#isClosing, `nothing is submitted to ${this.name} after close`);
+    checkBio(this.#inner, bio);
+    this.#inFlight += 1;
+    let ended = false;
+    const end: Bio["end"] = (error) => {
+      assert(!ended, `${this.name} ends a ${bio.op} once`);
+      assert(!this.#isClosed, `${this.name} ends everything before close resolves`);
+      assert(
+        error !== null || !mayNotSucceed(this.#inner, bio),
+        `${this.name} refuses a ${bio.op} that its limits forbid`,
+      );
+      ended = true;
+      this.#inFlight -= 1;
+      bio.end(error);
+    };
+    this.#inner.submit(new Bio(bio.op, bio.sector, bio.sectors, bio.data, bio.flags, end));
+  }
+
+  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+    assert(!this.#isClosing, `nothing is asked of ${this.name} after close`);
+    assert(sector >= 0 && sectors > 0 && sector + sectors <= this.sectors, "extents inside");
+    assert(maxExtents >= 1, "at least one extent is asked for");
+    const runs = this.#inner.extents(sector, sectors, maxExtents);
+    checkExtents(this.#inner, sector, sectors, maxExtents, runs);
+    return runs;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#inner.close();
+    assert(this.#inFlight === 0, `${this.name} waits for ${this.#inFlight} bios before it closes`);
+    this.#isClosed = true;
+  }
+}
+
+/** Closing it closes `inner`. */
+export function checked(inner: BlockDevice): BlockDevice {
+  return new CheckedDevice(inner);
+}

@@ -1,0 +1,79 @@
+/** counted(): what goes through a device, in counts and bytes, for reports and metrics. */
+import { SECTOR_BYTES } from "../base/units.ts";
+import { Bio } from "./bio.ts";
+import type { BioOp } from "./bio.ts";
+import type { BlockDevice, Extent } from "./device.ts";
+
+export interface OpStats {
+  /** Ended, with or without an error. */
+  readonly count: number;
+  /** Of those that ended without one. */
+  readonly bytes: number;
+  readonly errors: number;
+}
+
+export interface DeviceStats {
+  readonly ops: Readonly<Record<BioOp, OpStats>>;
+  readonly inFlight: number;
+}
+
+class Counter implements OpStats {
+  count = 0;
+  bytes = 0;
+  errors = 0;
+}
+
+class CountedDevice implements BlockDevice {
+  readonly name: string;
+  readonly sectors: number;
+  readonly #inner: BlockDevice;
+  readonly #ops: Record<BioOp, Counter> = {
+    read: new Counter(),
+    write: new Counter(),
+    flush: new Counter(),
+    discard: new Counter(),
+    "write-zeroes": new Counter(),
+  };
+  #inFlight = 0;
+
+  constructor(inner: BlockDevice) {
+    this.#inner = inner;
+    this.name = inner.name;
+    this.sectors = inner.sectors;
+  }
+
+  get limits(): BlockDevice["limits"] {
+    return this.#inner.limits;
+  }
+
+  /** Live: the numbers go on changing. */
+  get stats(): DeviceStats {
+    return { ops: this.#ops, inFlight: this.#inFlight };
+  }
+
+  submit(bio: Bio): void {
+    this.#inFlight += 1;
+    const counter = this.#ops[bio.op];
+    const end: Bio["end"] = (error) => {
+      this.#inFlight -= 1;
+      counter.count += 1;
+      if (error === null) counter.bytes += bio.sectors * SECTOR_BYTES;
+      else counter.errors += 1;
+      bio.end(error);
+    };
+    this.#inner.submit(new Bio(bio.op, bio.sector, bio.sectors, bio.data, bio.flags, end));
+  }
+
+  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+    return this.#inner.extents(sector, sectors, maxExtents);
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}
+
+/** Closing it closes `inner`. */
+export function counted(inner: BlockDevice): BlockDevice & { readonly stats: DeviceStats } {
+  return new CountedDevice(inner);
+}
