@@ -4,10 +4,9 @@
  *
  * Each check is a program and its arguments; a new one is one line in CHECKS.
  */
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+import { ended, start, stopOnSignals } from "./children.mjs";
+import { ROOT } from "./setup.mjs";
 
 /** @typedef {{ name: string, ok: boolean, seconds: number, output: string }} CheckResult */
 
@@ -38,38 +37,32 @@ const SMELLS = {
 /**
  * Runs one check to its end.
  * @param {{ name: string, script: string, args: readonly string[] }} check
- * @param {AbortSignal} [signal] Kills it.
  * @returns {Promise<CheckResult>}
  */
-function runCheck({ name, script, args }, signal) {
+async function runCheck({ name, script, args }) {
   const started = performance.now();
-  return new Promise((resolve) => {
-    /** @type {Buffer[]} */
-    const output = [];
-    const done = (/** @type {boolean} */ ok, /** @type {string} */ text) => {
-      resolve({ name, ok, seconds: (performance.now() - started) / 1000, output: text });
-    };
-    const child = spawn(process.execPath, [script, ...args], {
-      cwd: ROOT,
-      stdio: ["ignore", "pipe", "pipe"],
-      ...(signal === undefined ? {} : { signal }),
-    });
-    child.stdout.on("data", (data) => output.push(data));
-    child.stderr.on("data", (data) => output.push(data));
-    child.on("error", (error) => done(false, error.message));
-    child.on("close", (code) => done(code === 0, Buffer.concat(output).toString().trimEnd()));
+  /** @type {Buffer[]} */
+  const output = [];
+  const child = start(process.execPath, [script, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  child.stdout?.on("data", (data) => output.push(data));
+  child.stderr?.on("data", (data) => output.push(data));
+  const ok = (await ended(child)) === 0;
+  const seconds = (performance.now() - started) / 1000;
+  return { name, ok, seconds, output: Buffer.concat(output).toString().trimEnd() };
 }
 
 /**
  * Runs all checks at once and prints each as it ends.
- * @param {AbortSignal} [signal] Kills them.
  * @returns {Promise<CheckResult[]>}
  */
-export async function runChecks(signal) {
+export async function runChecks() {
   return Promise.all(
     CHECKS.map(async (check) => {
-      const result = await runCheck(check, signal);
+      const result = await runCheck(check);
       const seconds = result.seconds.toFixed(1).padStart(5);
       console.log(`${result.ok ? "ok    " : "FAILED"} ${seconds} s  ${result.name}`);
       if (!result.ok) console.log(indent(result.output));
@@ -84,6 +77,7 @@ function indent(text) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  stopOnSignals((signal) => process.exit(signal === "SIGINT" ? 130 : 143));
   const [results, smells] = await Promise.all([runChecks(), runCheck(SMELLS)]);
   if (!smells.ok) console.log(`note: ${smells.name}\n${indent(smells.output)}`);
   process.exitCode = results.every((result) => result.ok) ? 0 : 1;
