@@ -1,12 +1,13 @@
 /** The harness that other tests stand on, itself tested: guests boot, see their disks, end, and can be ended. */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { sha256 } from "../support/golden.ts";
 import { stampedSectors, stampRuns, writeStampFile } from "../support/stamp.ts";
+import { peerDescribe } from "../support/peers.ts";
 import { emptyDisk, testFolder } from "../support/temp.ts";
 import { bootGuest, GuestError, looksOf } from "./guest.ts";
-import { noKernelPeer } from "./rootfs.ts";
+import { GUEST_PROGRAMS } from "./rootfs.ts";
 
 const MIB = 1024 * 1024;
 const LIMIT_MS = 60_000;
@@ -25,7 +26,7 @@ function processesWith(word: string): string[] {
   });
 }
 
-describe.skipIf(noKernelPeer !== null)("a guest", () => {
+peerDescribe(GUEST_PROGRAMS, "a guest", () => {
   it("makes a raid1 whose legs and reads are what was written", { timeout: TEST_MS }, async () => {
     const folder = testFolder("guest");
     const disks = [0, 1].map((i) => emptyDisk(join(folder, `d${i}.img`), 4 * MIB));

@@ -7,9 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  accessSync,
   chmodSync,
-  constants,
   cpSync,
   copyFileSync,
   existsSync,
@@ -26,11 +24,11 @@ import {
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findProgram, packageOf } from "../../scripts/peers.mjs";
 
 const MODULES_FOLDER = "/usr/lib/uml/modules";
 /** Folders of modules the guests may load: md, dm, loop, nbd, and what those need. */
 const MODULE_FOLDERS = ["crypto", "drivers/block", "drivers/md", "lib"];
-const PROGRAMS = ["mdadm", "dmsetup", "mke2fs", "lvm"];
 const LVM_NAMES = [
   "pvcreate",
   "vgcreate",
@@ -40,11 +38,14 @@ const LVM_NAMES = [
   "vgchange",
   "vgscan",
 ];
-const SEARCH = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+/** What goes into /sbin. */
+const PROGRAMS = ["mdadm", "dmsetup", "mke2fs", "lvm"];
+/** What tests with guests need, for `peerDescribe`. */
+export const GUEST_PROGRAMS: readonly string[] = ["linux.uml", "busybox", ...PROGRAMS];
 
 /** What a guest is made of, on this machine. */
 export interface KernelPeer {
-  /** linux.uml */
+  /** Path of linux.uml. */
   readonly kernel: string;
   readonly modules: string;
   readonly version: string;
@@ -52,49 +53,27 @@ export interface KernelPeer {
   readonly programs: readonly string[];
 }
 
-function find(name: string): string | null {
-  for (const folder of SEARCH) {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return join(folder, name);
-    } catch {
-      // Not in this folder.
-    }
+function programPath(name: string): string {
+  const path = findProgram(name);
+  if (path === undefined) {
+    throw new Error(`guests need ${name}: install the Debian package ${packageOf(name)}`);
   }
-  return null;
+  return path;
 }
-
-function lookForPeer(): KernelPeer | string {
-  if (process.platform !== "linux") return "user-mode-linux runs on Linux only";
-  const kernel = find("linux.uml");
-  const busybox = find("busybox");
-  const programs = PROGRAMS.map(find);
-  const lacking = ["linux.uml", "busybox", ...PROGRAMS].filter((name) => find(name) === null);
-  if (kernel === null || busybox === null || lacking.length > 0) {
-    return `not installed: ${lacking.join(", ")}`;
-  }
-  const version = existsSync(MODULES_FOLDER)
-    ? readdirSync(MODULES_FOLDER).sort().at(-1)
-    : undefined;
-  if (version === undefined) return `no modules in ${MODULES_FOLDER}`;
-  return {
-    kernel,
-    busybox,
-    version,
-    modules: join(MODULES_FOLDER, version),
-    programs: programs.filter((path) => path !== null),
-  };
-}
-
-const PEER = lookForPeer();
-
-/** Why no guest can run here; null if one can. Tests skip themselves with it (`describe.skipIf(noKernelPeer !== null)`). */
-export const noKernelPeer: string | null = typeof PEER === "string" ? PEER : null;
 
 /** Throws where no guest can run. */
 export function kernelPeer(): KernelPeer {
-  if (typeof PEER === "string") throw new Error(`the kernel cannot be a test peer here: ${PEER}`);
-  return PEER;
+  const version = existsSync(MODULES_FOLDER)
+    ? readdirSync(MODULES_FOLDER).sort().at(-1)
+    : undefined;
+  if (version === undefined) throw new Error(`guests need their modules in ${MODULES_FOLDER}`);
+  return {
+    kernel: programPath("linux.uml"),
+    busybox: programPath("busybox"),
+    version,
+    modules: join(MODULES_FOLDER, version),
+    programs: PROGRAMS.map(programPath),
+  };
 }
 
 /** The shared libraries of a program; empty for a static one. */

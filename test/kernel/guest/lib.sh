@@ -43,6 +43,14 @@ stamp() { # DEV SEED [START COUNT]: copies sectors of the stamp file; without a 
 		skip=$((st_start * 512)) seek=$((st_start * 512)) count=$((st_count * 512)) status=none
 }
 
+overwrite() { # DEV SEED PERMILLE COUNT: stamps COUNT sectors, from that part of the device on, as far as it goes
+	ov_size=$(blockdev --getsz $1)
+	ov_start=$((ov_size * $3 / 1000))
+	ov_count=$4
+	[ $((ov_start + ov_count)) -le $ov_size ] || ov_count=$((ov_size - ov_start))
+	stamp $1 $2 $ov_start $ov_count
+}
+
 stamp_scattered() { # DEV SEED SECTORS WRITES FIRST: writes of SECTORS, at places that FIRST decides, never ending when WRITES is 0
 	ss_size=$(blockdev --getsz $1)
 	ss_at=$5
@@ -108,6 +116,7 @@ growhold() { # MD SECTOR MDADM-GROW-ARGUMENTS...: starts a reshape that stops at
 }
 
 jobs_of() { # NAME...: runs $H/NAME.job one after the other, each on its own; notes "NAME EXIT" in $H/jobs
+	set +e
 	for jo_name in "$@"; do
 		(set -e; . $H/$jo_name.job) >$H/$jo_name.log 2>&1
 		jo_exit=$?
