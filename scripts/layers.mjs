@@ -30,6 +30,7 @@ export const RULES = {
     ["block"],
     ["formats"],
     ["devices"],
+    ["copy"],
     ["filesystems"],
     ["md"],
     ["volume"],

@@ -54,6 +54,14 @@ export interface FileHandle {
   close(): Promise<void>;
 }
 
+export interface FileAttributes {
+  /** Permission bits, 0..0o777. */
+  readonly mode: number;
+  /** Milliseconds since 1970. */
+  readonly accessedMs: number;
+  readonly modifiedMs: number;
+}
+
 export interface Files {
   /** Throws HoldfastError `not-found`, `permission`, `busy` or `io`, naming the path. */
   open(path: string, mode: OpenMode): Promise<FileHandle>;
@@ -61,6 +69,14 @@ export interface Files {
   stat(path: string): Promise<FileStat | null>;
   /** Names (not paths) in a folder, sorted. */
   list(path: string): Promise<string[]>;
-  makeFolder(path: string): Promise<void>;
+  /** With the folders above it that are missing; `mode` is for the new ones, 0o777 less the umask by default. */
+  makeFolder(path: string, mode?: number): Promise<void>;
+  /** A file, an empty folder, or a symbolic link itself. */
   remove(path: string): Promise<void>;
+  /** Whether the path itself is a symbolic link, wherever it leads. */
+  isLink(path: string): Promise<boolean>;
+  /** Makes a symbolic link that says `target`. Throws `usage` if there is something at `path`. */
+  makeLink(path: string, target: string): Promise<void>;
+  /** Of a file or folder; follows links. */
+  setAttributes(path: string, attributes: FileAttributes): Promise<void>;
 }

@@ -9,6 +9,7 @@ import {
   readdirSync,
   existsSync,
   chmodSync,
+  statSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +51,27 @@ function system(code: string): Error {
 }
 
 describe("nodeFiles", () => {
+  it("makes folders, links and sets modes and times", async () => {
+    const path = join(folder, "attributes");
+    await files.makeFolder(join(path, "deep"), 0o700);
+    expect(statSync(join(path, "deep")).mode & 0o777).toBe(0o700);
+    await (await files.open(join(path, "file"), "create-new")).close();
+    const times = { accessedMs: 1_600_000_000_500, modifiedMs: 1_500_000_000_250 };
+    await files.setAttributes(join(path, "file"), { mode: 0o640, ...times });
+    const stats = statSync(join(path, "file"));
+    expect(stats.mode & 0o777).toBe(0o640);
+    expect([stats.atimeMs, stats.mtimeMs]).toEqual([times.accessedMs, times.modifiedMs]);
+
+    const link = join(path, "link");
+    await files.makeLink(link, "nowhere");
+    expect(await files.isLink(link)).toBe(true);
+    expect(await files.isLink(join(path, "file"))).toBe(false);
+    expect(await files.isLink(join(path, "nothing"))).toBe(false);
+    await expect(files.makeLink(link, "elsewhere")).rejects.toMatchObject({ code: "usage" });
+    await files.remove(link);
+    expect(await files.isLink(link)).toBe(false);
+  });
+
   it("reads, writes, grows, flushes and cuts a file", async () => {
     const path = join(folder, "plain");
     const file = await files.open(path, "create-new");

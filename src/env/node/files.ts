@@ -8,7 +8,7 @@
  */
 import { close, constants, fdatasync, fstat, ftruncate, lstat, open, read, write } from "node:fs";
 import type { BigIntStats } from "node:fs";
-import { mkdir, readdir, rmdir, stat, unlink } from "node:fs/promises";
+import { chmod, mkdir, readdir, rmdir, stat, symlink, unlink, utimes } from "node:fs/promises";
 import { promisify } from "node:util";
 import { HoldfastError } from "../../base/errors.ts";
 import type { FileExtent, FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
@@ -140,7 +140,9 @@ class NodeFile implements FileHandle {
   }
 }
 
+/** An end that is not behind the start means that the file changed between two seeks: nothing is known then. */
 function cut(all: FileExtent, endBytes: number, kind: FileExtent["kind"]): FileExtent {
+  if (endBytes <= all.offsetBytes) return all;
   return { ...all, lengthBytes: Math.min(all.lengthBytes, endBytes - all.offsetBytes), kind };
 }
 
@@ -238,9 +240,9 @@ export const nodeFiles: Files = {
       throw fileError(error, path);
     }
   },
-  async makeFolder(path) {
+  async makeFolder(path, mode = 0o777) {
     try {
-      await mkdir(path, { recursive: true });
+      await mkdir(path, { recursive: true, mode });
     } catch (error) {
       throw fileError(error, path);
     }
@@ -251,6 +253,29 @@ export const nodeFiles: Files = {
       else await unlink(path);
     } catch (error) {
       throw fileError(error, path);
+    }
+  },
+  async isLink(path) {
+    try {
+      return (await linkStat(path)).isSymbolicLink();
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw fileError(error, path);
+    }
+  },
+  async makeLink(path, target) {
+    try {
+      await symlink(target, path);
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  },
+  async setAttributes(path, { mode, accessedMs, modifiedMs }) {
+    try {
+      await chmod(path, mode);
+      await utimes(path, accessedMs / 1000, modifiedMs / 1000);
+    } catch (error) {
+      throw fileError(error, path, "setting its mode and times");
     }
   },
 };
