@@ -5,7 +5,13 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { goldenCases, sha256, unpackToFolder, viewAssemblies } from "./support/golden.ts";
+import {
+  goldenCase,
+  goldenCases,
+  sha256,
+  unpackToFolder,
+  viewAssemblies,
+} from "./support/golden.ts";
 import type {
   GoldenCase,
   GoldenRead,
@@ -19,7 +25,7 @@ import type { ReadSets } from "./support/open.ts";
 interface Difference {
   readonly why: string;
   /** What has to be read instead of what the kernel's view has. */
-  readonly expected: (golden: GoldenCase) => GoldenRead | undefined;
+  readonly expected: (golden: GoldenCase) => GoldenRead;
 }
 
 /** By "case/view". */
@@ -28,7 +34,7 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
     why:
       "assembled read-only, the kernel reads the reshaped part of a raid10 at the old data offset; the right content " +
       "is what was read while the reshape ran",
-    expected: (golden) => golden.read_before_stop?.["built"],
+    expected: readBeforeStop,
   },
   "bitmapfile-raid1-2/ro": {
     why:
@@ -38,8 +44,16 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
   },
 };
 
-function readOf(golden: GoldenCase, viewName: string): GoldenRead | undefined {
-  return golden.views.find((view) => view.name === viewName)?.volumes["volume"];
+function readOf(golden: GoldenCase, viewName: string): GoldenRead {
+  const read = golden.views.find((view) => view.name === viewName)?.volumes["volume"];
+  if (read === undefined) throw new Error(`${golden.name} has no view ${viewName} that was read`);
+  return read;
+}
+
+function readBeforeStop(golden: GoldenCase): GoldenRead {
+  const read = golden.read_before_stop?.["built"];
+  if (read === undefined) throw new Error(`${golden.name} was not read before it was stopped`);
+  return read;
 }
 
 function pathsOf(unpacked: UnpackedCase, assembly: ViewAssembly): string[] {
@@ -82,51 +96,63 @@ async function checkView(golden: GoldenCase, view: GoldenView, unpacked: Unpacke
   const paths = pathsOf(unpacked, assembly);
   for (const order of [paths, paths.toReversed()]) {
     const sets = await readSets(order, { force: assembly.force });
-    if (expected === null || expected === undefined) expectRefused(sets);
+    if (expected === null) expectRefused(sets);
     else expectRead(sets, expected);
   }
   expectUnchanged(golden, unpacked);
 }
 
-describe.each(goldenCases({ kind: "md" }).map((golden) => [golden.name, golden] as const))(
-  "%s",
-  (_name, golden) => {
-    let unpacked: UnpackedCase | null = null;
+type Named<T> = readonly (readonly [string, T])[];
 
-    function disks(): UnpackedCase {
-      if (unpacked === null) throw new Error("not unpacked");
-      return unpacked;
-    }
+const CASES = goldenCases({ kind: "md" });
+const named = (cases: readonly GoldenCase[]): Named<GoldenCase> =>
+  cases.map((golden) => [golden.name, golden]);
 
-    beforeAll(() => {
-      unpacked = unpackToFolder(golden);
-    });
-    afterAll(() => unpacked?.remove());
+function readOnlyViews(golden: GoldenCase): GoldenView[] {
+  return golden.views.filter((view) => view.mode === "ro");
+}
 
-    const views = golden.views.filter((view) => view.mode === "ro");
-    it.each(views.map((view) => [view.name, view] as const))("%s", (_view, view) =>
-      checkView(golden, view, disks()),
-    );
+/** Unpacks a case for the tests of the describe block that calls it. */
+function useDisks(golden: GoldenCase): () => UnpackedCase {
+  let unpacked: UnpackedCase | null = null;
+  beforeAll(() => {
+    unpacked = unpackToFolder(golden);
+  });
+  afterAll(() => unpacked?.remove());
+  return () => {
+    if (unpacked === null) throw new Error(`${golden.name} is not unpacked`);
+    return unpacked;
+  };
+}
 
-    if (golden.name === "reshape-backupfile-raid5-chunk64to32") {
-      it("with its backup file reads what it held before the kill", async () => {
-        const backupFile = disks().artefacts.get("backup.bin") ?? "";
-        const expected = golden.read_before_stop?.["built"];
-        if (expected === undefined) throw new Error("nothing to compare with");
-        expectRead(await readSets(disks().disks, { backupFile }), expected);
-        expectUnchanged(golden, disks());
-      });
-    }
+describe.each(named(CASES))("%s reads as the kernel read it", (_name, golden) => {
+  const disks = useDisks(golden);
+  const views: Named<GoldenView> = readOnlyViews(golden).map((view) => [view.name, view]);
+  it.each(views)("%s", (_view, view) => checkView(golden, view, disks()));
+});
 
-    const forced = views.filter((view) => isDirtyAndDegraded(golden, view));
-    if (forced.length > 0) {
-      it.each(forced.map((view) => [view.name, view] as const))(
-        "%s needs force, and with it reads the present members as they are",
-        (_view, view) => checkForced(golden, view, disks()),
-      );
-    }
-  },
+const FORCED = CASES.filter((golden) =>
+  readOnlyViews(golden).some((view) => isDirtyAndDegraded(golden, view)),
 );
+
+describe.each(named(FORCED))("%s, dirty with a member missing, needs force", (_name, golden) => {
+  const disks = useDisks(golden);
+  const views: Named<GoldenView> = readOnlyViews(golden)
+    .filter((view) => isDirtyAndDegraded(golden, view))
+    .map((view) => [view.name, view]);
+  it.each(views)("%s", (_view, view) => checkForced(golden, view, disks()));
+});
+
+describe("a reshape that was killed inside its critical section", () => {
+  const golden = goldenCase("reshape-backupfile-raid5-chunk64to32");
+  const disks = useDisks(golden);
+
+  it("reads what it held before, given its backup file", async () => {
+    const backupFile = disks().artefacts.get("backup.bin") ?? "";
+    expectRead(await readSets(disks().disks, { backupFile }), readBeforeStop(golden));
+    expectUnchanged(golden, disks());
+  });
+});
 
 /** The kernel refused it because parity cannot be trusted while a member is missing. */
 function isDirtyAndDegraded(golden: GoldenCase, view: GoldenView): boolean {
@@ -153,15 +179,15 @@ async function checkForced(golden: GoldenCase, view: GoldenView, unpacked: Unpac
   expect(refused.refused.map((report) => report.verdict.kind)).toEqual(["needs-force"]);
 
   const sets = await readSets(paths, { force: true });
-  const whole = golden.views.find((each) => each.mode === "ro" && each.refused === undefined);
-  const complete = whole?.volumes["volume"];
+  const whole = readOnlyViews(golden).find((each) => each.refused === undefined);
+  const complete = readOf(golden, whole?.name ?? "none");
   expect(sets.volumes, refusalsOf(sets)).toHaveLength(1);
-  expect(sets.volumes[0]?.bytes).toBe(complete?.bytes);
+  expect(sets.volumes[0]?.bytes).toBe(complete.bytes);
   const kinds = countKinds(sets.volumes[0]?.map ?? []);
   // Nothing is ever found in a wrong place; what the lost member held is right but for the stripes that were being written.
   expect(kinds.get("moved") ?? 0).toBe(0);
   if (golden.family === "crash") {
-    const sectors = (complete?.bytes ?? 0) / 512;
+    const sectors = complete.bytes / 512;
     expect(kinds.get("stamp") ?? 0).toBeGreaterThan(sectors * 0.97);
   }
   expectUnchanged(golden, unpacked);

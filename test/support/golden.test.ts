@@ -1,8 +1,10 @@
 import { readFileSync, statSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { readSectors } from "../../src/block/promises.ts";
 import {
   goldenCase,
   goldenCases,
+  goldenDisk,
   sha256,
   unpackArtefact,
   unpackImage,
@@ -20,6 +22,13 @@ describe("golden images", () => {
       });
       for (const name of Object.keys(golden.artefacts ?? {})) unpackArtefact(golden, name);
     }
+  });
+
+  it("become devices in memory with the same content", async () => {
+    const golden = goldenCase("raid5-3-ra-c16-m10");
+    const disk = await goldenDisk(golden, 1);
+    const content = await readSectors(disk, 0, disk.sectors);
+    expect(sha256(content)).toBe(golden.members[1]?.sha256);
   });
 
   it("unpack to sparse files with the same content", () => {

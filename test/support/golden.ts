@@ -11,7 +11,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { decompress } from "fzstd";
-import { writeSparse } from "./sparse.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { writeSectors } from "../../src/block/promises.ts";
+import { MemoryDevice } from "../../src/devices/memory.ts";
+import { nonZeroBlocks, writeSparse } from "./sparse.ts";
 
 export const GOLDEN_FOLDER = fileURLToPath(new URL("../golden", import.meta.url));
 
@@ -167,6 +170,17 @@ export function unpackImage(golden: GoldenCase, index: number): Uint8Array {
   const member = golden.members[index];
   if (member === undefined) throw new Error(`${golden.name} has no disk ${index}`);
   return unpackChecked(golden, member.image, member.bytes, member.sha256);
+}
+
+/** Disk `index` as a device in memory; what a test writes to it stays there. */
+export async function goldenDisk(golden: GoldenCase, index: number): Promise<BlockDevice> {
+  const data = unpackImage(golden, index);
+  const name = `${golden.name}/d${index}`;
+  const device = new MemoryDevice({ name, sectors: data.length / 512 });
+  for (const { start, block } of nonZeroBlocks(data)) {
+    await writeSectors(device, start / 512, block);
+  }
+  return device;
 }
 
 /** The bytes of an artefact, by its key in `artefacts` ("backup.bin"). */

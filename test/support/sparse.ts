@@ -10,14 +10,22 @@ function isZero(block: Uint8Array): boolean {
   );
 }
 
+/** The blocks of `data` (64 KiB, the last one shorter) that are not all zeros, with their offsets. */
+export function* nonZeroBlocks(data: Uint8Array): Generator<{ start: number; block: Uint8Array }> {
+  for (let start = 0; start < data.length; start += BLOCK_BYTES) {
+    // A copy, for its alignment.
+    const block = data.slice(start, start + BLOCK_BYTES);
+    if (!isZero(block)) yield { start, block };
+  }
+}
+
 /** Makes or empties the file at `path` and gives it the content `data`, with holes for blocks of zeros. */
 export function writeSparse(path: string, data: Uint8Array): void {
   const file = openSync(path, "w");
   try {
     ftruncateSync(file, data.length);
-    for (let start = 0; start < data.length; start += BLOCK_BYTES) {
-      const block = data.slice(start, start + BLOCK_BYTES);
-      if (!isZero(block)) writeSync(file, block, 0, block.length, start);
+    for (const { start, block } of nonZeroBlocks(data)) {
+      writeSync(file, block, 0, block.length, start);
     }
   } finally {
     closeSync(file);
