@@ -23,7 +23,8 @@ export async function verboseVersion(): Promise<string> {
 /** Koffi is an optional dependency with a binary for each platform: it may be there and still not load. */
 function koffiVersion(): string | null {
   try {
-    const koffi = createRequire(import.meta.url)("koffi") as { readonly version: string };
+    const require = createRequire(import.meta.url);
+    const koffi = require("koffi") as { readonly version: string };
     return koffi.version;
   } catch {
     return null;
