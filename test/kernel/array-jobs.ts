@@ -5,7 +5,7 @@
 import { closeSync, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { emptyDisk } from "../support/temp.ts";
-import { writeSparse } from "../support/sparse.ts";
+import { writeSparse } from "../../scripts/sparse.mjs";
 import { stampedSectors, stampInto, writeStampFile } from "../support/stamp.ts";
 import { hasRedundancy, LARGEST_ARRAY_SECTORS, OVERWRITE_SEED, STAMP_SEEDS } from "./array-plan.ts";
 import type { ArrayPlan } from "./array-plan.ts";

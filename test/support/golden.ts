@@ -14,7 +14,7 @@ import { decompress } from "fzstd";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { writeSectors } from "../../src/block/promises.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
-import { nonZeroBlocks, writeSparse } from "./sparse.ts";
+import { nonZeroBlocks, writeSparse } from "../../scripts/sparse.mjs";
 
 export const GOLDEN_FOLDER = fileURLToPath(new URL("../golden", import.meta.url));
 
