@@ -1,6 +1,7 @@
 /**
  * The geometries against what the kernel wrote: every sector of the clean golden arrays is stamped with its own number, so
- * reading the members by hand, at the place the geometry names, must find that number.
+ * reading the members by hand, at the place the geometry names, must find that number; and P and Q that the kernel wrote
+ * must fit the data by the coefficients the geometry tells.
  */
 import { describe, expect, it } from "vitest";
 import { SECTOR_BYTES } from "../src/base/units.ts";
@@ -9,11 +10,13 @@ import type { MdLevel } from "../src/formats/md/superblock.ts";
 import { makeGeometry } from "../src/md/geometry/geometry.ts";
 import type { Geometry } from "../src/md/geometry/geometry.ts";
 import type { CopyPlace } from "../src/md/geometry/place.ts";
-import { goldenCases, unpackImage } from "./support/golden.ts";
+import type { StripeGeometry } from "../src/md/geometry/raid456.ts";
+import { checkRow } from "../src/parity/check.ts";
+import { goldenCase, goldenCases, unpackImage } from "./support/golden.ts";
 import type { GoldenCase } from "./support/golden.ts";
 
 interface MemberImage {
-  readonly data: DataView;
+  readonly bytes: Uint8Array;
   readonly offsetSectors: number;
   readonly sectors: number;
 }
@@ -40,7 +43,7 @@ function membersBySlot(golden: GoldenCase): MemberImage[] {
     if (!Number.isInteger(slot)) continue;
     const bytes = unpackImage(golden, index);
     members[slot] = {
-      data: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      bytes,
       offsetSectors: Number(member.kernel!["offset"]),
       sectors: Number(member.kernel!["size"]) * 2,
     };
@@ -77,10 +80,44 @@ function placesOf(geometry: Geometry, sector: number): readonly CopyPlace[] {
   }
 }
 
+function sectorsAt(member: MemberImage, memberSector: number, sectors: number): Uint8Array {
+  const start = (member.offsetSectors + memberSector) * SECTOR_BYTES;
+  return member.bytes.subarray(start, start + sectors * SECTOR_BYTES);
+}
+
 /** The volume sector stamped there. */
 function stampAt(member: MemberImage, memberSector: number): number {
-  const offset = (member.offsetSectors + memberSector) * SECTOR_BYTES;
-  return Number(member.data.getBigUint64(offset, true));
+  const sector = sectorsAt(member, memberSector, 1);
+  return Number(new DataView(sector.buffer, sector.byteOffset).getBigUint64(0, true));
+}
+
+/** "volume sector sought at slot:sector", of all that say something else; at most ten. */
+function misplaced(geometry: Geometry, members: readonly MemberImage[]): string[] {
+  const wrong: string[] = [];
+  for (let sector = 0; sector < geometry.arraySectors && wrong.length < 10; sector += 1) {
+    for (const { slot, memberSector } of placesOf(geometry, sector)) {
+      const found = stampAt(members[slot]!, memberSector);
+      if (found !== sector) wrong.push(`${sector} at ${slot}:${memberSector}, which says ${found}`);
+    }
+  }
+  return wrong;
+}
+
+/** Rows whose parity does not fit. */
+function misfits(geometry: StripeGeometry, members: readonly MemberImage[]): number[] {
+  const rows = geometry.usedSectors / geometry.chunkSectors;
+  return Array.from({ length: rows }, (_unused, row) => row).filter((row) => {
+    const layout = geometry.rowLayout(row);
+    const start = row * geometry.chunkSectors;
+    const blocks = new Map(
+      layout.slots.map((slot) => [slot, sectorsAt(members[slot]!, start, geometry.chunkSectors)]),
+    );
+    return checkRow(layout, blocks).suspect !== null;
+  });
+}
+
+function isStriped(geometry: Geometry): geometry is StripeGeometry {
+  return geometry.level === "raid4" || geometry.level === "raid5" || geometry.level === "raid6";
 }
 
 describe("geometry finds every stamped sector of the golden array", () => {
@@ -90,20 +127,34 @@ describe("geometry finds every stamped sector of the golden array", () => {
     const members = membersBySlot(golden);
     const geometry = geometryOf(golden, members);
     expect(geometry.arraySectors * SECTOR_BYTES).toBe(golden.array_bytes);
-    const wrong: string[] = [];
-    for (let sector = 0; sector < geometry.arraySectors && wrong.length < 10; sector += 1) {
-      for (const { slot, memberSector } of placesOf(geometry, sector)) {
-        const found = stampAt(members[slot]!, memberSector);
-        if (found !== sector) {
-          wrong.push(`${sector} sought at ${slot}:${memberSector}, which says ${found}`);
-        }
-      }
-    }
-    expect(wrong).toEqual([]);
+    expect(misplaced(geometry, members)).toEqual([]);
+    if (isStriped(geometry)) expect(misfits(geometry, members)).toEqual([]);
   });
 
   it("has cases of every level", () => {
     expect(new Set(cases.map((golden) => golden.level))).toEqual(LEVELS);
     expect(cases.length).toBeGreaterThan(15);
+  });
+
+  // dm-raid's arrays are md's own inside; their data devices start with data. raid6_zr is ddf-zero-restart.
+  it.each<[string, MdLevel, number, number, number]>([
+    ["dm-raid5ls-3", "raid5", 2, 128, 3],
+    ["dm-raid6zr-5", "raid6", 8, 64, 5],
+    ["dm-raid10-4", "raid10", 0x102, 64, 4],
+  ])("%s", (name, level, layout, chunkSectors, raidDisks) => {
+    const golden = goldenCase(name);
+    const members = Array.from({ length: raidDisks }, (_unused, slot): MemberImage => {
+      const index = golden.members.findIndex((member) => member.use === `data ${slot}`);
+      const bytes = unpackImage(golden, index);
+      return { bytes, offsetSectors: 0, sectors: bytes.length / SECTOR_BYTES };
+    });
+    const geometry = makeGeometry(
+      { level, layout, chunkSectors, raidDisks },
+      { componentSectors: members[0]!.sectors, memberSectors: [], raid0Layout: null },
+    );
+    const volume = golden.views[0]!.volumes["volume"]!;
+    expect(geometry.arraySectors * SECTOR_BYTES).toBe(volume.bytes);
+    expect(misplaced(geometry, members)).toEqual([]);
+    if (isStriped(geometry)) expect(misfits(geometry, members)).toEqual([]);
   });
 });

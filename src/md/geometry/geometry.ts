@@ -52,7 +52,7 @@ function checkDisks(shape: MdShape): void {
   const { raidDisks } = shape;
   if (!Number.isInteger(raidDisks) || raidDisks < fewest || raidDisks > most) {
     throw bad(
-      `The superblock says ${shape.level} of ${raidDisks} members, but ${shape.level} has ${fewest} to ${most}; it is damaged.`,
+      `the superblock says ${shape.level} of ${raidDisks} members, but ${shape.level} has ${fewest} to ${most}; it is damaged`,
     );
   }
 }
@@ -70,7 +70,7 @@ function checkChunk(shape: MdShape): void {
   const { chunkSectors } = shape;
   if (chunkSectors < SMALLEST_CHUNK_SECTORS || !isPowerOfTwo(chunkSectors)) {
     throw bad(
-      `The superblock says ${shape.level} with chunks of ${chunkSectors} sectors, but they must be a power of two of at least ${SMALLEST_CHUNK_SECTORS}; it is damaged.`,
+      `the superblock says ${shape.level} with chunks of ${chunkSectors} sectors, but they must be a power of two of at least ${SMALLEST_CHUNK_SECTORS}; it is damaged`,
     );
   }
 }
@@ -79,7 +79,7 @@ function checkComponent(shape: MdShape, sizes: GeometrySizes): void {
   const { componentSectors } = sizes;
   if (!Number.isInteger(componentSectors) || componentSectors <= 0) {
     throw bad(
-      `The superblock says ${shape.level} that uses ${componentSectors} sectors of each member, which no array can; it is damaged.`,
+      `the superblock says ${shape.level} that uses ${componentSectors} sectors of each member, which no array can; it is damaged`,
     );
   }
 }
@@ -96,12 +96,12 @@ function allMembers(shape: MdShape, sizes: GeometrySizes): number[] {
   if (missing.length > 0) {
     throw new HoldfastError(
       "cannot-start",
-      `${shape.level} needs all of its ${shape.raidDisks} members to know where data lies, and member ${missing.join(", ")} is not there; find it.`,
+      `${shape.level} needs all of its ${shape.raidDisks} members to know where data lies, and member ${missing.join(", ")} is not there; find it`,
     );
   }
   if (known.some((sectors) => !Number.isInteger(sectors) || sectors < 0)) {
     throw bad(
-      `The superblocks say that members of the ${shape.level} array have ${known.join(", ")} sectors, which cannot be; they are damaged.`,
+      `the superblocks say that members of the ${shape.level} array have ${known.join(", ")} sectors, which cannot be; they are damaged`,
     );
   }
   return known;
@@ -110,7 +110,7 @@ function allMembers(shape: MdShape, sizes: GeometrySizes): number[] {
 function makeLinear(shape: MdShape, sizes: GeometrySizes): LinearGeometry {
   if (!Number.isInteger(shape.chunkSectors) || shape.chunkSectors < 0) {
     throw bad(
-      `The superblock says linear with a rounding of ${shape.chunkSectors} sectors, which cannot be; it is damaged.`,
+      `the superblock says linear with a rounding of ${shape.chunkSectors} sectors, which cannot be; it is damaged`,
     );
   }
   return new LinearGeometry(shape.chunkSectors, allMembers(shape, sizes));
@@ -120,14 +120,14 @@ function makeRaid0(shape: MdShape, sizes: GeometrySizes): Raid0Geometry {
   const { chunkSectors } = shape;
   if (!Number.isInteger(chunkSectors) || chunkSectors <= 0) {
     throw bad(
-      `The superblock says raid0 with chunks of ${chunkSectors} sectors, which cannot be; it is damaged.`,
+      `the superblock says raid0 with chunks of ${chunkSectors} sectors, which cannot be; it is damaged`,
     );
   }
   const members = allMembers(shape, sizes);
   if (countRaid0Zones(chunkSectors, members) > 1 && sizes.raid0Layout === null) {
     throw new HoldfastError(
       "cannot-start",
-      "The raid0 array has members of unequal size and does not record how it is laid out beyond the smallest; say whether a kernel before 3.14 wrote it (original layout) or a later one (alternate layout).",
+      "the raid0 array has members of unequal size and does not record how it is laid out beyond the smallest; say whether a kernel before 3.14 wrote it (original layout) or a later one (alternate layout)",
     );
   }
   return new Raid0Geometry(chunkSectors, members, sizes.raid0Layout ?? "original");
@@ -139,7 +139,7 @@ function makeStripe(level: StripeLevel, shape: MdShape, sizes: GeometrySizes): S
   const { layout, raidDisks, chunkSectors } = shape;
   if (stripeLayoutName(level, layout) === null) {
     throw bad(
-      `The superblock says ${level} with layout ${layout}, which there is not; it is damaged.`,
+      `the superblock says ${level} with layout ${layout}, which there is not; it is damaged`,
     );
   }
   return new StripeGeometry(level, layout, raidDisks, chunkSectors, sizes.componentSectors);
@@ -153,14 +153,14 @@ function makeRaid10(shape: MdShape, sizes: GeometrySizes): Raid10Geometry {
   const number = `0x${(shape.layout >>> 0).toString(16)}`;
   if (layout === null) {
     throw bad(
-      `The superblock says raid10 of ${raidDisks} members with layout ${number}, which there is not; it is damaged.`,
+      `the superblock says raid10 of ${raidDisks} members with layout ${number}, which there is not; it is damaged`,
     );
   }
   const collision = findCollision(layout, raidDisks);
   if (collision !== null) {
     throw new HoldfastError(
       "unsupported",
-      `raid10 of ${raidDisks} members with layout ${number} cannot keep data: ${collision}; it is not served.`,
+      `raid10 of ${raidDisks} members with layout ${number} cannot keep data: ${collision}; it is not served`,
     );
   }
   return new Raid10Geometry(layout, raidDisks, chunkSectors, sizes.componentSectors);
@@ -194,13 +194,13 @@ export function makeGeometry(shape: MdShape, sizes: GeometrySizes): Geometry {
   const geometry = makeUnchecked(shape, sizes);
   if (geometry.arraySectors === 0) {
     throw bad(
-      `The superblock says ${shape.level} with chunks of ${shape.chunkSectors} sectors, larger than what the array uses of its members; it is damaged.`,
+      `the superblock says ${shape.level} with chunks of ${shape.chunkSectors} sectors, larger than what the array uses of its members; it is damaged`,
     );
   }
   if (geometry.arraySectors > MAX_SECTORS) {
     throw new HoldfastError(
       "unsupported",
-      `The ${shape.level} array would have ${geometry.arraySectors} sectors, more than ${MAX_SECTORS}; such volumes are not served.`,
+      `the ${shape.level} array would have ${geometry.arraySectors} sectors, more than ${MAX_SECTORS}; such volumes are not served`,
     );
   }
   return geometry;
