@@ -3,6 +3,8 @@
  * These shapes are documented in docs/json.md and stay stable: fields are added, never renamed.
  */
 import type { DescribedField } from "../codec/struct.ts";
+import type { CandidateFate } from "../md/candidate.ts";
+import type { SetVerdict } from "../md/verdict.ts";
 
 /** Something recognised on a device or at a place inside it. */
 export interface Finding {
@@ -28,20 +30,8 @@ export interface DeviceReport {
   readonly problem: string | null;
 }
 
-export type MemberState =
-  | "in-sync"
-  /** Rebuild or reshape has reached `recoveryOffsetSectors`; below that it is used. */
-  | "recovering"
-  | "spare"
-  | "journal"
-  /** Its event count is behind: it left the array earlier. Not used. */
-  | "stale"
-  | "faulty"
-  /** Same array UUID, other content of metadata: cannot belong to this set. */
-  | "foreign"
-  /** A second copy of a member that is already there. */
-  | "duplicate"
-  | "missing";
+/** What a member is in its set; "missing" stands for a slot that nobody fills. */
+export type MemberState = CandidateFate | "missing";
 
 export interface MemberReport {
   /** Null for a missing member. */
@@ -58,13 +48,6 @@ export interface MemberReport {
   /** One sentence where something is to be said ("event count 12 behind; it missed every write since ..."). */
   readonly note: string | null;
 }
-
-export type SetVerdict =
-  /** Can be opened as it is. */
-  | { readonly kind: "can-start"; readonly degradedBy: number }
-  /** Can be opened with --force; `risk` says what that may cost. */
-  | { readonly kind: "needs-force"; readonly reason: string; readonly risk: string }
-  | { readonly kind: "cannot-start"; readonly reason: string; readonly remedy: string };
 
 /** A set of members that belong together. */
 export interface VolumeReport {

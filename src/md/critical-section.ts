@@ -1,0 +1,46 @@
+/**
+ * Does a reshape need its backup to be read rightly? One that moves data to another offset never overwrites what it
+ * has not copied. One without spare room does: all along when the number of data disks stays, else only in the first stripes,
+ * where reading and writing are less than a stripe apart. The rules are mdadm's (Grow.c).
+ */
+import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
+
+export function needsBackup(reshape: MdReshape): boolean {
+  const { before, after, deltaDisks, positionSectors, newOffsetDeltaSectors } = reshape;
+  const parity = before.level === "raid4" || before.level === "raid5" || before.level === "raid6";
+  if (!parity || newOffsetDeltaSectors !== 0) return false;
+  if (deltaDisks === 0) return true;
+  return deltaDisks > 0
+    ? positionSectors < growingSection(before, after)
+    : positionSectors < shrinkingSection(before, after);
+}
+
+function dataDisks(shape: MdShape): number {
+  return shape.raidDisks - (shape.level === "raid6" ? 2 : 1);
+}
+
+/** Array sectors that a growing reshape backs up: until the new stripes lie wholly before the old ones still to be read. */
+function growingSection(before: MdShape, after: MdShape): number {
+  let written = 0;
+  let read = 0;
+  let end = 0;
+  while (written >= read) {
+    written += after.chunkSectors;
+    end = written * dataDisks(after);
+    read = Math.floor(end / dataDisks(before) / before.chunkSectors) * before.chunkSectors;
+  }
+  return end;
+}
+
+/** The same for a shrinking one, which comes from the end. */
+function shrinkingSection(before: MdShape, after: MdShape): number {
+  let written = 0;
+  let read = 0;
+  let start = 0;
+  while (read >= written) {
+    read += before.chunkSectors;
+    start = read * dataDisks(before);
+    written = Math.floor(start / dataDisks(after) / after.chunkSectors) * after.chunkSectors;
+  }
+  return start;
+}

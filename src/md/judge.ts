@@ -1,0 +1,177 @@
+/**
+ * Which candidates belong into the array, and as what: mdadm's rules of assembly, on superblocks alone.
+ *
+ * 1. The freshest superblock (most events) speaks for the array.
+ * 2. A member may be one event behind: a crash between two superblock writes leaves that. More is stale: it left
+ *    the array and missed writes since. `--force` takes stale members back, freshest first, until there are enough.
+ * 3. The freshest superblock's role table has the last word: a member it calls faulty is stale, even one event behind
+ *    (kernel since 6.8). A member that itself calls the freshest one failed was on the other side of a split.
+ * 4. Of two that claim a slot the fresher one has it; an exact copy is a duplicate.
+ */
+import type { MdRole, MdSuperblock } from "../formats/md/superblock.ts";
+import type { CandidateFate, JudgedCandidate, MdCandidate } from "./candidate.ts";
+
+/** How far behind the freshest a member's event count may be. */
+export const EVENT_MARGIN = 1;
+
+const FAULTY: MdRole = { kind: "faulty" };
+
+export function roleOf(superblock: MdSuperblock, deviceNumber: number): MdRole {
+  return superblock.roles[deviceNumber] ?? FAULTY;
+}
+
+/** A superblock that can be believed: checksum right, level served, no feature unknown. */
+export function believable(superblock: MdSuperblock): boolean {
+  return superblock.checksumOk && superblock.shape !== null && superblock.unknownFeatures === 0;
+}
+
+/** The one that speaks for the array; null if none can be believed. The first given wins among equals. */
+export function findFreshest(set: readonly MdCandidate[]): MdCandidate | null {
+  let freshest: MdCandidate | null = null;
+  for (const candidate of set) {
+    if (!candidate.superblock.checksumOk) continue;
+    if (freshest === null || rank(candidate) > rank(freshest)) freshest = candidate;
+  }
+  return freshest;
+}
+
+/** By events; among equals a working member before spares and journals, whose copies of some fields lag. */
+function rank(candidate: MdCandidate): number {
+  return candidate.superblock.events + (candidate.superblock.role.kind === "active" ? 0.5 : 0);
+}
+
+function differsInShape(a: MdSuperblock, b: MdSuperblock): boolean {
+  return (
+    a.levelNumber !== b.levelNumber ||
+    a.shape?.raidDisks !== b.shape?.raidDisks ||
+    a.shape?.layout !== b.shape?.layout ||
+    a.shape?.chunkSectors !== b.shape?.chunkSectors ||
+    a.componentSectors !== b.componentSectors
+  );
+}
+
+function behind(superblock: MdSuperblock, freshest: MdSuperblock): string {
+  const events = freshest.events - superblock.events;
+  const since = new Date(superblock.updatedSeconds * 1000).toISOString().replace(".000", "");
+  return `its event count is ${events} behind: it left the array after ${since} and missed the writes since`;
+}
+
+type Judgement = Pick<JudgedCandidate, "fate" | "slot" | "replacement" | "note">;
+
+function outside(fate: CandidateFate, note: string | null): Judgement {
+  return { fate, slot: null, replacement: false, note };
+}
+
+function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): Judgement {
+  const given = roleOf(freshest, own.deviceNumber);
+  if (given.kind !== "active" || given.slot !== slot) {
+    return {
+      fate: "stale",
+      slot,
+      replacement: own.replacement,
+      note: `the freshest superblock lists this device as ${describeRole(given)}`,
+    };
+  }
+  const freshestThere = roleOf(own, freshest.deviceNumber);
+  if (freshest.role.kind === "active" && freshestThere.kind !== "active") {
+    return {
+      fate: "stale",
+      slot,
+      replacement: own.replacement,
+      note: "it reports the freshest member as failed: the two were written apart from each other (split brain)",
+    };
+  }
+  const recovering = own.recoveryOffsetSectors !== Infinity;
+  return {
+    fate: recovering ? "recovering" : "in-sync",
+    slot,
+    replacement: own.replacement,
+    note: null,
+  };
+}
+
+export function describeRole(role: MdRole): string {
+  return role.kind === "active" ? `member ${role.slot}` : role.kind;
+}
+
+function judgeOne(own: MdSuperblock, freshest: MdSuperblock): Judgement {
+  if (!own.checksumOk) return outside("foreign", "its superblock is damaged (wrong checksum)");
+  if (own.createdSeconds !== freshest.createdSeconds) {
+    return outside("foreign", "same UUID but created at another time: it belongs to another array");
+  }
+  if (own.version !== freshest.version) {
+    return outside(
+      "foreign",
+      `its superblock is version ${own.version}, the others' ${freshest.version}`,
+    );
+  }
+  const role = own.role;
+  if (own.events + EVENT_MARGIN < freshest.events) {
+    const slot = role.kind === "active" ? role.slot : null;
+    return { fate: "stale", slot, replacement: own.replacement, note: behind(own, freshest) };
+  }
+  if (differsInShape(own, freshest)) {
+    return outside("foreign", "same UUID and age but another level, size or layout");
+  }
+  switch (role.kind) {
+    case "active":
+      return judgeActive(own, role.slot, freshest);
+    case "spare":
+    case "journal":
+    case "faulty":
+      return outside(role.kind, null);
+  }
+}
+
+function sameDevice(a: MdSuperblock, b: MdSuperblock): boolean {
+  return a.deviceUuid === b.deviceUuid && a.deviceNumber === b.deviceNumber;
+}
+
+/**
+ * Judges every candidate of one array.
+ * @param set candidates with one array UUID, in the order given
+ */
+export function judgeCandidates(
+  set: readonly MdCandidate[],
+  freshest: MdCandidate,
+): JudgedCandidate[] {
+  const judged: JudgedCandidate[] = [];
+  for (const candidate of set) {
+    const verdict = judgeOne(candidate.superblock, freshest.superblock);
+    const rivalIndex = judged.findIndex(
+      (other) =>
+        other.slot !== null &&
+        other.slot === verdict.slot &&
+        other.replacement === verdict.replacement &&
+        usable(other.fate) &&
+        usable(verdict.fate),
+    );
+    const rival = judged[rivalIndex];
+    if (rival === undefined) {
+      judged.push({ candidate, ...verdict });
+    } else if (candidate.superblock.events > rival.candidate.superblock.events) {
+      judged[rivalIndex] = { ...rival, ...loser(rival.candidate, candidate) };
+      judged.push({ candidate, ...verdict });
+    } else {
+      judged.push({ candidate, ...verdict, ...loser(candidate, rival.candidate) });
+    }
+  }
+  return judged;
+}
+
+function usable(fate: CandidateFate): boolean {
+  return fate === "in-sync" || fate === "recovering";
+}
+
+function loser(
+  candidate: MdCandidate,
+  winner: MdCandidate,
+): Pick<JudgedCandidate, "fate" | "note"> {
+  const copy = sameDevice(candidate.superblock, winner.superblock);
+  return {
+    fate: "duplicate",
+    note: copy
+      ? `a copy of ${winner.path}, which is used`
+      : `${winner.path} claims the same place in the array and is used`,
+  };
+}

@@ -1,0 +1,26 @@
+/** From a geometry to the personality that reads it: the one place to add a level. */
+import { unreachable } from "../../base/assert.ts";
+import type { Geometry } from "../geometry/geometry.ts";
+import type { Slot } from "../slot.ts";
+import { MirrorPersonality } from "./mirror.ts";
+import { ParityPersonality } from "./parity.ts";
+import type { Personality } from "./personality.ts";
+import { PlainPersonality } from "./plain.ts";
+
+/** @param slots by slot number, as many as the geometry has disks */
+export function makePersonality(geometry: Geometry, slots: readonly Slot[]): Personality {
+  switch (geometry.level) {
+    case "linear":
+    case "raid0":
+      return new PlainPersonality((sector) => geometry.locate(sector), slots);
+    case "raid1":
+    case "raid10":
+      return new MirrorPersonality(geometry, slots);
+    case "raid4":
+    case "raid5":
+    case "raid6":
+      return new ParityPersonality(geometry, slots);
+    default:
+      return unreachable(geometry);
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * raid4, raid5 and raid6, read side.
+ *
+ * A piece lies in one chunk of one member. Where that member can be believed it is read; otherwise, or when the read fails,
+ * the range is rebuilt from the other members of the row: one lost block from the rest and P (or Q), two lost blocks
+ * from the rest, P and Q. Members that turn out to fail while rebuilding count as lost for that range; when too many are
+ * lost the range is halved, so that bad sectors in different places of different members do no harm. What cannot be rebuilt even as
+ * a single sector is gone.
+ *
+ * Rebuilding holds one buffer a member, so it goes in steps of at most REBUILD_SECTORS.
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import { SECTOR_BYTES } from "../../base/units.ts";
+import type { BioEnd } from "../../block/bio.ts";
+import type { StripeGeometry } from "../geometry/raid456.ts";
+import type { RowLayout } from "../geometry/stripe-layouts.ts";
+import { rebuild } from "../../parity/parity.ts";
+import type { Slot } from "../slot.ts";
+import type { Personality, PieceExtent } from "./personality.ts";
+
+const REBUILD_SECTORS = 128;
+
+/** A range of one row: the same member sectors on every member. */
+interface RowRange {
+  readonly layout: RowLayout;
+  /** The member whose data is wanted. */
+  readonly target: number;
+  readonly memberSector: number;
+  /** For messages: the volume sector at `memberSector` of the target. */
+  readonly volumeSector: number;
+}
+
+function advanced(range: RowRange, sectors: number): RowRange {
+  return {
+    ...range,
+    memberSector: range.memberSector + sectors,
+    volumeSector: range.volumeSector + sectors,
+  };
+}
+
+export class ParityPersonality implements Personality {
+  readonly #geometry: StripeGeometry;
+  readonly #slots: readonly Slot[];
+
+  constructor(geometry: StripeGeometry, slots: readonly Slot[]) {
+    this.#geometry = geometry;
+    this.#slots = slots;
+  }
+
+  pieceSectors(sector: number): number {
+    return this.#geometry.locate(sector).sectors;
+  }
+
+  pieceExtent(sector: number, max: number): PieceExtent {
+    const place = this.#geometry.locate(sector);
+    return (
+      this.#slots[place.slot]!.extent(place.memberSector, max) ?? { kind: "data", sectors: max }
+    );
+  }
+
+  readPiece(sector: number, data: Uint8Array, end: BioEnd): void {
+    const place = this.#geometry.locate(sector);
+    const range: RowRange = {
+      layout: this.#geometry.rowLayout(place.row),
+      target: place.slot,
+      memberSector: place.memberSector,
+      volumeSector: sector,
+    };
+    this.#readRange(range, data, end);
+  }
+
+  /** Reads run by run of equal trust in the target. */
+  #readRange(range: RowRange, data: Uint8Array, end: BioEnd): void {
+    const sectors = data.length / SECTOR_BYTES;
+    const slot = this.#slots[range.target]!;
+    const trust = slot.trust(range.memberSector, sectors);
+    const run = Math.min(Math.abs(trust), trust > 0 ? sectors : REBUILD_SECTORS);
+    const here = data.subarray(0, run * SECTOR_BYTES);
+    const next: BioEnd = (error) => {
+      if (error !== null || run === sectors) end(error);
+      else this.#readRange(advanced(range, run), data.subarray(run * SECTOR_BYTES), end);
+    };
+    if (trust < 0) {
+      this.#rebuildRange(range, here, next);
+      return;
+    }
+    slot.read(range.memberSector, here, (error) => {
+      if (error === null) next(null);
+      else this.#rebuildRange(range, here, next);
+    });
+  }
+
+  /** Rebuilds `data` in steps over which every member of the row is either good or not. */
+  #rebuildRange(range: RowRange, data: Uint8Array, end: BioEnd): void {
+    const sectors = data.length / SECTOR_BYTES;
+    let run = Math.min(sectors, REBUILD_SECTORS);
+    const lost = new Set([range.target]);
+    for (const slot of range.layout.slots) {
+      if (slot === range.target) continue;
+      const trust = this.#slots[slot]!.trust(range.memberSector, run);
+      run = Math.abs(trust);
+      if (trust < 0) lost.add(slot);
+    }
+    this.#rebuildStep(range, data.subarray(0, run * SECTOR_BYTES), lost, (error) => {
+      if (error !== null || run === sectors) end(error);
+      else this.#rebuildRange(advanced(range, run), data.subarray(run * SECTOR_BYTES), end);
+    });
+  }
+
+  #rebuildStep(range: RowRange, data: Uint8Array, lost: ReadonlySet<number>, end: BioEnd): void {
+    const sources = sourcesFor(range.layout, lost);
+    if (sources === null) {
+      this.#tooManyLost(range, data, lost, end);
+      return;
+    }
+    const blocks = new Map<number, Uint8Array>();
+    const failed = new Set<number>();
+    let pending = sources.length;
+    const arrived = (): void => {
+      pending -= 1;
+      if (pending > 0) return;
+      if (failed.size > 0) {
+        this.#rebuildStep(range, data, new Set([...lost, ...failed]), end);
+      } else {
+        rebuild(range.layout, range.target, lost, blocks, data);
+        end(null);
+      }
+    };
+    for (const slot of sources) {
+      const block = new Uint8Array(data.length);
+      blocks.set(slot, block);
+      this.#slots[slot]!.read(range.memberSector, block, (error) => {
+        if (error !== null) failed.add(slot);
+        arrived();
+      });
+    }
+  }
+
+  #tooManyLost(range: RowRange, data: Uint8Array, lost: ReadonlySet<number>, end: BioEnd): void {
+    const sectors = data.length / SECTOR_BYTES;
+    if (sectors === 1) {
+      const others = [...lost].filter((slot) => slot !== range.target).toSorted((a, b) => a - b);
+      end(
+        new HoldfastError(
+          "data-lost",
+          `sector ${range.volumeSector} is gone: member ${range.target} cannot be read at sector ${range.memberSector}, nor ${others.map((slot) => `member ${slot}`).join(" and ")}, which rebuilding it needs`,
+        ),
+      );
+      return;
+    }
+    const half = Math.floor(sectors / 2);
+    this.#readRange(range, data.subarray(0, half * SECTOR_BYTES), (error) => {
+      if (error !== null) end(error);
+      else this.#readRange(advanced(range, half), data.subarray(half * SECTOR_BYTES), end);
+    });
+  }
+}
+
+/**
+ * The members to read in order to rebuild what is lost; null when that cannot be done.
+ * All the good data, and as many of P and Q as data blocks are lost, P first.
+ */
+function sourcesFor(layout: RowLayout, lost: ReadonlySet<number>): number[] | null {
+  const data = layout.data.filter((slot) => !lost.has(slot));
+  const parity = [layout.p, layout.q].filter(
+    (slot): slot is number => slot !== null && !lost.has(slot),
+  );
+  const lostData = layout.data.length - data.length;
+  if (parity.length < lostData) return null;
+  return [...data, ...parity.slice(0, lostData)];
+}

@@ -1,0 +1,23 @@
+/**
+ * A personality reads one shape of array: it cuts the volume into pieces, each on one place of the geometry, and reads a
+ * piece by whatever way is left. Sectors are volume sectors.
+ */
+import type { BioEnd } from "../../block/bio.ts";
+import type { ExtentKind } from "../../block/device.ts";
+
+export interface PieceExtent {
+  readonly kind: ExtentKind;
+  readonly sectors: number;
+}
+
+export interface Personality {
+  /** Sectors from `sector` to the end of the piece it lies in; a piece never crosses a chunk. */
+  pieceSectors(sector: number): number;
+  /**
+   * Fills `data`, which lies inside one piece. Whatever redundancy there is has been used before `end` gets an error,
+   * and then some sector of the range is really gone.
+   */
+  readPiece(sector: number, data: Uint8Array, end: BioEnd): void;
+  /** What is known without reading of the run at `sector`, at most `max` (inside one piece) long. */
+  pieceExtent(sector: number, max: number): PieceExtent;
+}

@@ -1,0 +1,174 @@
+/**
+ * Replay of the write journal of raid4/5/6. Reads the log once and sorts it by stripe (a 4 KiB row over all members):
+ *
+ *   data ...            data-only: the members hold an old consistent stripe. Data go over the volume.
+ *   data ... parity     complete: everything the members should hold is in the log. Goes over the members.
+ *   flush               the stripe is on the members: forget it
+ *
+ * New data for a complete stripe begin a new round: what was complete is laid over the members first.
+ * Facts: drivers/md/raid5-cache.c; docs/formats/md-journal.md.
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import { alignDown, formatBytes } from "../../base/units.ts";
+import { readSectors } from "../../block/promises.ts";
+import { R5_BLOCK_BYTES, R5_BLOCK_SECTORS, r5Seed, readR5Log } from "../../formats/md/r5-log.ts";
+import type { R5Block, R5Log, R5Payload } from "../../formats/md/r5-log.ts";
+import { arrayUuidBytes } from "../../formats/md/superblock.ts";
+import type { MdCandidate } from "../candidate.ts";
+import { makeGeometry } from "../geometry/geometry.ts";
+import { StripeGeometry } from "../geometry/raid456.ts";
+import type { AssemblyPlan } from "../plan.ts";
+import { NOTHING_TO_REPLAY } from "./patches.ts";
+import type { Patch, Replay } from "./patches.ts";
+
+interface Stripe {
+  /** By volume sector. */
+  readonly data: Map<number, Uint8Array>;
+  parity: { readonly p: Uint8Array; readonly q: Uint8Array | null } | null;
+}
+
+type BlockReader = (block: R5Block) => Promise<Uint8Array>;
+
+export async function replayJournal(plan: AssemblyPlan, limitBytes: number): Promise<Replay> {
+  const { journal, superblock } = plan;
+  if (journal === null || superblock.shape === null) return NOTHING_TO_REPLAY;
+  const geometry = makeGeometry(superblock.shape, {
+    componentSectors: superblock.componentSectors,
+    memberSectors: [],
+    raid0Layout: null,
+  });
+  if (!(geometry instanceof StripeGeometry)) return NOTHING_TO_REPLAY;
+
+  const { device, superblock: own } = journal;
+  const log: R5Log = {
+    sectors: alignDown(own.dataSectors, R5_BLOCK_SECTORS),
+    seed: r5Seed(arrayUuidBytes(superblock)),
+  };
+  const read = (sector: number, sectors: number): Promise<Uint8Array> =>
+    readSectors(device, own.dataOffsetSectors + sector, sectors);
+  const table = new StripeTable(plan, geometry, limitBytes);
+  for await (const meta of readR5Log(read, log, own.journalTailSectors ?? 0)) {
+    for (const payload of meta.payloads) {
+      await table.take(payload, (block) => read(block.logSector, R5_BLOCK_SECTORS));
+    }
+  }
+  return table.finish();
+}
+
+class StripeTable {
+  readonly #plan: AssemblyPlan;
+  readonly #geometry: StripeGeometry;
+  readonly #limitBytes: number;
+  readonly #stripes = new Map<number, Stripe>();
+  readonly #members = new Map<MdCandidate, Patch[]>();
+  #bytes = 0;
+  #complete = 0;
+
+  constructor(plan: AssemblyPlan, geometry: StripeGeometry, limitBytes: number) {
+    this.#plan = plan;
+    this.#geometry = geometry;
+    this.#limitBytes = limitBytes;
+  }
+
+  async take(payload: R5Payload, read: BlockReader): Promise<void> {
+    switch (payload.kind) {
+      case "data":
+        // A log that points outside the array was not written by its kernel.
+        if (payload.arraySector >= this.#geometry.arraySectors) return;
+        this.#takeData(payload.arraySector, await this.#counted(read, payload.block));
+        return;
+      case "parity":
+        if (payload.memberSector >= this.#geometry.usedSectors) return;
+        this.#stripeAt(payload.memberSector).parity = {
+          p: await this.#counted(read, payload.p),
+          q: payload.q === null ? null : await this.#counted(read, payload.q),
+        };
+        return;
+      case "flush":
+        for (const sector of payload.memberSectors) this.#forget(sector);
+    }
+  }
+
+  async #counted(read: BlockReader, block: R5Block): Promise<Uint8Array> {
+    this.#bytes += R5_BLOCK_BYTES;
+    if (this.#bytes > this.#limitBytes) {
+      throw new HoldfastError(
+        "no-space",
+        `the write journal holds more than ${formatBytes(this.#limitBytes)}, the limit for replaying it in memory; raise the limit`,
+      );
+    }
+    return read(block);
+  }
+
+  #stripeAt(memberSector: number): Stripe {
+    const known = this.#stripes.get(memberSector);
+    if (known !== undefined) return known;
+    const stripe: Stripe = { data: new Map(), parity: null };
+    this.#stripes.set(memberSector, stripe);
+    return stripe;
+  }
+
+  #takeData(arraySector: number, block: Uint8Array): void {
+    const { memberSector } = this.#geometry.locate(arraySector);
+    const stripe = this.#stripeAt(memberSector);
+    if (stripe.parity !== null) {
+      this.#complete += this.#layOverMembers(memberSector, stripe);
+      this.#stripes.delete(memberSector);
+    }
+    this.#stripeAt(memberSector).data.set(arraySector, block);
+  }
+
+  #forget(memberSector: number): void {
+    const stripe = this.#stripes.get(memberSector);
+    if (stripe === undefined) return;
+    const parityBlocks = stripe.parity === null ? 0 : stripe.parity.q === null ? 1 : 2;
+    this.#bytes -= (stripe.data.size + parityBlocks) * R5_BLOCK_BYTES;
+    this.#stripes.delete(memberSector);
+  }
+
+  /** @returns 1 if there was anything; parity without data speaks of a stripe that is on the members already. */
+  #layOverMembers(memberSector: number, stripe: Stripe): number {
+    if (stripe.parity === null || stripe.data.size === 0) return 0;
+    for (const [arraySector, block] of stripe.data) {
+      this.#layOverSlot(this.#geometry.locate(arraySector).slot, memberSector, block);
+    }
+    const layout = this.#geometry.rowLayout(this.#geometry.rowOfMemberSector(memberSector));
+    this.#layOverSlot(layout.p, memberSector, stripe.parity.p);
+    if (layout.q !== null && stripe.parity.q !== null) {
+      this.#layOverSlot(layout.q, memberSector, stripe.parity.q);
+    }
+    return 1;
+  }
+
+  #layOverSlot(slot: number, memberSector: number, data: Uint8Array): void {
+    const { member, replacement } = this.#plan.slots[slot]!;
+    for (const judged of [member, replacement]) {
+      if (judged === null) continue;
+      const { candidate } = judged;
+      const patch = { sector: candidate.superblock.dataOffsetSectors + memberSector, data };
+      const patches = this.#members.get(candidate);
+      if (patches === undefined) this.#members.set(candidate, [patch]);
+      else patches.push(patch);
+    }
+  }
+
+  finish(): Replay {
+    const volume: Patch[] = [];
+    let dataOnly = 0;
+    for (const [memberSector, stripe] of this.#stripes) {
+      if (stripe.parity !== null) {
+        this.#complete += this.#layOverMembers(memberSector, stripe);
+        continue;
+      }
+      dataOnly += 1;
+      for (const [sector, data] of stripe.data) volume.push({ sector, data });
+    }
+    const notes =
+      this.#complete + dataOnly === 0
+        ? []
+        : [
+            `write journal replayed in memory: ${this.#complete} complete stripes, ${dataOnly} with data whose parity is still to be made`,
+          ];
+    return { members: this.#members, volume, notes };
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Replay of the partial parity log of a dirty raid5: parity of the stripes that were being written is made anew from
+ * the changed data blocks as they stand on the members and the logged xor of the unchanged ones. Data blocks are never
+ * touched, so only reads that rebuild a missing member depend on it.
+ *
+ * A changed block whose own member is missing leaves its parity as it is; a missing member with an unchanged block does no
+ * harm, its content is in the log. Facts: drivers/md/raid5-ppl.c; docs/formats/md-ppl.md.
+ */
+import { SECTOR_BYTES } from "../../base/units.ts";
+import { crc32c } from "../../codec/crc32c.ts";
+import { readSectors } from "../../block/promises.ts";
+import { findNewestPpl, pplExtent, pplSignature } from "../../formats/md/ppl.ts";
+import type { PplEntry, PplExtent } from "../../formats/md/ppl.ts";
+import { arrayUuidBytes } from "../../formats/md/superblock.ts";
+import { oracleKernels } from "../../parity/oracle.ts";
+import type { MdCandidate } from "../candidate.ts";
+import { makeGeometry } from "../geometry/geometry.ts";
+import { StripeGeometry } from "../geometry/raid456.ts";
+import type { AssemblyPlan } from "../plan.ts";
+import { NOTHING_TO_REPLAY } from "./patches.ts";
+import type { Patch, Replay } from "./patches.ts";
+
+interface Counts {
+  entries: number;
+  blocks: number;
+  /** Parity that could not be made anew because a changed block is missing. */
+  left: number;
+  /** Logs or entries that could not be believed. */
+  mismatches: number;
+}
+
+export async function replayPpl(plan: AssemblyPlan): Promise<Replay> {
+  const { superblock } = plan;
+  const dirty = superblock.resyncOffsetSectors !== Infinity;
+  if (superblock.ppl === null || !dirty || superblock.shape?.level !== "raid5") {
+    return NOTHING_TO_REPLAY;
+  }
+  const geometry = makeGeometry(superblock.shape, {
+    componentSectors: superblock.componentSectors,
+    memberSectors: [],
+    raid0Layout: null,
+  });
+  if (!(geometry instanceof StripeGeometry)) return NOTHING_TO_REPLAY;
+
+  const counts: Counts = { entries: 0, blocks: 0, left: 0, mismatches: 0 };
+  const members = new Map<MdCandidate, Patch[]>();
+  for (const [slot, planned] of plan.slots.entries()) {
+    if (planned.member?.fate !== "in-sync") continue;
+    const patches = await replayMember(plan, geometry, slot, counts);
+    if (patches.length > 0) members.set(planned.member.candidate, patches);
+  }
+  return { members, volume: [], notes: [describe(counts)] };
+}
+
+function describe(counts: Counts): string {
+  const done = `partial parity log replayed in memory: ${counts.entries} writes were under way, ${counts.blocks} parity blocks made anew`;
+  const left =
+    counts.left > 0 ? `, ${counts.left} left as they are because a changed block is missing` : "";
+  const bad =
+    counts.mismatches > 0 ? `; ${counts.mismatches} logs or entries could not be believed` : "";
+  return done + left + bad;
+}
+
+/** The parity blocks that the log of one member makes anew, in sectors of that member's device. */
+async function replayMember(
+  plan: AssemblyPlan,
+  geometry: StripeGeometry,
+  slot: number,
+  counts: Counts,
+): Promise<Patch[]> {
+  const { device, superblock } = plan.slots[slot]!.member!.candidate;
+  const { ppl } = superblock;
+  if (ppl === null) return [];
+  const read = (sector: number, sectors: number): Promise<Uint8Array> =>
+    readSectors(device, ppl.startSector + sector, sectors);
+  const found = await findNewestPpl(read, ppl.sectors, pplSignature(arrayUuidBytes(superblock)));
+  if (found === null) {
+    counts.mismatches += 1;
+    return [];
+  }
+  const patches: Patch[] = [];
+  for (const entry of found.log.entries) {
+    const extent = pplExtent(entry, geometry);
+    const partial =
+      entry.ppBytes === 0
+        ? new Uint8Array(0)
+        : await read(found.sector + entry.ppSector, entry.ppBytes / SECTOR_BYTES);
+    if (
+      extent === null ||
+      !believable(entry, extent, slot, geometry) ||
+      crc32c(partial) !== entry.checksum
+    ) {
+      counts.mismatches += 1;
+      continue;
+    }
+    counts.entries += 1;
+    patches.push(...(await replayEntry(plan, geometry, slot, extent, partial, counts)));
+  }
+  return patches;
+}
+
+/** Does the entry speak of a place in the array whose parity is on this member? */
+function believable(
+  entry: PplEntry,
+  extent: PplExtent,
+  slot: number,
+  geometry: StripeGeometry,
+): boolean {
+  if (entry.parityDisk !== slot || extent.endSector > geometry.arraySectors) return false;
+  const inChunk = extent.firstSector % geometry.chunkSectors;
+  if (inChunk + extent.stripSectors > geometry.chunkSectors) return false;
+  return geometry.rowLayout(geometry.locate(extent.firstSector).row).p === slot;
+}
+
+async function replayEntry(
+  plan: AssemblyPlan,
+  geometry: StripeGeometry,
+  slot: number,
+  extent: PplExtent,
+  partial: Uint8Array,
+  counts: Counts,
+): Promise<Patch[]> {
+  const { dataOffsetSectors } = plan.slots[slot]!.member!.candidate.superblock;
+  const patches: Patch[] = [];
+  for (let i = 0; i < extent.stripSectors; i += extent.blockSectors) {
+    const changed = await readChanged(plan, geometry, extent, i);
+    if (changed === null) {
+      counts.left += 1;
+      continue;
+    }
+    const bytes = extent.blockSectors * SECTOR_BYTES;
+    if (partial.length > 0)
+      changed.push(partial.subarray(i * SECTOR_BYTES, i * SECTOR_BYTES + bytes));
+    const parity = new Uint8Array(bytes);
+    oracleKernels.xor(parity, changed);
+    const { memberSector } = geometry.locate(extent.firstSector + i);
+    patches.push({ sector: dataOffsetSectors + memberSector, data: parity });
+    counts.blocks += 1;
+  }
+  return patches;
+}
+
+/** The changed data blocks of one row at strip sector `i`; null when one of them cannot be read. */
+async function readChanged(
+  plan: AssemblyPlan,
+  geometry: StripeGeometry,
+  extent: PplExtent,
+  i: number,
+): Promise<Uint8Array[] | null> {
+  const blocks: Uint8Array[] = [];
+  for (let disk = 0; disk < extent.dataDisks; disk += 1) {
+    const sector = extent.firstSector + i + disk * geometry.chunkSectors;
+    if (sector >= extent.endSector) break;
+    const place = geometry.locate(sector);
+    const member = plan.slots[place.slot]!.member;
+    if (member?.fate !== "in-sync") return null;
+    const { device, superblock } = member.candidate;
+    const at = superblock.dataOffsetSectors + place.memberSector;
+    const block = await readSectors(device, at, extent.blockSectors).catch(() => null);
+    if (block === null) return null;
+    blocks.push(block);
+  }
+  return blocks;
+}

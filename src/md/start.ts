@@ -1,0 +1,229 @@
+/**
+ * Starts a planned array for reading: opens nothing and writes nothing to the members.
+ *
+ * What a kernel would put on the members before the first read (a journal, a partial parity log) is put over them in memory
+ * instead, so the volume reads right and the members keep their bytes. The order is the kernel's: logs first, then geometry.
+ */
+import { HoldfastError } from "../base/errors.ts";
+import { alignDown, SECTOR_BYTES } from "../base/units.ts";
+import type { BlockDevice } from "../block/device.ts";
+import type { SectorRange } from "../formats/md/bitmap-runs.ts";
+import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
+import { MdArray } from "./array.ts";
+import type { ArrayRegion } from "./array.ts";
+import type { JudgedCandidate, MdCandidate } from "./candidate.ts";
+import { makeGeometry } from "./geometry/geometry.ts";
+import type { Geometry } from "./geometry/geometry.ts";
+import { makePersonality } from "./personalities/make.ts";
+import type { AssemblyPlan } from "./plan.ts";
+import { readBadBlocks } from "./probe.ts";
+import { replayLogs } from "./replay/replay.ts";
+import type { ReplayResult } from "./replay/replay.ts";
+import { MemberView, Slot } from "./slot.ts";
+
+export interface StartOptions {
+  readonly name: string;
+  /** mdadm's backup file of a reshape in place. */
+  readonly backup: BlockDevice | null;
+  /** Bytes of replayed log that may be held in memory. */
+  readonly replayLimitBytes: number;
+}
+
+export interface StartedArray {
+  readonly device: BlockDevice;
+  /** Sentences about what was done and noticed. */
+  readonly notes: readonly string[];
+}
+
+/** Which shape of a reshape a geometry belongs to; at rest there is only "after". */
+type Side = "before" | "after";
+
+/** A member about to be read: its device may have a replayed log over it. */
+interface Member {
+  readonly judged: JudgedCandidate;
+  readonly device: BlockDevice;
+  readonly badBlocks: readonly SectorRange[];
+}
+
+export async function startArray(plan: AssemblyPlan, options: StartOptions): Promise<StartedArray> {
+  const { superblock } = plan;
+  const shape = superblock.shape;
+  if (shape === null || plan.verdict.kind !== "can-start") {
+    throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
+  }
+  const replayed = await replayLogs(plan, options);
+  const members = await gatherMembers(plan, replayed);
+  const notes = [...plan.forced, ...replayed.notes];
+  for (const member of members.values()) notes.push(...cutOffNote(member));
+
+  const sides =
+    replayed.reshape === null
+      ? restRegion(plan, shape, members)
+      : reshapeRegions(plan, replayed.reshape, members);
+  const array = new MdArray({
+    name: options.name,
+    sectors: sides.sectors,
+    regions: sides.regions,
+    optimalIoBytes: stripeBytes(shape),
+    logicalBlockBytes: superblock.logicalBlockBytes ?? 512,
+  });
+  return { device: await replayed.overVolume(array), notes };
+}
+
+/** Every member that stands in a slot, by the candidate's path. */
+async function gatherMembers(
+  plan: AssemblyPlan,
+  replayed: ReplayResult,
+): Promise<Map<MdCandidate, Member>> {
+  const members = new Map<MdCandidate, Member>();
+  for (const slot of plan.slots) {
+    for (const judged of [slot.member, slot.replacement]) {
+      if (judged === null) continue;
+      const { candidate } = judged;
+      members.set(candidate, {
+        judged,
+        device: replayed.deviceOf(candidate),
+        badBlocks: await badBlocksOf(candidate),
+      });
+    }
+  }
+  return members;
+}
+
+async function badBlocksOf(candidate: MdCandidate): Promise<readonly SectorRange[]> {
+  const decoded = await readBadBlocks(candidate.device, candidate.superblock);
+  if (decoded.kind === "ok") return decoded.ranges;
+  throw new HoldfastError(
+    "bad-metadata",
+    `the bad-block log of ${candidate.path} cannot be right: ${decoded.reason}; leave this member out to open the array without it`,
+  );
+}
+
+function cutOffNote(member: Member): string[] {
+  const { candidate } = member.judged;
+  const { superblock, device, path } = candidate;
+  const end =
+    superblock.dataOffsetSectors + (superblock.componentSectors || superblock.dataSectors);
+  if (device.sectors >= end) return [];
+  return [
+    `${path} is cut off: it has ${device.sectors} sectors and its data should reach sector ${end}; what is behind is rebuilt where it can be`,
+  ];
+}
+
+function viewOf(member: Member, side: Side): MemberView {
+  const { judged, device, badBlocks } = member;
+  const { superblock, path } = judged.candidate;
+  const delta = side === "after" ? (superblock.reshape?.newOffsetDeltaSectors ?? 0) : 0;
+  const recovered = judged.fate === "recovering" ? superblock.recoveryOffsetSectors : Infinity;
+  return new MemberView(path, device, superblock.dataOffsetSectors + delta, recovered, badBlocks);
+}
+
+function slotsFor(
+  plan: AssemblyPlan,
+  shape: MdShape,
+  members: ReadonlyMap<MdCandidate, Member>,
+  side: Side,
+): Slot[] {
+  return plan.slots.slice(0, shape.raidDisks).map((planned, number) => {
+    const standing = [planned.member, planned.replacement].flatMap((judged) =>
+      judged === null ? [] : [members.get(judged.candidate)!],
+    );
+    const writeMostly = planned.member?.candidate.superblock.writeMostly ?? false;
+    return new Slot(
+      number,
+      standing.map((member) => viewOf(member, side)),
+      writeMostly,
+    );
+  });
+}
+
+/** The geometry of one shape of the array. */
+function geometryOf(plan: AssemblyPlan, shape: MdShape, componentSectors: number): Geometry {
+  const { superblock } = plan;
+  return makeGeometry(shape, {
+    componentSectors,
+    memberSectors: plan.slots.map((slot) => slot.member?.candidate.superblock.dataSectors ?? null),
+    raid0Layout: superblock.raid0Layout,
+  });
+}
+
+interface Regions {
+  readonly sectors: number;
+  readonly regions: readonly ArrayRegion[];
+}
+
+function restRegion(
+  plan: AssemblyPlan,
+  shape: MdShape,
+  members: ReadonlyMap<MdCandidate, Member>,
+): Regions {
+  const geometry = geometryOf(plan, shape, plan.superblock.componentSectors);
+  const personality = makePersonality(geometry, slotsFor(plan, shape, members, "after"));
+  const sectors = geometry.arraySectors;
+  return { sectors, regions: [{ endSector: sectors, personality }] };
+}
+
+/** The two shapes of a reshape, and the size the volume has while it runs: that of the smaller one. */
+function reshapeGeometries(
+  plan: AssemblyPlan,
+  reshape: MdReshape,
+): { before: Geometry; after: Geometry; sectors: number } {
+  const chunk = Math.max(reshape.before.chunkSectors, reshape.after.chunkSectors, 1);
+  const component = alignDown(plan.superblock.componentSectors, chunk);
+  const before = geometryOf(plan, reshape.before, component);
+  const after = geometryOf(plan, reshape.after, component);
+  return { before, after, sectors: Math.min(before.arraySectors, after.arraySectors) };
+}
+
+/** Size of the volume, in sectors; null when it cannot be told without the members that are missing. */
+export function plannedSectors(plan: AssemblyPlan): number | null {
+  const { shape, reshape, componentSectors } = plan.superblock;
+  if (shape === null || plan.slots.length === 0) return null;
+  try {
+    return reshape === null
+      ? geometryOf(plan, shape, componentSectors).arraySectors
+      : reshapeGeometries(plan, reshape).sectors;
+  } catch (error) {
+    if (error instanceof HoldfastError) return null;
+    throw error;
+  }
+}
+
+function reshapeRegions(
+  plan: AssemblyPlan,
+  reshape: MdReshape,
+  members: ReadonlyMap<MdCandidate, Member>,
+): Regions {
+  const { before, after, sectors } = reshapeGeometries(plan, reshape);
+  const old = makePersonality(before, slotsFor(plan, reshape.before, members, "before"));
+  const young = makePersonality(after, slotsFor(plan, reshape.after, members, "after"));
+  // Forwards the start of the volume is in the new shape already, backwards its end.
+  const [first, second] = reshape.backwards ? [old, young] : [young, old];
+  const position = Math.min(reshape.positionSectors, sectors);
+  const regions = [
+    { endSector: position, personality: first },
+    { endSector: sectors, personality: second },
+  ];
+  return {
+    sectors,
+    regions: regions.filter((region, i) => region.endSector > (regions[i - 1]?.endSector ?? 0)),
+  };
+}
+
+/** A full stripe of data, the size in which writing and reading goes best; 0 where there are no chunks. */
+function stripeBytes(shape: MdShape): number {
+  const chunk = shape.chunkSectors * SECTOR_BYTES;
+  switch (shape.level) {
+    case "linear":
+    case "raid1":
+      return 0;
+    case "raid0":
+    case "raid10":
+      return chunk * shape.raidDisks;
+    case "raid4":
+    case "raid5":
+      return chunk * (shape.raidDisks - 1);
+    case "raid6":
+      return chunk * (shape.raidDisks - 2);
+  }
+}
