@@ -1,4 +1,9 @@
-/** Stream sockets as Env offers them. */
+/**
+ * Stream sockets as Env offers them.
+ *
+ * A connection ends in two halves: `onEnd` says that the peer sends nothing more, `end` says so to the peer; when both are
+ * said, or something breaks, or `destroy` is called, it is closed and `onClose` follows, last.
+ */
 
 export type SocketAddress =
   | { readonly kind: "unix"; readonly path: string }
@@ -38,13 +43,12 @@ export interface Connection {
   readonly peer: string;
   /** Starts delivery. Until then nothing is read from the peer. */
   start(handlers: ConnectionHandlers): void;
-  /** Replaces the handlers (a protocol phase ended). */
-  setHandlers(handlers: ConnectionHandlers): void;
   /**
-   * Queues `data` and takes it over: it must not change until `sent` is called.
+   * Queues the pieces, to be sent in one go, and takes them over: they must not change until `sent` is called, which
+   * happens once, in order of the writes: when the last byte was handed to the system, or when the connection is dead.
    * False: the queue is over its limit, wait for `onDrain` before queueing much more.
    */
-  write(data: Uint8Array, sent?: () => void): boolean;
+  write(pieces: readonly Uint8Array[], sent?: () => void): boolean;
   /** Bytes queued and not yet handed to the system. */
   readonly queuedBytes: number;
   pause(): void;
@@ -53,7 +57,11 @@ export interface Connection {
   end(): void;
   /** Closes at once; `onClose` follows. */
   destroy(error?: Error): void;
-  /** Turns this connection into a TLS one and takes over the underlying bytes; handlers start anew on the result. */
+  /**
+   * Turns this connection into a TLS one and takes over the underlying bytes; handlers start anew on the result, and those
+   * of this one hear nothing more. Call it when `queuedBytes` is 0. Rejects (`protocol`) when the TLS handshake fails, after
+   * closing the connection; `destroy` on this connection ends a handshake that takes too long.
+   */
   startTls(side: "server" | "client", settings: TlsSettings): Promise<Connection>;
 }
 
@@ -65,6 +73,13 @@ export interface Listener {
 }
 
 export interface Sockets {
+  /**
+   * Rejects with `busy` (somebody listens there already), `permission`, `usage` (no such address) or `io`, naming the
+   * address. A unix socket left behind by a process that is gone is replaced; closing removes it.
+   */
   listen(address: SocketAddress, accept: (connection: Connection) => void): Promise<Listener>;
+  /** Rejects with `not-found` (nobody listens there), `permission`, `timeout` or `io`, naming the address. */
   connect(address: SocketAddress): Promise<Connection>;
+  /** Rejects with `usage` when a certificate or key cannot be used, so that not the first peer finds out. */
+  checkTls(settings: TlsSettings): Promise<void>;
 }

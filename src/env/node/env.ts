@@ -7,14 +7,13 @@ import { stderrLog } from "./log.ts";
 
 /** Loaded on first use: most commands never touch the network. */
 async function loadSockets(): Promise<Sockets> {
-  const place: string = "./sockets.ts";
-  const module = (await import(place)) as { readonly nodeSockets: Sockets };
-  return module.nodeSockets;
+  return (await import("./sockets.ts")).nodeSockets;
 }
 
 const lazySockets: Sockets = {
   listen: async (address, accept) => (await loadSockets()).listen(address, accept),
   connect: async (address) => (await loadSockets()).connect(address),
+  checkTls: async (settings) => (await loadSockets()).checkTls(settings),
 };
 
 export interface NodeEnvOptions {

@@ -1,0 +1,375 @@
+/**
+ * Sockets on node:net and node:tls.
+ *
+ * Small messages leave at once (no Nagle). On TCP, keep-alive finds peers that vanished without a word. A connection reads
+ * nothing before `start`. TLS takes the same socket over: on the server's side by handing it to a tls.Server that
+ * never listens, which does the checks of the peer's certificate that a bare TLSSocket leaves to its user.
+ * A PSK needs ciphers of its own, which OpenSSL has for TLS 1.2.
+ */
+import { createHash } from "node:crypto";
+import { lstat, unlink } from "node:fs/promises";
+import net from "node:net";
+import tls from "node:tls";
+import { HoldfastError } from "../../base/errors.ts";
+import type { ErrorCode } from "../../base/errors.ts";
+import type {
+  Connection,
+  ConnectionHandlers,
+  Listener,
+  SocketAddress,
+  Sockets,
+  TlsSettings,
+} from "../sockets.ts";
+
+const KEEP_ALIVE_DELAY_MS = 60_000;
+/** sockaddr_un: 108 bytes with the NUL. Node cuts longer paths without a word. */
+const MAX_UNIX_PATH_BYTES = 107;
+/** Forward secrecy first; libnbd and qemu (GnuTLS) offer all of these. */
+const PSK_CIPHERS = [
+  "ECDHE-PSK-CHACHA20-POLY1305",
+  "DHE-PSK-AES256-GCM-SHA384",
+  "DHE-PSK-AES128-GCM-SHA256",
+  "DHE-PSK-CHACHA20-POLY1305",
+  "ECDHE-PSK-AES256-CBC-SHA384",
+  "ECDHE-PSK-AES128-CBC-SHA256",
+].join(":");
+
+async function listen(
+  address: SocketAddress,
+  accept: (connection: Connection) => void,
+): Promise<Listener> {
+  checkAddress(address);
+  try {
+    return await listenOnce(address, accept);
+  } catch (error) {
+    if (
+      errnoName(error) !== "EADDRINUSE" ||
+      address.kind !== "unix" ||
+      !(await isLeftover(address))
+    )
+      throw addressError("listen on", address, error);
+  }
+  try {
+    await unlink(address.path);
+    return await listenOnce(address, accept);
+  } catch (error) {
+    throw addressError("listen on", address, error);
+  }
+}
+
+async function connect(address: SocketAddress): Promise<Connection> {
+  checkAddress(address);
+  try {
+    return new NodeConnection(await connectOnce(address), describe(address));
+  } catch (error) {
+    throw addressError("connect to", address, error);
+  }
+}
+
+function describe(address: SocketAddress): string {
+  return address.kind === "unix"
+    ? address.path
+    : net.isIPv6(address.host)
+      ? `[${address.host}]:${address.port}`
+      : `${address.host}:${address.port}`;
+}
+
+function checkAddress(address: SocketAddress): void {
+  if (address.kind === "unix" && Buffer.byteLength(address.path) > MAX_UNIX_PATH_BYTES)
+    throw new HoldfastError(
+      "usage",
+      `The unix socket path ${address.path} is longer than ${MAX_UNIX_PATH_BYTES} bytes, the most the system allows; use a shorter one.`,
+    );
+}
+
+function listenOnce(
+  address: SocketAddress,
+  accept: (connection: Connection) => void,
+): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: address.kind === "tcp",
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+    });
+    server.on("connection", (socket) =>
+      accept(new NodeConnection(socket, peerOf(socket, address))),
+    );
+    server.once("error", reject);
+    server.listen(target(address), () => {
+      server.off("error", reject);
+      // Running out of file descriptors, say: the next client may fare better.
+      server.on("error", () => {});
+      resolve(new NodeListener(server, address));
+    });
+  });
+}
+
+class NodeListener implements Listener {
+  readonly address: SocketAddress;
+  readonly #server: net.Server;
+
+  constructor(server: net.Server, asked: SocketAddress) {
+    this.#server = server;
+    const bound = server.address();
+    const isTcp = asked.kind === "tcp" && bound !== null && typeof bound === "object";
+    this.address = isTcp ? { kind: "tcp", host: asked.host, port: bound.port } : asked;
+  }
+
+  close(): Promise<void> {
+    // The callback would wait for the connections too.
+    this.#server.close();
+    return Promise.resolve();
+  }
+}
+
+function target(address: SocketAddress): net.ListenOptions & net.SocketConnectOpts {
+  if (address.kind === "unix") return { path: address.path };
+  return { host: address.host, port: address.port };
+}
+
+function peerOf(socket: net.Socket, address: SocketAddress): string {
+  if (address.kind === "unix") return `a client on ${address.path}`;
+  return describe({
+    kind: "tcp",
+    host: socket.remoteAddress ?? "unknown",
+    port: socket.remotePort ?? 0,
+  });
+}
+
+function connectOnce(address: SocketAddress): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({
+      ...target(address),
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: address.kind === "tcp",
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+    });
+    socket.once("error", reject);
+    socket.once("connect", () => {
+      socket.off("error", reject);
+      resolve(socket);
+    });
+  });
+}
+
+/** Whether a unix socket has nobody behind it. */
+async function isLeftover(address: SocketAddress & { kind: "unix" }): Promise<boolean> {
+  const stat = await lstat(address.path).catch(() => null);
+  if (stat === null || !stat.isSocket()) return false;
+  try {
+    (await connectOnce(address)).destroy();
+    return false;
+  } catch (error) {
+    return errnoName(error) === "ECONNREFUSED";
+  }
+}
+
+function errnoName(error: unknown): string {
+  return error instanceof Error ? String((error as NodeJS.ErrnoException).code) : "";
+}
+
+const ADDRESS_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  EADDRINUSE: ["busy", "something is there already"],
+  EACCES: ["permission", "permission denied"],
+  EPERM: ["permission", "permission denied"],
+  EADDRNOTAVAIL: ["usage", "this machine does not have that address"],
+  ENOTFOUND: ["usage", "the host name is not known"],
+  EAI_AGAIN: ["usage", "the host name could not be looked up"],
+  ENOENT: ["not-found", "there is no such file or folder"],
+  ENOTDIR: ["not-found", "there is no such folder"],
+  ECONNREFUSED: ["not-found", "nobody listens there"],
+  ENOTSOCK: ["not-found", "that is not a socket"],
+  ETIMEDOUT: ["timeout", "no answer"],
+};
+
+function addressError(verb: string, address: SocketAddress, error: unknown): HoldfastError {
+  const message = error instanceof Error ? error.message : String(error);
+  const [code, why] = ADDRESS_ERRORS[errnoName(error)] ?? (["io", message] as const);
+  return new HoldfastError(code, `Cannot ${verb} ${describe(address)}: ${why}.`, { cause: error });
+}
+
+export class NodeConnection implements Connection {
+  readonly peer: string;
+  readonly #socket: net.Socket;
+  #handlers: ConnectionHandlers | null = null;
+  /** Callbacks of writes that are not over, oldest first. */
+  readonly #unsent: (() => void)[] = [];
+  #error: Error | null = null;
+  #isClosed = false;
+  /** TLS has taken the socket over. */
+  #isHandedOver = false;
+
+  constructor(socket: net.Socket, peer: string) {
+    this.#socket = socket;
+    this.peer = peer;
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
+  }
+
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  start(handlers: ConnectionHandlers): void {
+    this.#handlers = handlers;
+    if (this.#isClosed) {
+      handlers.onClose(this.#error);
+      return;
+    }
+    this.#socket.on("drain", this.#onDrain);
+    this.#socket.on("end", this.#onEnd);
+    this.#socket.on("data", this.#onData);
+  }
+
+  write(pieces: readonly Uint8Array[], sent?: () => void): boolean {
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded || pieces.length === 0) {
+      sent?.();
+      return true;
+    }
+    if (sent !== undefined) this.#unsent.push(sent);
+    const last = pieces.length - 1;
+    if (last > 0) socket.cork();
+    for (let i = 0; i < last; i += 1) socket.write(pieces[i]!);
+    const over = sent === undefined ? undefined : this.#onWritten;
+    const hasRoom = socket.write(pieces[last]!, over);
+    if (last > 0) socket.uncork();
+    return hasRoom;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#handlers !== null) this.#socket.resume();
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(error?: Error): void {
+    this.#error ??= error ?? null;
+    this.#socket.destroy();
+  }
+
+  async startTls(side: "server" | "client", settings: TlsSettings): Promise<Connection> {
+    const socket = this.#socket;
+    this.#isHandedOver = true;
+    socket.off("data", this.#onData);
+    socket.off("drain", this.#onDrain);
+    socket.off("end", this.#onEnd);
+    socket.pause();
+    try {
+      const secured =
+        side === "server"
+          ? await serverHandshake(socket, settings)
+          : await clientHandshake(socket, settings);
+      return new NodeConnection(secured, this.peer);
+    } catch (error) {
+      socket.destroy();
+      const why = error instanceof Error ? error.message : String(error);
+      throw new HoldfastError("protocol", `TLS with ${this.peer} failed: ${why}.`, {
+        cause: error,
+      });
+    }
+  }
+
+  readonly #onData = (data: Uint8Array): void => this.#handlers?.onData(data);
+  readonly #onDrain = (): void => this.#handlers?.onDrain();
+  readonly #onEnd = (): void => this.#handlers?.onEnd();
+
+  readonly #onWritten = (): void => this.#unsent.shift()?.();
+
+  readonly #onError = (error: Error): void => {
+    this.#error ??= error;
+  };
+
+  readonly #onClose = (): void => {
+    this.#isClosed = true;
+    for (let sent = this.#unsent.shift(); sent; sent = this.#unsent.shift()) sent();
+    if (!this.#isHandedOver) this.#handlers?.onClose(this.#error);
+  };
+}
+
+/** Options of both sides. */
+function commonOptions(settings: TlsSettings): tls.SecureContextOptions {
+  if (settings.kind === "psk")
+    return { minVersion: "TLSv1.2", maxVersion: "TLSv1.2", ciphers: PSK_CIPHERS };
+  return {
+    minVersion: "TLSv1.2",
+    ...(settings.certificatePem === undefined ? {} : { cert: settings.certificatePem }),
+    ...(settings.keyPem === undefined ? {} : { key: settings.keyPem }),
+    ...(settings.authorityPem === undefined ? {} : { ca: settings.authorityPem }),
+  };
+}
+
+async function checkTls(settings: TlsSettings): Promise<void> {
+  try {
+    tls.createSecureContext(commonOptions(settings));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new HoldfastError("usage", `The TLS certificate and key cannot be used: ${why}.`, {
+      cause: error,
+    });
+  }
+}
+
+/** What a user nobody knows is answered with: the handshake fails, and takes as long as with a wrong secret. */
+function decoySecret(identity: string): Uint8Array {
+  return createHash("sha256").update(process.hrtime.bigint().toString()).update(identity).digest();
+}
+
+function serverHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls.TLSSocket> {
+  const own: tls.TlsOptions =
+    settings.kind === "psk"
+      ? {
+          pskCallback: (_socket, identity) =>
+            settings.secrets.get(identity) ?? decoySecret(identity),
+        }
+      : { requestCert: settings.requirePeer, rejectUnauthorized: settings.requirePeer };
+  const server = tls.createServer({ ...commonOptions(settings), ...own });
+  return new Promise((resolve, reject) => {
+    server.once("secureConnection", resolve);
+    server.once("tlsClientError", reject);
+    socket.once("close", () => reject(new Error("the connection was closed")));
+    server.emit("connection", socket);
+  });
+}
+
+function clientHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls.TLSSocket> {
+  const own =
+    settings.kind === "psk"
+      ? {
+          pskCallback: () => {
+            const identity = settings.identity ?? [...settings.secrets.keys()][0] ?? "";
+            const psk = settings.secrets.get(identity);
+            return psk === undefined ? null : { identity, psk: Buffer.from(psk) };
+          },
+          // The secret vouches for the server; there is no certificate.
+          checkServerIdentity: () => undefined,
+        }
+      : {
+          rejectUnauthorized: settings.requirePeer,
+          ...(settings.serverName === undefined ? {} : { servername: settings.serverName }),
+        };
+  return new Promise((resolve, reject) => {
+    const secured = tls.connect({
+      ...commonOptions(settings),
+      ...own,
+      socket,
+    });
+    secured.once("error", reject);
+    secured.once("close", () => reject(new Error("the connection was closed")));
+    secured.once("secureConnect", () => {
+      secured.off("error", reject);
+      resolve(secured);
+    });
+  });
+}
+
+export const nodeSockets: Sockets = { listen, connect, checkTls };
