@@ -42,7 +42,7 @@ export function superblockOf(slot: number, changes: Partial<MdSuperblock> = {}):
     ppl: null,
     hasJournal: false,
     journalTailSectors: null,
-    journalTailSectors: null,
+    clustered: false,
     raid0Layout: null,
     logicalBlockBytes: null,
     features: [],

@@ -28,6 +28,11 @@ interface RowRange {
   readonly memberSector: number;
   /** For messages: the volume sector at `memberSector` of the target. */
   readonly volumeSector: number;
+  /**
+   * The target is trusted, but a read of so many of its sectors, this range among them, failed; 0: it is not trusted.
+   * A smaller range may still be read from it.
+   */
+  readonly failedSectors: number;
 }
 
 function advanced(range: RowRange, sectors: number): RowRange {
@@ -65,6 +70,7 @@ export class ParityPersonality implements Personality {
       target: place.slot,
       memberSector: place.memberSector,
       volumeSector: sector,
+      failedSectors: 0,
     };
     this.#readRange(range, data, end);
   }
@@ -81,12 +87,12 @@ export class ParityPersonality implements Personality {
       else this.#readRange(advanced(range, run), data.subarray(run * SECTOR_BYTES), end);
     };
     if (trust < 0) {
-      this.#rebuildRange(range, here, next);
+      this.#rebuildRange({ ...range, failedSectors: 0 }, here, next);
       return;
     }
     slot.read(range.memberSector, here, (error) => {
       if (error === null) next(null);
-      else this.#rebuildRange(range, here, next);
+      else this.#rebuildRange({ ...range, failedSectors: run }, here, next);
     });
   }
 
@@ -138,6 +144,10 @@ export class ParityPersonality implements Personality {
 
   #tooManyLost(range: RowRange, data: Uint8Array, lost: ReadonlySet<number>, end: BioEnd): void {
     const sectors = data.length / SECTOR_BYTES;
+    if (sectors < range.failedSectors) {
+      this.#readRange(range, data, end);
+      return;
+    }
     if (sectors === 1) {
       const others = [...lost].filter((slot) => slot !== range.target).toSorted((a, b) => a - b);
       end(
