@@ -31,6 +31,7 @@ export const RULES = {
     ["formats"],
     ["devices"],
     ["copy"],
+    ["copy"],
     ["filesystems"],
     ["md"],
     ["volume"],
