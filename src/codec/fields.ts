@@ -115,8 +115,8 @@ export function u64n(offset: number): Field<number> {
   );
 }
 
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function hex(data: Uint8Array): string {
+  return Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Raw bytes; decoded as a copy. */
@@ -156,6 +156,16 @@ export function text(offset: number, size: number): Field<string> {
     },
     (value) => JSON.stringify(value),
   );
+}
+
+/** The same field with another text form: `shownAs(u32(8), hex32)`. */
+export function shownAs<T>(plain: Field<T>, show: (value: T) => string): Field<T> {
+  return { ...plain, show };
+}
+
+/** For flags and checksums: "0x1f". */
+export function asHex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
 }
 
 /** `count` elements of one field type, one after the other: `array(u16, 256, 384)`. */

@@ -55,6 +55,27 @@ function checkLayout(name: string, size: number, sorted: [string, Field<unknown>
   if (end > size) throw new Error(`${name}.${previous} ends at ${end}, behind the size ${size}`);
 }
 
+/** A structure as a field of another: `array(nested(disk), 512, 27)`. */
+export function nested<F extends FieldList>(
+  inner: Struct<F>,
+  show: (values: Decoded<F>) => string,
+): (offset: number) => Field<Decoded<F>> {
+  const entries = Object.entries(inner.fields) as [string, Field<unknown>][];
+  return (offset) => ({
+    offset,
+    size: inner.size,
+    type: inner.name,
+    read: (view, base, order) =>
+      Object.fromEntries(
+        entries.map(([key, one]) => [key, one.read(view, base + offset, order)]),
+      ) as Decoded<F>,
+    write: (view, base, order, values) => {
+      for (const [key, one] of entries) one.write(view, base + offset, order, values[key]);
+    },
+    show,
+  });
+}
+
 /** @param size bytes, including reserved space at the end */
 export function struct<F extends FieldList>(
   name: string,

@@ -39,14 +39,28 @@ export type MdRole =
 /** Shape of the array: everything geometry needs. */
 export interface MdShape {
   readonly level: MdLevel;
-  /** The layout number as on disk; its meaning depends on the level. */
+  /** The layout number as on disk; its meaning depends on the level (layout-names.ts). */
   readonly layout: number;
-  /** 0 where the level has no chunks (raid1). */
+  /** 0 for raid1. For linear: members are rounded down to this, 0 is no rounding. */
   readonly chunkSectors: number;
   readonly raidDisks: number;
 }
 
-/** A reshape under way. `before` is the shape being left, `after` the one aimed at. */
+/**
+ * A reshape under way. `before` is the shape being left, `after` the one aimed at.
+ *
+ * On disk, in 0.91 and in 1.x alike, level, layout and chunk size hold the old values and new_level, new_layout and
+ * new_chunk the new ones, but raid_disks already holds the new count, whether it grows or shrinks:
+ *   before = { level,     layout,     chunk,     raid_disks - delta_disks }
+ *   after  = { new_level, new_layout, new_chunk, raid_disks }
+ * (kernel: setup_conf and raid5_start_reshape in raid5.c, setup_geo in raid10.c; the remark in md_p.h that raid_disks is
+ * the larger of the two is wrong.) The kernel goes on only with new_level == level: a change of level is a takeover
+ * that happened before, raid5 to raid6 for instance is a raid6 whose layout goes from left-symmetric-6 to left-symmetric.
+ *
+ * Which side an array sector is on, for raid4/5/6 and raid10 alike:
+ *   forwards:  sector < position: after, else before;   backwards: sector >= position: after, else before.
+ * In the before shape data start at the member's data offset, in the after shape at data offset + newOffsetDelta.
+ */
 export interface MdReshape {
   /** How far it durably got, in array sectors. */
   readonly positionSectors: number;
@@ -55,7 +69,7 @@ export interface MdReshape {
   readonly backwards: boolean;
   readonly before: MdShape;
   readonly after: MdShape;
-  /** This member's data starts at dataOffsetSectors + this in the new shape. */
+  /** This member's data starts at dataOffsetSectors + this in the new shape. May differ between members. */
   readonly newOffsetDeltaSectors: number;
 }
 
@@ -65,6 +79,8 @@ export interface MdBadBlockLog {
   readonly sectors: number;
   /** Units of the entries: 1 << shift sectors. */
   readonly shift: number;
+  /** The log holds entries. Otherwise the space is only set aside, and what stands in it means nothing. */
+  readonly inUse: boolean;
 }
 
 export interface MdSuperblock {
@@ -97,11 +113,14 @@ export interface MdSuperblock {
   readonly dataOffsetSectors: number;
   readonly dataSectors: number;
 
-  /** Array sectors below this are in sync; Infinity: all. Less than that: the array was not stopped cleanly. */
+  /**
+   * Below this the copies or parity are in sync; Infinity: everywhere. Less than that: the array was not stopped cleanly.
+   * Member sectors (without the data offset) for raid1 and raid4/5/6, array sectors for raid10.
+   */
   readonly resyncOffsetSectors: number;
   /** This member's sectors (of its data) below this hold good data; Infinity: all. */
   readonly recoveryOffsetSectors: number;
-  /** recoveryOffset is to be guided by the bitmap: every sector not covered by a set bit is good. */
+  /** The rebuild is guided by the bitmap: above recoveryOffset too, sectors not covered by a set bit are good. */
   readonly recoveryByBitmap: boolean;
 
   /** Index into `roles`. */
@@ -116,7 +135,6 @@ export interface MdSuperblock {
 
   /** Internal write-intent bitmap: first sector of its superblock on this member. */
   readonly bitmapSector: number | null;
-  /** The array is used with a bitmap kept in a file (0.90 and 1.x state bits cannot say where). */
   readonly badBlockLog: MdBadBlockLog | null;
   readonly ppl: {
     readonly startSector: number;
@@ -125,6 +143,8 @@ export interface MdSuperblock {
   } | null;
   /** The array has a write journal on a separate device. */
   readonly hasJournal: boolean;
+  /** On the journal device: where the log starts, in sectors from its data offset. Null on all others. */
+  readonly journalTailSectors: number | null;
   /** Shared by a cluster (clustered bitmap). */
   readonly clustered: boolean;
   /** How raid0 zones of unequal members are laid out, when recorded. */
@@ -136,6 +156,33 @@ export interface MdSuperblock {
   readonly features: readonly string[];
   /** Feature bits that this version of Holdfast does not know; not 0 means: do not touch. */
   readonly unknownFeatures: number;
+  /** Reserved bytes that kernels write as zeros are not: something newer than this version. Kernels refuse such arrays. */
+  readonly reservedBytesSet: boolean;
   /** Every field with its offset and raw value, for `examine`. */
   readonly fields: readonly DescribedField[];
+}
+
+/** What bytes at a superblock's place turned out to be. */
+export type SuperblockDecode =
+  | { readonly kind: "ok"; readonly superblock: MdSuperblock }
+  /** No magic there. */
+  | { readonly kind: "none" }
+  /** There is one, but it cannot be right: `reason` is one sentence without the device's name. */
+  | {
+      readonly kind: "bad";
+      readonly reason: string;
+      readonly fields: readonly DescribedField[];
+    };
+
+/**
+ * The 16 bytes of the array's UUID in the order in which bitmaps, PPL and journals have them.
+ * 0.90 keeps it as four words in host order, and the text form shows the words.
+ */
+export function arrayUuidBytes(superblock: MdSuperblock): Uint8Array {
+  const swapped = superblock.version === "0.90" && superblock.byteOrder === "little";
+  const words = superblock.arrayUuid.split(":").map((word) => Number.parseInt(word, 16));
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  words.forEach((word, index) => view.setUint32(index * 4, word, swapped));
+  return bytes;
 }
