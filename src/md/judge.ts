@@ -8,6 +8,7 @@
  *    (kernel since 6.8). A member that itself calls the freshest one failed was on the other side of a split.
  * 4. Of two that claim a slot the fresher one has it; an exact copy is a duplicate.
  */
+import { utcText } from "../base/dates.ts";
 import type { MdRole, MdSuperblock } from "../formats/md/superblock.ts";
 import type { CandidateFate, JudgedCandidate, MdCandidate } from "./candidate.ts";
 
@@ -52,7 +53,7 @@ function differsInShape(a: MdSuperblock, b: MdSuperblock): boolean {
 
 function behind(superblock: MdSuperblock, freshest: MdSuperblock): string {
   const events = freshest.events - superblock.events;
-  const since = new Date(superblock.updatedSeconds * 1000).toISOString().replace(".000", "");
+  const since = utcText(superblock.updatedSeconds);
   return `its event count is ${events} behind: it left the array after ${since} and missed the writes since`;
 }
 

@@ -1,4 +1,5 @@
 /** An assembly plan as a report for people and programs. */
+import { utcText } from "../base/dates.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { layoutName } from "../formats/md/layout-names.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
@@ -33,10 +34,6 @@ export function reportOf(name: string, plan: AssemblyPlan, extras: ReportExtras)
   };
 }
 
-function isoTime(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
-}
-
 function memberReport(judged: JudgedCandidate): MemberReport {
   const { superblock, path } = judged.candidate;
   const recovering = judged.fate === "recovering";
@@ -46,7 +43,7 @@ function memberReport(judged: JudgedCandidate): MemberReport {
     slot: judged.slot,
     replacement: judged.replacement,
     events: superblock.events,
-    updated: isoTime(superblock.updatedSeconds),
+    updated: utcText(superblock.updatedSeconds),
     recoveryOffsetSectors: recovering ? superblock.recoveryOffsetSectors : null,
     note: judged.note,
   };
