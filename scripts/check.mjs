@@ -4,6 +4,7 @@
  *
  * Each check is a program and its arguments; a new one is one line in CHECKS.
  */
+import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { ended, start, stopOnSignals } from "./children.mjs";
 import { ROOT } from "./setup.mjs";
@@ -77,7 +78,7 @@ function indent(text) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  stopOnSignals((signal) => process.exit(signal === "SIGINT" ? 130 : 143));
+  stopOnSignals((signal) => process.exit(128 + constants.signals[signal]));
   const [results, smells] = await Promise.all([runChecks(), runCheck(SMELLS)]);
   if (!smells.ok) console.log(`note: ${smells.name}\n${indent(smells.output)}`);
   process.exitCode = results.every((result) => result.ok) ? 0 : 1;

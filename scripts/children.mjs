@@ -10,6 +10,10 @@ const GRACE_MS = 5000;
 const running = new Set();
 let isStopping = false;
 
+process.on("exit", () => {
+  for (const child of running) signalGroup(child, "SIGTERM");
+});
+
 /**
  * Starts a program that `stopAll` will end.
  * @param {string} program
@@ -55,11 +59,11 @@ export function runToEnd(program, args, options) {
 }
 
 /**
- * On SIGINT and SIGTERM: hands the signal to all children, waits for them, kills what is left after 5 s, then calls `finish`.
+ * On SIGINT, SIGTERM and SIGHUP: hands the signal to all children, waits for them, kills what is left after 5 s, then calls `finish`.
  * @param {(signal: NodeJS.Signals) => void} finish
  */
 export function stopOnSignals(finish) {
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
     process.on(signal, () => {
       if (isStopping) return;
       isStopping = true;

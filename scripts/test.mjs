@@ -9,7 +9,7 @@
  * is skipped or a program is missing. Node built-ins only until step 1 is done.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { runToEnd, stopOnSignals } from "./children.mjs";
 import { ensureInstalled, ensurePeers, ROOT } from "./setup.mjs";
@@ -21,7 +21,7 @@ const args = process.argv.slice(2);
 
 stopOnSignals((signal) => {
   console.log("interrupted");
-  process.exit(signal === "SIGINT" ? 130 : 143);
+  process.exit(128 + constants.signals[signal]);
 });
 
 /** @returns {Promise<Counts>} */
