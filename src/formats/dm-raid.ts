@@ -9,8 +9,6 @@ import { struct } from "../codec/struct.ts";
 import type { DescribedField, ValueOf } from "../codec/struct.ts";
 
 export const DM_RAID_BYTES = 512;
-/** First sector of the bitmap on the metadata device. */
-export const DM_RAID_BITMAP_SECTOR = 8;
 /** "DmRd" */
 const MAGIC = 0x64526d44;
 const SUPPORTS_V190 = 1;
@@ -18,8 +16,6 @@ const SUPPORTS_V190 = 1;
 const MAX_DEVICES = 253;
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 const orNone = (value: bigint): string => (value === ALL_ONES ? "none" : String(value));
-
-export const DM_RAID_FLAG = { reshapeActive: 1, reshapeBackwards: 2 } as const;
 
 export const dmRaidSuper = struct("dm-raid superblock", "little", DM_RAID_BYTES, {
   magic: shownAs(u32(0), asHex),
@@ -37,6 +33,7 @@ export const dmRaidSuper = struct("dm-raid superblock", "little", DM_RAID_BYTES,
   layout: i32(52),
   stripeSectors: u32(56),
 
+  /** Bit 0: a reshape runs, bit 1: backwards. */
   flags: shownAs(u32(60), asHex),
   reshapePosition: shownAs(u64(64), orNone),
   newLevel: i32(72),

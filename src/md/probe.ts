@@ -84,7 +84,7 @@ export async function readBadBlocks(
 }
 
 /** A reader of bytes from `sector` on, ending with the device, for bitmapRuns and the like. */
-export function bitmapReader(device: BlockDevice, sector: number): BitmapReader {
+function bitmapReader(device: BlockDevice, sector: number): BitmapReader {
   return async (offset, length) => {
     const from = Math.floor(offset / 512);
     const last = Math.min(Math.ceil((offset + length) / 512), device.sectors - sector);

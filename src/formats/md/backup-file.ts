@@ -17,7 +17,7 @@ import { utcText } from "../../base/dates.ts";
 import type { MdReshape } from "./superblock.ts";
 import { sectorNumber } from "./superblock-1-layout.ts";
 
-export const BACKUP_HEADER_BYTES = 512;
+const BACKUP_HEADER_BYTES = 512;
 /** On a member, the header is this far before the end of its used data. */
 export const BACKUP_MEMBER_SECTORS = 8;
 const MAGIC = "md_backup_data-";

@@ -12,7 +12,7 @@
 import type { SectorRange } from "./bitmap-runs.ts";
 
 const END = 0xffff_ffff_ffff_ffffn;
-export const MAX_ENTRY_UNITS = 512;
+const MAX_ENTRY_UNITS = 512;
 const MAX_FIRST = BigInt(Number.MAX_SAFE_INTEGER);
 
 export type BadBlockDecode =

@@ -44,7 +44,7 @@ const LOCKLESS_STATES: readonly BitmapChunkState[] = [
 const PAGE_BYTES = 65536;
 
 /** The kernel takes unknown states for need-sync. */
-export function locklessState(byte: number): BitmapChunkState {
+function locklessState(byte: number): BitmapChunkState {
   return LOCKLESS_STATES[byte] ?? "need-sync";
 }
 

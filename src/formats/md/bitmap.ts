@@ -17,10 +17,11 @@ import { asHex, bytes, shownAs, text, u32, u64 } from "../../codec/fields.ts";
 import { struct } from "../../codec/struct.ts";
 import type { DescribedField, ValueOf } from "../../codec/struct.ts";
 import { mdUuid } from "../../codec/uuid.ts";
+import { isPowerOfTwo } from "./shape-check.ts";
 import { sectorNumber } from "./superblock-1-layout.ts";
 
 const MAGIC = 0x6d746962;
-export const BITMAP_SUPER_BYTES = 256;
+const BITMAP_SUPER_BYTES = 256;
 const LOCKLESS_DATA_OFFSET = 1024;
 /** Clusters have far fewer nodes; the lock manager's limit is of this order. */
 const MAX_NODES = 4096;
@@ -101,7 +102,7 @@ function problemOf(raw: BitmapSuper): string | null {
   if (raw.version < 3 || raw.version > 6)
     return `its bitmap is of version ${raw.version}, and 3 to 6 are known`;
   const chunk = chunkSectorsOf(raw);
-  if (chunk < 1 || !Number.isInteger(Math.log2(chunk)))
+  if (!isPowerOfTwo(chunk))
     return `its bitmap's chunk size is ${chunk} sectors, which is not a power of two`;
   const sectors = sectorNumber(raw.syncSize);
   if (sectors === Infinity) return `its bitmap covers ${raw.syncSize} sectors`;

@@ -15,7 +15,7 @@ import { nested, struct } from "../../codec/struct.ts";
 import type { ValueOf } from "../../codec/struct.ts";
 import { sectorNumber } from "./superblock-1-layout.ts";
 
-export const PPL_HEADER_BYTES = 4096;
+const PPL_HEADER_BYTES = 4096;
 export const PPL_HEADER_SECTORS = PPL_HEADER_BYTES / 512;
 export const PPL_MAX_ENTRIES = 148;
 const CHECKSUM_OFFSET = 532;

@@ -18,7 +18,7 @@ import { sectorNumber } from "./superblock-1-layout.ts";
 
 export const R5_BLOCK_BYTES = 4096;
 export const R5_BLOCK_SECTORS = 8;
-export const R5_META_HEADER_BYTES = 32;
+const R5_META_HEADER_BYTES = 32;
 const MAGIC = 0x6433c509;
 const VERSION = 1;
 const CHECKSUM_OFFSET = 4;
@@ -112,7 +112,7 @@ export function r5MetaChecksum(seed: number, block: Uint8Array): number {
 }
 
 /** Next place in the ring. */
-export function r5Advance(log: R5Log, position: number, sectors: number): number {
+function r5Advance(log: R5Log, position: number, sectors: number): number {
   const next = position + sectors;
   return next >= log.sectors ? next - log.sectors : next;
 }
@@ -228,7 +228,7 @@ export function decodeR5Meta(
 }
 
 /** Data and parity blocks of a payload. */
-export function r5Blocks(payload: R5Payload): readonly R5Block[] {
+function r5Blocks(payload: R5Payload): readonly R5Block[] {
   switch (payload.kind) {
     case "data":
       return [payload.block];

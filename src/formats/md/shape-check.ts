@@ -12,7 +12,7 @@ const MAX_CHUNK_SECTORS = 0x7fffffff >>> 9;
 const PAGE_SECTORS = 8;
 
 export function isPowerOfTwo(value: number): boolean {
-  return value > 0 && value <= 0x40000000 && (value & (value - 1)) === 0;
+  return Number.isInteger(value) && value > 0 && value <= 0x40000000 && (value & (value - 1)) === 0;
 }
 
 /** "raid5", "faulty", "level 42". */

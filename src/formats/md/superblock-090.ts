@@ -21,7 +21,7 @@ import type { MdReshape, MdRole, MdShape, MdSuperblock, SuperblockDecode } from 
 import { MD_MAGIC, sectorNumber } from "./superblock-1-layout.ts";
 import type { SuperblockPlace } from "./superblock-1-layout.ts";
 
-export const SUPERBLOCK_090_BYTES = 4096;
+const SUPERBLOCK_090_BYTES = 4096;
 const RESERVED_SECTORS = 128;
 export const MAX_DISKS_090 = 27;
 /** Behind the superblock, where the rest of the 64 KiB is free. */

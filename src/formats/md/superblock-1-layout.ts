@@ -19,7 +19,7 @@ import type { MdBadBlockLog, MdReshape, MdRole, MdSuperblock, MdVersion } from "
 export const MD_MAGIC = 0xa92b4efc;
 
 /** What is read and written as one; the role table ends within it. */
-export const SUPERBLOCK_1_BYTES = 4096;
+const SUPERBLOCK_1_BYTES = 4096;
 export const ROLES_OFFSET = 256;
 /** Entries of the role table that 4 KiB have room for. */
 export const MAX_ROLES = (SUPERBLOCK_1_BYTES - ROLES_OFFSET) / 2;
