@@ -5,9 +5,10 @@ import { openDevice } from "../devices/open.ts";
 import type { Env } from "../env/env.ts";
 import { startArray } from "../md/start.ts";
 import { collectDevices } from "./devices.ts";
+import type { DeviceCollection } from "./devices.ts";
 import { reportOf } from "./md-report.ts";
 import type { VolumeReport } from "./report.ts";
-import { findCandidates, planSets } from "./sets.ts";
+import { planSets } from "./sets.ts";
 import type { PlannedSet } from "./sets.ts";
 import type { OpenedVolume, OpenedVolumes, OpenRequest } from "./volume.ts";
 
@@ -15,29 +16,30 @@ import type { OpenedVolume, OpenedVolumes, OpenRequest } from "./volume.ts";
 const REPLAY_LIMIT_BYTES = 1024 * 1024 * 1024;
 
 /**
- * @throws HoldfastError `not-found` when there is no array on the devices or none of that name; other codes for paths that cannot be
- * opened. A set that cannot be started is no error: it is in `refused`.
+ * @throws HoldfastError `not-found` for a path that is not there and when there is no array on the devices, or none of that
+ * name; `permission` for one that may not be read. A device that fails is left out with a note; a set that cannot be
+ * started is in `refused`.
  */
 export async function openVolumes(env: Env, request: OpenRequest): Promise<OpenedVolumes> {
-  const collected = await collectDevices(env, request.paths);
+  const collected = await collectDevices(env, request.paths, { open: openDevice });
   const owned: BlockDevice[] = [];
   const close = async (): Promise<void> => {
     for (const device of owned.toReversed()) await device.close();
     await collected.close();
   };
   try {
-    const backup =
-      request.backupFile === undefined
-        ? null
-        : await openDevice(env, request.backupFile, { readOnly: true });
+    const notes = failuresToLiveWith(collected);
+    const backup = await openBackup(env, request.backupFile);
     if (backup !== null) owned.push(backup);
-    const found = await findCandidates(collected.devices);
-    const sets = planSets(found.candidates, { force: request.force, backupGiven: backup !== null });
-    const wanted = select(sets, request.volume, [...collected.problems, ...found.problems]);
+    const sets = planSets(collected.candidates, {
+      force: request.force,
+      backupGiven: backup !== null,
+    });
     const volumes: OpenedVolume[] = [];
     const refused: VolumeReport[] = [];
-    for (const set of wanted) {
-      const started = await start(set, backup, request.replayLimitBytes ?? REPLAY_LIMIT_BYTES);
+    for (const set of select(sets, request.volume, collected)) {
+      const limit = request.replayLimitBytes ?? REPLAY_LIMIT_BYTES;
+      const started = await startSet(set, { backup, replayLimitBytes: limit, notes });
       if ("device" in started) {
         owned.push(started.device);
         volumes.push(started);
@@ -50,16 +52,30 @@ export async function openVolumes(env: Env, request: OpenRequest): Promise<Opene
   }
 }
 
+/** A mistyped or forbidden path is the user's to mend; a disk that fails is what RAID is for. */
+function failuresToLiveWith(collected: DeviceCollection): string[] {
+  const mistake = collected.errors.find(({ code }) => code !== "io" && code !== "timeout");
+  if (mistake !== undefined) throw mistake;
+  return collected.errors.map(({ message }) => `left out: ${message}`);
+}
+
+async function openBackup(env: Env, path: string | undefined): Promise<BlockDevice | null> {
+  return path === undefined ? null : openDevice(env, path, { readOnly: true });
+}
+
 function select(
   sets: readonly PlannedSet[],
   wanted: string | undefined,
-  problems: readonly string[],
+  collected: DeviceCollection,
 ): readonly PlannedSet[] {
   if (sets.length === 0) {
-    const why = problems.length === 0 ? "" : ` (${problems.join("; ")})`;
+    const problems = collected.reports.flatMap(({ problem }) =>
+      problem === null ? [] : [problem],
+    );
+    const why = problems.length === 0 ? "" : ` (${problems.join(" ")})`;
     throw new HoldfastError(
       "not-found",
-      `none of these devices is a member of a Linux RAID array${why}; "holdfast scan" tells what is on them`,
+      `none of these devices is a member of a Linux RAID array${why}; 'holdfast scan' tells what is on them`,
     );
   }
   if (wanted === undefined) return sets;
@@ -70,28 +86,34 @@ function select(
   const names = sets.map((set) => set.name).join(", ");
   throw new HoldfastError(
     "not-found",
-    `there is no volume "${wanted}" on these devices; there is: ${names}`,
+    `there is no volume ${wanted} on these devices; there is: ${names}`,
   );
 }
 
+export interface StartSetOptions {
+  readonly backup: BlockDevice | null;
+  readonly replayLimitBytes: number;
+  /** To be told with the volume. */
+  readonly notes: readonly string[];
+}
+
 /** The volume, or the report of why it was not started. */
-async function start(
+export async function startSet(
   set: PlannedSet,
-  backup: BlockDevice | null,
-  replayLimitBytes: number,
+  options: StartSetOptions,
 ): Promise<OpenedVolume | VolumeReport> {
   const { name, plan } = set;
-  if (plan.verdict.kind !== "can-start") return reportOf(name, plan, { notes: [], content: null });
+  if (plan.verdict.kind !== "can-start") {
+    return reportOf(name, plan, { notes: options.notes, content: null });
+  }
   try {
-    const { device, notes } = await startArray(plan, { name, backup, replayLimitBytes });
-    return { name, device, report: reportOf(name, plan, { notes, content: null }) };
+    const { device, notes } = await startArray(plan, { name, ...options });
+    const extras = { notes: [...options.notes, ...notes], content: null };
+    return { name, device, report: reportOf(name, plan, extras) };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    const verdict = {
-      kind: "cannot-start",
-      reason: error.message,
-      remedy: 'see what "holdfast examine" says of the members',
-    } as const;
-    return { ...reportOf(name, plan, { notes: [], content: null }), verdict };
+    const report = reportOf(name, plan, { notes: options.notes, content: null });
+    const remedy = "'holdfast examine' shows what the members say";
+    return { ...report, verdict: { kind: "cannot-start", reason: error.message, remedy } };
   }
 }

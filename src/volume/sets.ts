@@ -1,41 +1,9 @@
-/** From opened devices to named sets of members that belong together, each with its plan. */
-import type { BlockDevice } from "../block/device.ts";
+/** From md members to named sets that belong together, each with its plan. */
 import { groupByArray } from "../md/candidate.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan, PlanOptions } from "../md/plan.ts";
-import { probeMdSuperblocks } from "../md/probe.ts";
 import { arrayName, uniqueNames } from "./names.ts";
-
-/** A device as the user knows it. */
-export interface NamedDevice {
-  readonly path: string;
-  readonly device: BlockDevice;
-}
-
-/** Why a device that may be a member was left out; one sentence with its path. */
-export type ProbeProblem = string;
-
-export interface FoundCandidates {
-  readonly candidates: readonly MdCandidate[];
-  readonly problems: readonly ProbeProblem[];
-}
-
-/** The md members among the devices. A device that cannot be read is a problem, not the end. */
-export async function findCandidates(devices: readonly NamedDevice[]): Promise<FoundCandidates> {
-  const candidates: MdCandidate[] = [];
-  const problems: ProbeProblem[] = [];
-  for (const { path, device } of devices) {
-    try {
-      const { primary, bad } = await probeMdSuperblocks(device);
-      if (primary !== null) candidates.push({ path, device, superblock: primary });
-      else problems.push(...bad.map((one) => `${path}: ${one.reason}`));
-    } catch (error) {
-      problems.push(`${path}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return { candidates, problems };
-}
 
 export interface PlannedSet {
   readonly name: string;
