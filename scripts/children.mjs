@@ -3,6 +3,7 @@
  * everything that it started, by number, and nothing else. Node built-ins only.
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 
 const GRACE_MS = 5000;
 
@@ -33,7 +34,8 @@ export function start(program, args, options = {}) {
 }
 
 /**
- * The exit code of a child when it has ended; 127 where it could not be started, 1 where a signal ended it.
+ * The exit code of a child when it has ended; 127 where it could not be started, 1 where a signal ended it. Never
+ * settles once the script was told to stop: what should follow is not wanted any more.
  * @param {import("node:child_process").ChildProcess} child
  * @returns {Promise<number>}
  */
@@ -43,7 +45,9 @@ export function ended(child) {
       console.error(error.message);
       resolve(127);
     });
-    child.on("close", (code) => resolve(code ?? 1));
+    child.on("close", (code) => {
+      if (!isStopping) resolve(code ?? 1);
+    });
   });
 }
 
@@ -75,7 +79,7 @@ export function stopOnSignals(finish) {
 /** @param {NodeJS.Signals} signal */
 async function stopAll(signal) {
   const children = [...running];
-  const allEnded = Promise.all(children.map((child) => ended(child)));
+  const allEnded = Promise.all(children.map((child) => once(child, "close")));
   for (const child of children) signalGroup(child, signal);
   const timer = setTimeout(() => {
     for (const child of children) signalGroup(child, "SIGKILL");

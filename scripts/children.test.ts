@@ -18,7 +18,8 @@ describe("stopOnSignals", () => {
       script,
       `import { runToEnd, stopOnSignals } from ${JSON.stringify(CHILDREN)};
       stopOnSignals((signal) => { console.log("finish", signal); process.exit(9); });
-      await runToEnd("/bin/sh", ["-c", "sleep 1000 & echo ready; wait"]);`,
+      await runToEnd("/bin/sh", ["-c", "sleep 1000 & echo ready; wait"]);
+      console.log("goes on");`,
     );
     const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
     let output = "";

@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,6 +47,18 @@ describe("bin/holdfast", () => {
     const expected = { status: 0, stdout: `holdfast ${VERSION}\n`, stderr: "" };
     expect(start(LAUNCHER, ["--version"])).toEqual(expected);
     expect(start(LAUNCHER, ["-V"])).toEqual(expected);
+  });
+
+  it("loads nothing for it but its own small file, since loading is what takes time", () => {
+    const spy = join(folder, "spy.cjs");
+    writeFileSync(
+      spy,
+      'process.on("exit", () => process.stderr.write(JSON.stringify(Object.keys(require.cache))));',
+    );
+    const { stderr } = start(LAUNCHER, ["--version"], { NODE_OPTIONS: `--require=${spy}` });
+    const entry = fileURLToPath(new URL("../dist/holdfast.cjs", import.meta.url));
+    expect(JSON.parse(stderr)).toEqual([spy, entry]);
+    expect(statSync(entry).size).toBeLessThan(8192);
   });
 
   it("says with --verbose what it runs on", () => {
