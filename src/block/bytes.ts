@@ -21,15 +21,13 @@ import { fanOut, inSequence } from "./fan-out.ts";
 import { readOnlyError } from "./refuse.ts";
 import { RangeLock } from "./range-lock.ts";
 import type { RangeMode } from "./range-lock.ts";
+import { ZEROS, inZeroSteps } from "./zeros.ts";
 
 export interface ByteExtent {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   readonly kind: ExtentKind;
 }
-
-const ZERO_STEP_BYTES = 1024 * 1024;
-const zeros = new Uint8Array(ZERO_STEP_BYTES);
 
 function isAligned(offsetBytes: number, lengthBytes: number): boolean {
   return offsetBytes % SECTOR_BYTES === 0 && lengthBytes % SECTOR_BYTES === 0;
@@ -196,12 +194,12 @@ export class ByteDevice {
     const steps: ((end: BioEnd) => void)[] = [];
     if (middle > offsetBytes)
       steps.push((ended) =>
-        this.#mergeWrite(offsetBytes, zeros.subarray(0, middle - offsetBytes), flags, ended),
+        this.#mergeWrite(offsetBytes, ZEROS.subarray(0, middle - offsetBytes), flags, ended),
       );
     if (tail > middle)
       steps.push((ended) => this.#zeroSectors(middle, tail - middle, flags, ended));
     if (stop > tail)
-      steps.push((ended) => this.#mergeWrite(tail, zeros.subarray(0, stop - tail), flags, ended));
+      steps.push((ended) => this.#mergeWrite(tail, ZEROS.subarray(0, stop - tail), flags, ended));
     inSequence(steps.length, (index, ended) => steps[index]!(ended), end);
   }
 
@@ -212,11 +210,9 @@ export class ByteDevice {
       );
       return;
     }
-    const step = (index: number, ended: BioEnd): void => {
-      const at = index * ZERO_STEP_BYTES;
-      const data = zeros.subarray(0, Math.min(ZERO_STEP_BYTES, lengthBytes - at));
-      this.device.submit(writeBio((offsetBytes + at) / SECTOR_BYTES, data, flags, ended));
+    const write = (from: number, zeros: Uint8Array, ended: BioEnd): void => {
+      this.device.submit(writeBio((offsetBytes + from) / SECTOR_BYTES, zeros, flags, ended));
     };
-    inSequence(Math.ceil(lengthBytes / ZERO_STEP_BYTES), step, end);
+    inZeroSteps(lengthBytes, write, end);
   }
 }

@@ -18,6 +18,11 @@ export function bioPart(bio: Bio, fromSectors: number, sectors: number, end: Bio
   return new Bio(bio.op, bio.sector + fromSectors, sectors, data, bio.flags, end);
 }
 
+/** The same request at another place, for a device that passes it on. */
+export function movedBio(bio: Bio, sector: number, end: BioEnd = bio.end): Bio {
+  return new Bio(bio.op, sector, bio.sectors, bio.data, bio.flags, end);
+}
+
 /** How many runs between multiples of `boundarySectors` the range touches. */
 export function partsAtBoundary(sector: number, sectors: number, boundarySectors: number): number {
   if (sectors === 0) return 0;

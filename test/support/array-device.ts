@@ -3,9 +3,10 @@
  * tested over. With `held`, bios wait in `pending` until the test completes them in an order of its choice; a bio takes
  * effect when it is completed, so a layer that does not keep order itself is found out.
  */
-import { HoldfastError } from "../../src/base/errors.ts";
+import type { HoldfastError } from "../../src/base/errors.ts";
 import type { Bio } from "../../src/block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
+import { refusal } from "../../src/block/refuse.ts";
 
 export class ArrayDevice implements BlockDevice {
   readonly name: string;
@@ -47,7 +48,7 @@ export class ArrayDevice implements BlockDevice {
   }
 
   #complete(bio: Bio): void {
-    bio.end(this.fault(bio) ?? this.#apply(bio));
+    bio.end(this.fault(bio) ?? refusal(this, bio) ?? this.#apply(bio));
   }
 
   #apply(bio: Bio): HoldfastError | null {
@@ -58,11 +59,6 @@ export class ArrayDevice implements BlockDevice {
       return null;
     }
     if (bio.op === "flush") return null;
-    if (this.limits.readOnly) return new HoldfastError("read-only", `${this.name} is read-only.`);
-    if (bio.op === "discard" && !this.limits.discard)
-      return new HoldfastError("unsupported", `${this.name} cannot discard.`);
-    if (bio.op === "write-zeroes" && !this.limits.writeZeroes)
-      return new HoldfastError("unsupported", `${this.name} cannot write zeroes.`);
     if (bio.op === "write") this.bytes.set(bio.data, from);
     else this.bytes.fill(0, from, to);
     return null;

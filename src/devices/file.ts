@@ -1,0 +1,149 @@
+/**
+ * A disk image or a block device of the operating system.
+ *
+ * Holes of a sparse file are told as extents; discard and write-zeroes punch holes where the file system can. Where it
+ * cannot, discard does nothing (it is a hint) and write-zeroes writes zeros. A FUA write is followed by a flush of the
+ * file, a preflush one preceded by it. A last part of less than a sector is not part of the device; a note says so.
+ */
+import { HoldfastError, toHoldfastError } from "../base/errors.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { BioFlags } from "../block/bio.ts";
+import type { Bio, BioEnd } from "../block/bio.ts";
+import { READ_ONLY_LIMITS } from "../block/device.ts";
+import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import { ExtentList } from "../block/extents.ts";
+import { InFlight } from "../block/in-flight.ts";
+import { refusal } from "../block/refuse.ts";
+import { inZeroSteps } from "../block/zeros.ts";
+import type { Env } from "../env/env.ts";
+import type { FileHandle } from "../env/files.ts";
+
+/** A device that somebody asked for by name, with what they should know of it. */
+export interface OpenedDevice extends BlockDevice {
+  /** Sentences for the person who asked. */
+  readonly notes: readonly string[];
+}
+
+export class FileDevice implements OpenedDevice {
+  readonly name: string;
+  readonly sectors: number;
+  readonly limits: BlockLimits;
+  readonly notes: readonly string[];
+  readonly #file: FileHandle;
+  readonly #inFlight = new InFlight();
+
+  /** Takes the file over. */
+  constructor(file: FileHandle, readOnly: boolean) {
+    this.#file = file;
+    this.name = file.path;
+    this.sectors = Math.floor(file.sizeBytes / SECTOR_BYTES);
+    this.limits = readOnly
+      ? READ_ONLY_LIMITS
+      : { ...READ_ONLY_LIMITS, readOnly: false, discard: true, writeZeroes: true };
+    const rest = file.sizeBytes % SECTOR_BYTES;
+    const note = `${file.path} has ${rest} bytes behind its last whole sector; they are left out. Was it copied completely?`;
+    this.notes = rest === 0 ? [] : [note];
+  }
+
+  submit(bio: Bio): void {
+    const refused = refusal(this, bio);
+    if (refused !== null) {
+      bio.end(refused);
+      return;
+    }
+    this.#inFlight.begin();
+    const end: BioEnd = (error) => {
+      this.#inFlight.end();
+      bio.end(error);
+    };
+    if ((bio.flags & BioFlags.preflush) === 0) this.#run(bio, end);
+    else this.#flush((error) => (error === null ? this.#run(bio, end) : end(error)));
+  }
+
+  #run(bio: Bio, end: BioEnd): void {
+    switch (bio.op) {
+      case "read":
+        return this.#read(bio, end);
+      case "write":
+        return this.#write(bio.sector * SECTOR_BYTES, bio.data, this.#durably(bio, end));
+      case "flush":
+        return this.#flush(end);
+      case "discard":
+        this.#file.punchHole(bio.sector * SECTOR_BYTES, bio.sectors * SECTOR_BYTES);
+        return end(null);
+      case "write-zeroes":
+        return this.#writeZeroes(bio, this.#durably(bio, end));
+    }
+  }
+
+  /** Flushes before `end` if the bio is to be on stable storage. */
+  #durably(bio: Bio, end: BioEnd): BioEnd {
+    if ((bio.flags & BioFlags.fua) === 0) return end;
+    return (error) => (error === null ? this.#flush(end) : end(error));
+  }
+
+  #read(bio: Bio, end: BioEnd): void {
+    const offset = bio.sector * SECTOR_BYTES;
+    this.#file.read(bio.data, offset, (error, bytes) => {
+      if (error !== null) end(toHoldfastError(error, this.name));
+      else if (bytes === bio.data.length) end(null);
+      else {
+        const text = `${this.name} ends at byte ${offset + bytes} now; it was cut off while it was open.`;
+        end(new HoldfastError("io", text));
+      }
+    });
+  }
+
+  #write(offsetBytes: number, data: Uint8Array, end: BioEnd): void {
+    this.#file.write(data, offsetBytes, (error) => {
+      end(error === null ? null : toHoldfastError(error, this.name));
+    });
+  }
+
+  #flush(end: BioEnd): void {
+    if (this.limits.readOnly) {
+      end(null);
+      return;
+    }
+    this.#file.flush((error) => end(error === null ? null : toHoldfastError(error, this.name)));
+  }
+
+  #writeZeroes(bio: Bio, end: BioEnd): void {
+    const offset = bio.sector * SECTOR_BYTES;
+    const length = bio.sectors * SECTOR_BYTES;
+    const mayUnmap = (bio.flags & BioFlags.noUnmap) === 0;
+    if (mayUnmap && this.#file.punchHole(offset, length)) end(null);
+    else inZeroSteps(length, (from, zeros, ended) => this.#write(offset + from, zeros, ended), end);
+  }
+
+  /** A hole counts only as far as it covers whole sectors. */
+  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+    const list = new ExtentList(sector, maxExtents);
+    const endByte = (sector + sectors) * SECTOR_BYTES;
+    let at = sector * SECTOR_BYTES;
+    while (at < endByte) {
+      const run = this.#file.extentAt(at, endByte - at);
+      at += run.lengthBytes;
+      const isHole = run.kind === "hole";
+      if (isHole && !list.add(Math.ceil(run.offsetBytes / SECTOR_BYTES) - list.end, "data")) break;
+      const stop = isHole ? Math.floor(at / SECTOR_BYTES) : Math.ceil(at / SECTOR_BYTES);
+      if (stop > list.end && !list.add(stop - list.end, run.kind)) break;
+    }
+    return list.extents;
+  }
+
+  async close(): Promise<void> {
+    await this.#inFlight.drain();
+    await this.#file.close();
+  }
+}
+
+/** @throws HoldfastError `not-found`, `permission`, `busy`, `usage` or `io`, naming the path */
+export async function openFileDevice(
+  env: Env,
+  path: string,
+  options: { readonly readOnly: boolean },
+): Promise<OpenedDevice> {
+  const file = await env.files.open(path, options.readOnly ? "read" : "read-write");
+  return new FileDevice(file, options.readOnly);
+}

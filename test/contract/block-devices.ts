@@ -1,0 +1,169 @@
+/**
+ * The registry of block devices that the contract suite (block-device.test.ts) runs over: one entry, and a new
+ * device is tested.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Prng } from "../../src/base/prng.ts";
+import { checked } from "../../src/block/checked.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { readOnly } from "../../src/block/read-only.ts";
+import { counted } from "../../src/block/stats.ts";
+import { FaultyDevice } from "../../src/devices/faulty.ts";
+import { openFileDevice } from "../../src/devices/file.ts";
+import { MemoryDevice } from "../../src/devices/memory.ts";
+import { openOverlayStore } from "../../src/devices/overlay-store.ts";
+import { OverlayDevice } from "../../src/devices/overlay.ts";
+import { SliceDevice } from "../../src/devices/slice.ts";
+import { nodeEnv } from "../../src/env/node/env.ts";
+import { ArrayDevice } from "../support/array-device.ts";
+import { writeSparse } from "../../scripts/sparse.mjs";
+import { testFolder } from "../support/temp.ts";
+
+export interface MadeDevice {
+  readonly device: BlockDevice;
+  /** What it holds at first. */
+  readonly contents: Uint8Array;
+}
+
+export interface DeviceMaker {
+  readonly name: string;
+  /** Called within a test: may register clean-up with onTestFinished. */
+  make(): Promise<MadeDevice> | MadeDevice;
+}
+
+const env = nodeEnv();
+/** Prime, so that no block, page or file size divides it. */
+const SECTORS = 1009;
+
+/** Data with long runs of zeros in it. */
+export function someContents(sectors = SECTORS): Uint8Array {
+  const prng = new Prng(20);
+  const bytes = new Uint8Array(sectors * 512);
+  for (let sector = 0; sector < sectors;) {
+    const run = Math.min(sectors - sector, prng.between(1, 200));
+    if (prng.chance(0.5)) prng.fill(bytes.subarray(sector * 512, (sector + run) * 512));
+    sector += run;
+  }
+  return bytes;
+}
+
+function arrayWith(contents: Uint8Array, limits = {}): ArrayDevice {
+  const device = new ArrayDevice(contents.length / 512, limits);
+  device.bytes.set(contents);
+  return device;
+}
+
+function imageFile(contents: Uint8Array): string {
+  const path = join(testFolder("contract"), "disk.img");
+  writeSparse(path, contents);
+  return path;
+}
+
+async function overlay(
+  choice: Parameters<typeof openOverlayStore>[1],
+  fileSectors?: number,
+): Promise<MadeDevice> {
+  const contents = someContents();
+  const base = checked(arrayWith(contents, { readOnly: true, discard: false }));
+  const store = checked(await openOverlayStore(env, choice, base.sectors, fileSectors));
+  return { device: new OverlayDevice(base, store), contents };
+}
+
+export const DEVICE_MAKERS: readonly DeviceMaker[] = [
+  {
+    name: "memory",
+    make: () => ({
+      device: new MemoryDevice({ name: "memory", sectors: SECTORS }),
+      contents: new Uint8Array(SECTORS * 512),
+    }),
+  },
+  {
+    name: "file",
+    async make() {
+      const contents = someContents();
+      const device = await openFileDevice(env, imageFile(contents), { readOnly: false });
+      return { device, contents };
+    },
+  },
+  {
+    name: "file, read-only, with a part of a sector at its end",
+    async make() {
+      const contents = someContents();
+      const path = imageFile(contents);
+      writeFileSync(path, new Uint8Array(100), { flag: "a" });
+      return { device: await openFileDevice(env, path, { readOnly: true }), contents };
+    },
+  },
+  {
+    name: "slice",
+    make() {
+      const contents = someContents();
+      const whole = checked(arrayWith(someContents(SECTORS + 100)));
+      const device = new SliceDevice(whole, "slice", 13, SECTORS);
+      return {
+        device,
+        contents: someContents(SECTORS + 100).subarray(13 * 512, 13 * 512 + contents.length),
+      };
+    },
+  },
+  {
+    name: "slice of a file",
+    async make() {
+      const contents = someContents();
+      const file = await openFileDevice(env, imageFile(contents), { readOnly: false });
+      const device = new SliceDevice(checked(file), "slice", 511, 300);
+      return { device, contents: contents.slice(511 * 512, 811 * 512) };
+    },
+  },
+  {
+    name: "overlay in memory",
+    make: () => overlay({ kind: "memory", limitBytes: 2 ** 30 }),
+  },
+  {
+    name: "overlay in a file",
+    make: () => overlay({ kind: "folder", folder: testFolder("overlay") }),
+  },
+  {
+    name: "overlay in several files",
+    make: () => overlay({ kind: "folder", folder: testFolder("overlay") }, 304),
+  },
+  {
+    name: "overlay on an overlay on a sparse file",
+    async make() {
+      const contents = someContents();
+      const base = await openFileDevice(env, imageFile(contents), { readOnly: true });
+      const memory = { kind: "memory", limitBytes: 2 ** 30 } as const;
+      const middle = new OverlayDevice(
+        checked(base),
+        await openOverlayStore(env, memory, base.sectors),
+      );
+      const device = new OverlayDevice(
+        checked(middle),
+        await openOverlayStore(env, memory, base.sectors),
+      );
+      return { device, contents };
+    },
+  },
+  {
+    name: "faulty, without faults",
+    make() {
+      const contents = someContents();
+      return { device: new FaultyDevice(arrayWith(contents)), contents };
+    },
+  },
+  {
+    name: "counted",
+    make() {
+      const contents = someContents();
+      return { device: counted(arrayWith(contents)), contents };
+    },
+  },
+  {
+    name: "read-only over a writable one",
+    make() {
+      const contents = someContents();
+      return { device: readOnly(arrayWith(contents)), contents };
+    },
+  },
+];
