@@ -34,7 +34,10 @@ export async function ensurePeers() {
   const missing = missingPackages();
   if (missing.length === 0 || !isRootOnDebian()) return missing;
   console.log(`installing Debian packages: ${missing.join(" ")}`);
-  if (!(await aptInstall(missing))) await aptInstall(missing);
+  if (!(await aptInstall(missing))) {
+    // Again, one by one: another release may not know all the names, and one unknown name fails all.
+    for (const each of missingPackages()) await aptInstall([each]);
+  }
   return missingPackages();
 }
 
@@ -45,7 +48,8 @@ function isRootOnDebian() {
 /** @param {readonly string[]} packages */
 async function aptInstall(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const apt = (/** @type {string[]} */ ...args) => runToEnd("apt-get", ["-q", ...args], { env });
+  const apt = (/** @type {string[]} */ ...args) =>
+    runToEnd("apt-get", ["-q", "-o", "Dpkg::Use-Pty=0", ...args], { env });
   if ((await apt("update")) !== 0) return false;
   return (await apt("install", "-y", "--no-install-recommends", ...packages)) === 0;
 }
