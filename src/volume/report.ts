@@ -3,6 +3,7 @@
  * These shapes are documented in docs/json.md and stay stable: fields are added, never renamed.
  */
 import type { DescribedField } from "../codec/struct.ts";
+import type { Partition } from "../formats/partitions/table.ts";
 import type { CandidateFate } from "../md/candidate.ts";
 import type { SetVerdict } from "../md/verdict.ts";
 
@@ -26,6 +27,8 @@ export interface DeviceReport {
   readonly sizeBytes: number;
   readonly findings: readonly Finding[];
   readonly partitions: readonly DeviceReport[];
+  /** What the partition table says of it, if it is a partition. */
+  readonly partition?: Partition;
   /** Why it could not be read or understood; null if it could. */
   readonly problem: string | null;
 }
