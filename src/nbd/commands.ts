@@ -33,9 +33,9 @@ const CACHE_STEP_BYTES = 1024 * 1024;
 /** Zeroing without the device's help is done in steps, so that it ends soon after its client has gone. */
 const ZERO_STEP_BYTES = 64 * 1024 * 1024;
 
-const TOO_MANY_IDS: Refusal = {
+const NO_SUCH_IDS: Refusal = {
   errno: NbdErrno.EINVAL,
-  message: "The payload names too many metadata contexts.",
+  message: "The payload does not name the metadata contexts of this connection.",
 };
 
 function isUnaligned(request: NbdRequest): boolean {
@@ -59,9 +59,11 @@ export class Commands {
   /** Sets `refusal` where there is a reason. */
   check(request: NbdRequest, isStopping: boolean): void {
     request.refusal = refusalOf(request, this.rules, isStopping);
-    const isFilter = request.type === Command.blockStatus && request.payloadBytes > 0;
-    if (request.refusal === null && isFilter && request.payloadBytes > MAX_FILTER_BYTES)
-      request.refusal = TOO_MANY_IDS;
+    const { type, flags, payloadBytes } = request;
+    const isFilter = type === Command.blockStatus && (flags & CommandFlag.payloadLen) !== 0;
+    // Even an empty payload has to go: without one the length would be that of a range.
+    if (isFilter && (payloadBytes === 0 || payloadBytes > MAX_FILTER_BYTES))
+      request.refusal ??= NO_SUCH_IDS;
   }
 
   /** Bytes of memory the request will hold. Unaligned ones are copied once more on their way. */
