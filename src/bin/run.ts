@@ -1,11 +1,14 @@
 /** What bin/holdfast.ts loads once there is something to do: the real Env and the command line on top of it. */
 import { createRequire } from "node:module";
 import { VERSION } from "../base/version.ts";
+import { loadedServices } from "../cli/loaded-services.ts";
 import { runCli } from "../cli/main.ts";
+import { nodeTerminal } from "../cli/terminal-node.ts";
+import { nodeEnv } from "../env/node/env.ts";
 
 /** Runs one command line (without the program's name); resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
-  return runCli(args);
+  return runCli(args, { env: nodeEnv(), terminal: nodeTerminal(), services: loadedServices });
 }
 
 /** The text of `holdfast --version --verbose`. */

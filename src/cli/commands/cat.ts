@@ -1,0 +1,72 @@
+/** `holdfast cat`: the content of files in an ext4 volume. */
+import { HoldfastError } from "../../base/errors.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
+import type { ExitCode } from "../exit-codes.ts";
+import { splitOperands } from "../file-arguments.ts";
+import type { VolumeFiles } from "../services.ts";
+import { withFiles } from "../volume-files.ts";
+import { DISKS_AND_FILES, OPENING } from "./options.ts";
+
+async function printFile(
+  { output }: CommandContext,
+  files: VolumeFiles,
+  path: string,
+): Promise<void> {
+  const { kind } = await files.stat(path);
+  if (kind !== "file") {
+    const what = { folder: "a folder", link: "a symbolic link", other: "a special file" }[kind];
+    throw new HoldfastError("usage", `${path} is ${what}; cat prints plain files.`);
+  }
+  for await (const piece of files.read(path)) await output.stdout.write(piece);
+}
+
+async function printAll(
+  context: CommandContext,
+  files: VolumeFiles,
+  paths: readonly string[],
+): Promise<ExitCode> {
+  let failures = 0;
+  for (const path of paths) {
+    try {
+      await printFile(context, files, path);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      failures += 1;
+      await context.output.error(error.message);
+    }
+  }
+  return failures === 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+export const command: Command = {
+  meta: {
+    name: "cat",
+    summary: "print files of an ext4 volume",
+    description: [
+      "Prints the content of files in a volume's ext4 file system, byte for byte, one after the other.",
+      "Disks stand first. Files in the volume begin with a colon and a slash; behind --volume NAME the slash is enough.",
+    ],
+    arguments: [DISKS_AND_FILES],
+    options: OPENING,
+    examples: [
+      { command: "holdfast cat disk1.img disk2.img :/etc/fstab", text: "Print a file." },
+      {
+        command: "holdfast cat ./images --volume data /db.sql.gz | gunzip | less",
+        text: "Look into a file without copying it out.",
+      },
+    ],
+    fileArguments: { lastIsLocal: false },
+  },
+  run(context, args) {
+    if (splitOperands("cat", args.operands).files.length === 0) {
+      throw new HoldfastError(
+        "usage",
+        "cat: no file is named; name it with a colon, as in ':/etc/fstab', or behind --volume NAME.",
+      );
+    }
+    return withFiles(context, { verb: "cat", operands: args.operands }, args, (files, paths) =>
+      printAll(context, files, paths),
+    );
+  },
+};

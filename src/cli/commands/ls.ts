@@ -1,0 +1,156 @@
+/** `holdfast ls`: files in an ext4 volume, without mounting it. */
+import { utcText } from "../../base/dates.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import type { Command, CommandContext, ParsedArguments } from "../command.ts";
+import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
+import type { ExitCode } from "../exit-codes.ts";
+import type { VolumeFiles } from "../services.ts";
+import { printable } from "../text.ts";
+import type { ListedFile } from "../views/files-view.ts";
+import { listSorted, withFiles } from "../volume-files.ts";
+import type { WalkedFile } from "../volume-files.ts";
+import { DISKS_AND_FILES, JSON_OUTPUT, OPENING } from "./options.ts";
+
+/** One folder's listing, or the files that were asked for by name. */
+interface Group {
+  /** Null for files asked for by name. */
+  readonly folder: string | null;
+  readonly listed: readonly ListedFile[];
+}
+
+class Listing {
+  readonly #context: CommandContext;
+  readonly #files: VolumeFiles;
+  readonly #isRecursive: boolean;
+  failures = 0;
+
+  constructor(context: CommandContext, files: VolumeFiles, isRecursive: boolean) {
+    this.#context = context;
+    this.#files = files;
+    this.#isRecursive = isRecursive;
+  }
+
+  async *groups(paths: readonly string[]): AsyncGenerator<Group, void, undefined> {
+    const folders: string[] = [];
+    const named: WalkedFile[] = [];
+    for (const path of paths) {
+      const file = await this.#attempt(() => this.#files.stat(path));
+      if (file === null) continue;
+      if (file.kind === "folder") folders.push(path);
+      else named.push({ path, file });
+    }
+    if (named.length > 0) {
+      yield { folder: null, listed: await this.#withTargets(named, ({ path }) => path) };
+    }
+    for (const folder of folders) yield* this.#folder(folder);
+  }
+
+  async *#folder(folder: string): AsyncGenerator<Group, void, undefined> {
+    const found = await this.#attempt(() => listSorted(this.#files, folder));
+    if (found === null) return;
+    yield { folder, listed: await this.#withTargets(found, ({ file }) => file.name) };
+    if (!this.#isRecursive) return;
+    for (const { path, file } of found) {
+      if (file.kind === "folder") yield* this.#folder(path);
+    }
+  }
+
+  async #withTargets(
+    walked: readonly WalkedFile[],
+    shownName: (one: WalkedFile) => string,
+  ): Promise<ListedFile[]> {
+    const listed: ListedFile[] = [];
+    for (const one of walked) {
+      const target =
+        one.file.kind === "link" ? await this.#attempt(() => this.#files.readLink(one.path)) : null;
+      listed.push({ shown: shownName(one), file: one.file, target });
+    }
+    return listed;
+  }
+
+  /** What cannot be read is said and counted, and the rest goes on. */
+  async #attempt<T>(act: () => Promise<T>): Promise<T | null> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      this.failures += 1;
+      await this.#context.output.error(error.message);
+      return null;
+    }
+  }
+}
+
+function plainFile({ file, target }: ListedFile, folder: string | null, shown: string): object {
+  const path = folder === null ? shown : `${folder === "/" ? "" : folder}/${file.name}`;
+  return {
+    path,
+    kind: file.kind,
+    sizeBytes: file.sizeBytes,
+    mode: file.mode,
+    owner: file.owner,
+    group: file.group,
+    links: file.links,
+    modified: utcText(Math.max(0, Math.floor(file.modifiedMs / 1000))),
+    target,
+  };
+}
+
+async function list(
+  context: CommandContext,
+  args: ParsedArguments,
+  files: VolumeFiles,
+  paths: readonly string[],
+): Promise<ExitCode> {
+  const { output } = context;
+  const listing = new Listing(context, files, args.has("recursive"));
+  const wanted = paths.length === 0 ? ["/"] : paths;
+  const hasTitles = wanted.length > 1 || args.has("recursive");
+  const plain: object[] = [];
+  const { fileLines } = await import("../views/files-view.ts");
+  const options = { isLong: args.has("long"), isTTY: output.stdout.isTTY };
+  let isFirst = true;
+  for await (const { folder, listed } of listing.groups(wanted)) {
+    if (args.has("json")) {
+      plain.push(...listed.map((one) => plainFile(one, folder, one.shown)));
+      continue;
+    }
+    const title = folder === null || !hasTitles ? [] : [`${printable(folder)}:`];
+    const gap = isFirst ? [] : [""];
+    await output.lines([...gap, ...title, ...fileLines(listed, options, output.tableStyle)]);
+    isFirst = false;
+  }
+  if (args.has("json")) await output.json({ files: plain });
+  return listing.failures === 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+export const command: Command = {
+  meta: {
+    name: "ls",
+    summary: "list files of an ext4 volume, without mounting it",
+    description: [
+      "Lists folders and files in a volume's ext4 file system (ext2 and ext3 too); the root folder when no file is named. Nothing is mounted, and nothing is written.",
+      "Disks stand first. Files in the volume begin with a colon and a slash; behind --volume NAME the slash is enough.",
+    ],
+    arguments: [DISKS_AND_FILES],
+    options: [
+      { long: "long", short: "l", text: "show mode, links, owner, group, size and time too" },
+      { long: "recursive", short: "R", text: "list the folders below, too" },
+      ...OPENING,
+      JSON_OUTPUT,
+    ],
+    examples: [
+      { command: "holdfast ls disk1.img disk2.img", text: "The root folder." },
+      {
+        command: "holdfast ls -l ./images --volume data /photos",
+        text: "A folder of the volume named data.",
+      },
+      { command: "holdfast ls -R disk*.img :/etc", text: "A folder and all below it." },
+    ],
+    fileArguments: { lastIsLocal: false },
+  },
+  run: (context, args) =>
+    withFiles(context, { verb: "ls", operands: args.operands }, args, (files, paths) =>
+      list(context, args, files, paths),
+    ),
+};

@@ -1,0 +1,40 @@
+/** What several verbs take. */
+import type { ArgumentSpec, OptionSpec } from "../command.ts";
+
+export const PATHS: ArgumentSpec = {
+  name: "PATH",
+  required: true,
+  repeated: true,
+  text: "a disk image, a block device, or a folder of them; 'missing' stands for an absent disk",
+  completes: "files",
+};
+
+export const DISKS_AND_FILES: ArgumentSpec = {
+  ...PATHS,
+  text: "disks first: images, block devices, folders of them; then files in the volume, written with a colon (:/photos/a.jpg), or without it behind --volume NAME",
+};
+
+export const JSON_OUTPUT: OptionSpec = {
+  long: "json",
+  text: "print JSON for programs instead of tables (docs/json.md)",
+};
+
+export const VOLUME: OptionSpec = {
+  long: "volume",
+  value: { name: "NAME", completes: "nothing" },
+  text: "the volume to work on, by its name or UUID as 'holdfast scan' shows them; needed when the disks hold several",
+};
+
+export const FORCE: OptionSpec = {
+  long: "force",
+  text: "open sets that need it, by the rules of mdadm --assemble --force; nothing is written to the disks",
+};
+
+export const BACKUP_FILE: OptionSpec = {
+  long: "backup-file",
+  value: { name: "FILE", completes: "files" },
+  text: "the backup file of a reshape that was interrupted, as mdadm wrote it",
+};
+
+/** For verbs that open volumes. */
+export const OPENING: readonly OptionSpec[] = [VOLUME, FORCE, BACKUP_FILE];

@@ -1,0 +1,42 @@
+/** The real services: each module is loaded when it is first needed. */
+import { HoldfastError } from "../base/errors.ts";
+import type { Services } from "./services.ts";
+
+/** An overlay in memory takes so much and no more; a folder takes what its file system has. */
+const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
+
+export const loadedServices: Services = {
+  async scan(env, paths) {
+    const { scanPaths } = await import("../volume/scan.ts");
+    return scanPaths(env, paths);
+  },
+  async examine(env, paths) {
+    const { examinePaths } = await import("../volume/examine.ts");
+    return examinePaths(env, paths);
+  },
+  explain() {
+    const text =
+      "examine --explain is not in this version; examine and scan tell what is on each disk.";
+    return Promise.reject(new HoldfastError("unsupported", text));
+  },
+  async open(env, request) {
+    const { openVolumes } = await import("../volume/open.ts");
+    return openVolumes(env, request);
+  },
+  async overlay(env, device, folder) {
+    const { openOverlay } = await import("../devices/overlay.ts");
+    const choice =
+      folder === null
+        ? ({ kind: "memory", limitBytes: OVERLAY_MEMORY_BYTES } as const)
+        : ({ kind: "folder", folder } as const);
+    return openOverlay(env, device, choice);
+  },
+  async serve(env, options) {
+    const { startNbdServer } = await import("../nbd/server.ts");
+    return startNbdServer(env, options);
+  },
+  files(_env, device) {
+    const text = `the files of ${device.name} cannot be read by this version; open serves the volume as a whole.`;
+    return Promise.reject(new HoldfastError("unsupported", text));
+  },
+};

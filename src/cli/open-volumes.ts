@@ -1,0 +1,99 @@
+/** Opening volumes for the verbs, and saying what was found on the way. */
+import { HoldfastError } from "../base/errors.ts";
+import type { VolumeReport } from "../volume/report.ts";
+import type { OpenedVolume, OpenedVolumes, OpenRequest } from "../volume/volume.ts";
+import type { CommandContext, ParsedArguments } from "./command.ts";
+import { listed, printable } from "./text.ts";
+import { shapeText, trimStop } from "./views/verdict.ts";
+
+function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
+  const volume = args.value("volume");
+  const backupFile = args.value("backup-file");
+  return {
+    paths,
+    force: args.has("force"),
+    ...(volume === undefined ? {} : { volume }),
+    ...(backupFile === undefined ? {} : { backupFile }),
+  };
+}
+
+/** Why a set was not opened, as one sentence. */
+export function refusal(report: VolumeReport): string {
+  const who = `${report.name} (${shapeText(report)})`;
+  const { verdict } = report;
+  switch (verdict.kind) {
+    case "can-start":
+      return `${who} was not opened.`;
+    case "needs-force":
+      return `${who} needs --force: ${trimStop(verdict.reason)}; the risk: ${trimStop(verdict.risk)}.`;
+    case "cannot-start":
+      return `${who} cannot be opened: ${trimStop(verdict.reason)}; ${trimStop(verdict.remedy)}.`;
+  }
+}
+
+function nothingOpened(refused: readonly VolumeReport[], request: OpenRequest): HoldfastError {
+  const [only, ...others] = refused;
+  if (only === undefined) {
+    const where = listed(request.paths, 3);
+    return request.volume === undefined
+      ? new HoldfastError(
+          "not-found",
+          `no RAID set was found on ${where}; see 'holdfast scan' for what is there.`,
+        )
+      : new HoldfastError(
+          "not-found",
+          `there is no volume ${request.volume} on ${where}; 'holdfast scan' lists those there are.`,
+        );
+  }
+  if (others.length === 0) return new HoldfastError("cannot-start", refusal(only));
+  const names = listed(
+    refused.map(({ name }) => name),
+    5,
+  );
+  return new HoldfastError(
+    "cannot-start",
+    `none of the sets ${names} can be opened as it is; 'holdfast scan' says why for each.`,
+  );
+}
+
+/**
+ * Opens the volumes asked for, calls `use`, and closes them whatever happens. At least one is open; those that were
+ * refused are warned about.
+ */
+export async function withVolumes<T>(
+  context: CommandContext,
+  paths: readonly string[],
+  args: ParsedArguments,
+  use: (opened: OpenedVolumes) => Promise<T>,
+): Promise<T> {
+  const request = requestOf(paths, args);
+  const opened = await context.services.open(context.env, request);
+  try {
+    if (opened.volumes.length === 0) throw nothingOpened(opened.refused, request);
+    for (const report of opened.refused) await context.output.warning(refusal(report));
+    return await use(opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** As withVolumes, for verbs that work on one volume: throws `usage` when there are several and none was chosen. */
+export function withOneVolume<T>(
+  context: CommandContext,
+  paths: readonly string[],
+  args: ParsedArguments,
+  use: (volume: OpenedVolume) => Promise<T>,
+): Promise<T> {
+  return withVolumes(context, paths, args, async ({ volumes }) => {
+    const [only, ...others] = volumes;
+    if (only === undefined || others.length > 0) {
+      const names = volumes.map(({ name }) => printable(name)).join(", ");
+      throw new HoldfastError(
+        "usage",
+        `the disks hold several volumes: choose one with --volume, of ${names}.`,
+      );
+    }
+    for (const note of only.report.notes) await context.output.note(`${only.name}: ${note}`);
+    return use(only);
+  });
+}

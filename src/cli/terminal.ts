@@ -1,0 +1,37 @@
+/**
+ * What the command line needs of the place it runs in. Only terminal-node.ts knows the process; verbs and their tests see
+ * this interface.
+ */
+
+export interface OutputStream {
+  readonly isTTY: boolean;
+  /** Width of the terminal in characters; Infinity where there is none, and nothing is to be cut or wrapped. */
+  readonly columns: number;
+  /**
+   * Resolves when the data has been taken over by the system, so a slow reader slows the writer down; borrows `data` until
+   * then. Rejects with ClosedPipeError when the reader has gone, with HoldfastError when the data cannot be stored.
+   */
+  write(data: string | Uint8Array): Promise<void>;
+}
+
+export interface Terminal {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** An environment variable; undefined when it is not set. */
+  variable(name: string): string | undefined;
+  /**
+   * From now on, until the function it returns is called, SIGINT, SIGTERM and SIGHUP call `handler` with how many of
+   * them came, this one included, instead of ending the process.
+   */
+  onInterrupt(handler: (count: number) => void): () => void;
+  /** Ends the process at once, whatever is under way. */
+  exitNow(code: number): void;
+}
+
+/** Whoever read our output has seen enough. Not a failure: the program ends quietly. */
+export class ClosedPipeError extends Error {
+  constructor() {
+    super("the reader of the output has gone");
+    this.name = "ClosedPipeError";
+  }
+}
