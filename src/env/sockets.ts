@@ -75,7 +75,8 @@ export interface Listener {
 export interface Sockets {
   /**
    * Rejects with `busy` (somebody listens there already), `permission`, `usage` (no such address) or `io`, naming the
-   * address. A unix socket left behind by a process that is gone is replaced; closing removes it.
+   * address. A unix socket is for this user only (mode 0600); one left behind by a process that is gone is replaced;
+   * closing removes it.
    */
   listen(address: SocketAddress, accept: (connection: Connection) => void): Promise<Listener>;
   /** Rejects with `not-found` (nobody listens there), `permission`, `timeout` or `io`, naming the address. */

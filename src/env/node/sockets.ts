@@ -7,6 +7,7 @@
  * A PSK needs ciphers of its own, which OpenSSL has for TLS 1.2.
  */
 import { createHash } from "node:crypto";
+import { chmodSync } from "node:fs";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import tls from "node:tls";
@@ -101,6 +102,8 @@ function listenOnce(
       server.off("error", reject);
       // Running out of file descriptors, say: the next client may fare better.
       server.on("error", () => {});
+      // Whoever may write the socket may connect: its owner alone, whatever the umask says.
+      if (address.kind === "unix") chmodSync(address.path, 0o600);
       resolve(new NodeListener(server, address));
     });
   });
