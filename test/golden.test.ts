@@ -184,9 +184,10 @@ async function checkForced(golden: GoldenCase, view: GoldenView, unpacked: Unpac
   expect(sets.volumes, refusalsOf(sets)).toHaveLength(1);
   expect(sets.volumes[0]?.bytes).toBe(complete.bytes);
   const kinds = countKinds(sets.volumes[0]?.map ?? []);
-  // Nothing is ever found in a wrong place; what the lost member held is right but for the stripes that were being written.
-  expect(kinds.get("moved") ?? 0).toBe(0);
   if (golden.family === "crash") {
+    // Nothing is found in a wrong place; what the lost member held is right but for the stripes that were being written.
+    // (In a set that was never in sync, rebuilding xors unrelated stamps, which may look like others.)
+    expect(kinds.get("moved") ?? 0).toBe(0);
     const sectors = complete.bytes / 512;
     expect(kinds.get("stamp") ?? 0).toBeGreaterThan(sectors * 0.97);
   }

@@ -5,6 +5,12 @@
 
 export const SECTOR_BYTES = 512;
 
+/** `sectors` sectors from `sector` on. */
+export interface SectorRange {
+  readonly sector: number;
+  readonly sectors: number;
+}
+
 /** Largest sector count whose byte count is still an exact number. */
 export const MAX_SECTORS = Math.floor(Number.MAX_SAFE_INTEGER / SECTOR_BYTES);
 

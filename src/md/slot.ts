@@ -9,7 +9,7 @@ import { HoldfastError } from "../base/errors.ts";
 import { readBio } from "../block/bio.ts";
 import type { BioEnd } from "../block/bio.ts";
 import type { BlockDevice, ExtentKind } from "../block/device.ts";
-import type { SectorRange } from "../formats/md/bitmap-runs.ts";
+import type { SectorRange } from "../base/units.ts";
 
 interface BadRun {
   readonly start: number;

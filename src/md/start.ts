@@ -6,8 +6,8 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { alignDown, SECTOR_BYTES } from "../base/units.ts";
+import type { SectorRange } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
-import type { SectorRange } from "../formats/md/bitmap-runs.ts";
 import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
 import { MdArray } from "./array.ts";
 import type { ArrayRegion } from "./array.ts";

@@ -9,7 +9,7 @@
  * The kernel writes entries in ascending order, at most 512 units each, and reads them in any.
  * Facts: super_1_load and super_1_sync in drivers/md/md.c, block/badblocks.c. docs/formats/md-bad-blocks.md.
  */
-import type { SectorRange } from "./bitmap-runs.ts";
+import type { SectorRange } from "../../base/units.ts";
 
 const END = 0xffff_ffff_ffff_ffffn;
 const MAX_ENTRY_UNITS = 512;

@@ -2,6 +2,7 @@
  * Reading a bitmap's bits page by page, as runs of chunks in one state: a bitmap may be gigabytes long, and is
  * mostly one run. Chunks the bitmap's end is missing for (a file cut short) count as dirty, as mdadm does it.
  */
+import type { SectorRange } from "../../base/units.ts";
 import type { MdBitmap } from "./bitmap.ts";
 
 /** Reads bytes of the bitmap, offset from its start; may give fewer at the end of a file. */
@@ -117,11 +118,6 @@ export async function* bitmapRuns(bitmap: MdBitmap, read: BitmapReader): AsyncGe
     }
   }
   if (open !== null) yield open;
-}
-
-export interface SectorRange {
-  readonly sector: number;
-  readonly sectors: number;
 }
 
 /**

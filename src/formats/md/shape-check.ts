@@ -3,7 +3,7 @@
  * the writer of superblocks. The limits are those of the kernel's personalities (setup_conf in raid5.c, setup_geo in
  * raid10.c, create_strip_zones in raid0.c).
  */
-import { RAID10_FAR_SETS_OLD_BIT, isParityLayout, layoutName } from "./layout-names.ts";
+import { isParityLayout, layoutName } from "./layout-names.ts";
 import { MD_LEVEL_BY_NUMBER, MD_OTHER_LEVEL_NAMES } from "./superblock.ts";
 import type { MdShape } from "./superblock.ts";
 
@@ -38,10 +38,16 @@ export function makeShape(raw: {
   return { level, layout: raw.layout, chunkSectors, raidDisks: raw.raidDisks };
 }
 
+/** What a 1.x superblock of 4 KiB has room for. */
+const MOST_DISKS = 1920;
+/** 2^255 = 1 in the field of Q, so Q tells no more members apart. */
+const MOST_RAID6_DISKS = 255;
+
 function chunkProblem(shape: MdShape): string | null {
   const { level, chunkSectors } = shape;
   if (level === "raid1" || (level === "linear" && chunkSectors === 0)) return null;
   const text = `its chunk size is ${chunkSectors} sectors`;
+  if (!Number.isInteger(chunkSectors) || chunkSectors < 0) return `${text}, which cannot be`;
   if (chunkSectors > MAX_CHUNK_SECTORS) return `${text}, which is more than any kernel can have`;
   if (level === "linear") return null;
   if (chunkSectors === 0) return `${text}, and ${level} needs one`;
@@ -54,18 +60,18 @@ function chunkProblem(shape: MdShape): string | null {
 function raid10Problem({ layout, raidDisks }: MdShape): string | null {
   const near = layout & 0xff;
   const far = (layout >>> 8) & 0xff;
-  if (near === 0 || far === 0 || layout >>> 17 > 2)
+  if (near * far < 2 || layout < 0 || layout >>> 17 > 2)
     return `its layout number ${layout} is none of raid10's`;
   if (near * far > raidDisks)
     return `its layout keeps ${near * far} copies (${layoutName("raid10", layout)}) on ${raidDisks} disks`;
-  if (layout & RAID10_FAR_SETS_OLD_BIT && raidDisks < far)
-    return `its layout wants sets of disks that ${raidDisks} disks cannot make`;
   return null;
 }
 
 function diskProblem({ level, raidDisks }: MdShape): string | null {
-  const least = { linear: 1, raid0: 1, raid1: 1, raid4: 2, raid5: 2, raid6: 4, raid10: 1 }[level];
-  if (raidDisks >= least) return null;
+  const least = { linear: 1, raid0: 1, raid1: 1, raid4: 2, raid5: 2, raid6: 4, raid10: 2 }[level];
+  const most = level === "raid6" ? MOST_RAID6_DISKS : MOST_DISKS;
+  if (Number.isInteger(raidDisks) && raidDisks >= least && raidDisks <= most) return null;
+  if (raidDisks > most) return `it has ${raidDisks} disks, and ${level} can have ${most} at most`;
   return `it has ${raidDisks} disks, and ${level} needs at least ${least}`;
 }
 

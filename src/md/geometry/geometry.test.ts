@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { HoldfastError } from "../../base/errors.ts";
 import type { MdLevel, MdShape } from "../../formats/md/superblock.ts";
-import { arraySectors, makeGeometry } from "./geometry.ts";
+import { makeGeometry } from "./geometry.ts";
 import type { Geometry, GeometrySizes } from "./geometry.ts";
 import type { Place } from "./place.ts";
 
@@ -200,7 +200,7 @@ describe("size of the array", () => {
     ["raid10", 8, { componentSectors: 1001, layout: 0x102 }, 187 * 8],
     ["raid10", 8, { componentSectors: 1001, layout: 0x201 }, 62 * 3 * 8],
   ])("%s chunk %d %o", (level, chunk, more, expected) => {
-    expect(arraySectors(make(level, 3, chunk, more))).toBe(expected);
+    expect(make(level, 3, chunk, more).arraySectors).toBe(expected);
   });
 });
 

@@ -6,8 +6,10 @@
  * `memberSectorsUsed(slot)` and the inverse `toVolume(slot, memberSector)`. Those that keep a sector once (linear,
  * raid0, raid4/5/6) have `locate(sector)`, the mirrored ones (raid1, raid10) `copies(sector)` and `pieceSectors(sector)`.
  */
+import { assert } from "../../base/assert.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { MAX_SECTORS } from "../../base/units.ts";
+import { shapeProblem } from "../../formats/md/shape-check.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
 import { LinearGeometry } from "./linear.ts";
 import { countRaid0Zones, Raid0Geometry } from "./raid0.ts";
@@ -15,7 +17,6 @@ import type { Raid0Layout } from "./raid0.ts";
 import { Raid1Geometry } from "./raid1.ts";
 import { findCollision, parseRaid10Layout, Raid10Geometry } from "./raid10.ts";
 import { StripeGeometry } from "./raid456.ts";
-import { stripeLayoutName } from "./stripe-layouts.ts";
 import type { StripeLevel } from "./stripe-layouts.ts";
 
 export type Geometry =
@@ -35,43 +36,14 @@ export interface GeometrySizes {
   readonly raid0Layout: Raid0Layout | null;
 }
 
-/** raid4/5/6 and raid10 of the kernel have no smaller chunk than a page. */
-const SMALLEST_CHUNK_SECTORS = 8;
-/** What a 1.x superblock of 4 KiB has room for. */
-const MOST_DISKS = 1920;
-/** 2^255 = 1 in the field of Q, so Q tells no more members apart. */
-const MOST_RAID6_DISKS = 255;
-
 function bad(message: string): HoldfastError {
   return new HoldfastError("bad-metadata", message);
 }
 
-function checkDisks(shape: MdShape): void {
-  const fewest = shape.level === "raid6" ? 4 : needsTwo(shape) ? 2 : 1;
-  const most = shape.level === "raid6" ? MOST_RAID6_DISKS : MOST_DISKS;
-  const { raidDisks } = shape;
-  if (!Number.isInteger(raidDisks) || raidDisks < fewest || raidDisks > most) {
-    throw bad(
-      `the superblock says ${shape.level} of ${raidDisks} members, but ${shape.level} has ${fewest} to ${most}; it is damaged`,
-    );
-  }
-}
-
-function needsTwo(shape: MdShape): boolean {
-  return shape.level === "raid4" || shape.level === "raid5" || shape.level === "raid10";
-}
-
-function isPowerOfTwo(value: number): boolean {
-  return Number.isInteger(Math.log2(value));
-}
-
-/** raid4/5/6 and raid10. */
-function checkChunk(shape: MdShape): void {
-  const { chunkSectors } = shape;
-  if (chunkSectors < SMALLEST_CHUNK_SECTORS || !isPowerOfTwo(chunkSectors)) {
-    throw bad(
-      `the superblock says ${shape.level} with chunks of ${chunkSectors} sectors, but they must be a power of two of at least ${SMALLEST_CHUNK_SECTORS}; it is damaged`,
-    );
+function checkShape(shape: MdShape): void {
+  const problem = shapeProblem(shape);
+  if (problem !== null) {
+    throw bad(`the superblock says ${shape.level}, but ${problem}; it is damaged`);
   }
 }
 
@@ -107,22 +79,8 @@ function allMembers(shape: MdShape, sizes: GeometrySizes): number[] {
   return known;
 }
 
-function makeLinear(shape: MdShape, sizes: GeometrySizes): LinearGeometry {
-  if (!Number.isInteger(shape.chunkSectors) || shape.chunkSectors < 0) {
-    throw bad(
-      `the superblock says linear with a rounding of ${shape.chunkSectors} sectors, which cannot be; it is damaged`,
-    );
-  }
-  return new LinearGeometry(shape.chunkSectors, allMembers(shape, sizes));
-}
-
 function makeRaid0(shape: MdShape, sizes: GeometrySizes): Raid0Geometry {
   const { chunkSectors } = shape;
-  if (!Number.isInteger(chunkSectors) || chunkSectors <= 0) {
-    throw bad(
-      `the superblock says raid0 with chunks of ${chunkSectors} sectors, which cannot be; it is damaged`,
-    );
-  }
   const members = allMembers(shape, sizes);
   if (countRaid0Zones(chunkSectors, members) > 1 && sizes.raid0Layout === null) {
     throw new HoldfastError(
@@ -134,28 +92,17 @@ function makeRaid0(shape: MdShape, sizes: GeometrySizes): Raid0Geometry {
 }
 
 function makeStripe(level: StripeLevel, shape: MdShape, sizes: GeometrySizes): StripeGeometry {
-  checkChunk(shape);
   checkComponent(shape, sizes);
   const { layout, raidDisks, chunkSectors } = shape;
-  if (stripeLayoutName(level, layout) === null) {
-    throw bad(
-      `the superblock says ${level} with layout ${layout}, which there is not; it is damaged`,
-    );
-  }
   return new StripeGeometry(level, layout, raidDisks, chunkSectors, sizes.componentSectors);
 }
 
 function makeRaid10(shape: MdShape, sizes: GeometrySizes): Raid10Geometry {
-  checkChunk(shape);
   checkComponent(shape, sizes);
   const { raidDisks, chunkSectors } = shape;
   const layout = parseRaid10Layout(shape.layout, raidDisks);
+  assert(layout !== null, "the shape was checked");
   const number = `0x${(shape.layout >>> 0).toString(16)}`;
-  if (layout === null) {
-    throw bad(
-      `the superblock says raid10 of ${raidDisks} members with layout ${number}, which there is not; it is damaged`,
-    );
-  }
   const collision = findCollision(layout, raidDisks);
   if (collision !== null) {
     throw new HoldfastError(
@@ -169,7 +116,7 @@ function makeRaid10(shape: MdShape, sizes: GeometrySizes): Raid10Geometry {
 function makeUnchecked(shape: MdShape, sizes: GeometrySizes): Geometry {
   switch (shape.level) {
     case "linear":
-      return makeLinear(shape, sizes);
+      return new LinearGeometry(shape.chunkSectors, allMembers(shape, sizes));
     case "raid0":
       return makeRaid0(shape, sizes);
     case "raid1":
@@ -190,7 +137,7 @@ function makeUnchecked(shape: MdShape, sizes: GeometrySizes): Geometry {
  * linear array is not known; `unsupported` for a raid10 layout that overwrites itself, or a volume beyond MAX_SECTORS
  */
 export function makeGeometry(shape: MdShape, sizes: GeometrySizes): Geometry {
-  checkDisks(shape);
+  checkShape(shape);
   const geometry = makeUnchecked(shape, sizes);
   if (geometry.arraySectors === 0) {
     throw bad(
@@ -204,9 +151,4 @@ export function makeGeometry(shape: MdShape, sizes: GeometrySizes): Geometry {
     );
   }
   return geometry;
-}
-
-/** Sectors of the volume. */
-export function arraySectors(geometry: Geometry): number {
-  return geometry.arraySectors;
 }

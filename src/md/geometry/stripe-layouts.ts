@@ -23,7 +23,6 @@ export type StripeLevel = "raid4" | "raid5" | "raid6";
 type ParityWalk = "left" | "right" | "first" | "last";
 
 interface LayoutRule {
-  readonly name: string;
   readonly parity: ParityWalk;
   readonly data: "asymmetric" | "symmetric";
   /** Where Q is: behind P (wrapping around), before P, or on the last member, which takes no part in the rest. */
@@ -35,39 +34,49 @@ interface LayoutRule {
 }
 
 const RAID5_LAYOUTS: ReadonlyMap<number, LayoutRule> = new Map([
-  [0, { name: "left-asymmetric", parity: "left", data: "asymmetric", q: "none" }],
-  [1, { name: "right-asymmetric", parity: "right", data: "asymmetric", q: "none" }],
-  [2, { name: "left-symmetric", parity: "left", data: "symmetric", q: "none" }],
-  [3, { name: "right-symmetric", parity: "right", data: "symmetric", q: "none" }],
-  [4, { name: "parity-first", parity: "first", data: "asymmetric", q: "none" }],
-  [5, { name: "parity-last", parity: "last", data: "asymmetric", q: "none" }],
+  // left-asymmetric
+  [0, { parity: "left", data: "asymmetric", q: "none" }],
+  // right-asymmetric
+  [1, { parity: "right", data: "asymmetric", q: "none" }],
+  // left-symmetric
+  [2, { parity: "left", data: "symmetric", q: "none" }],
+  // right-symmetric
+  [3, { parity: "right", data: "symmetric", q: "none" }],
+  // parity-first
+  [4, { parity: "first", data: "asymmetric", q: "none" }],
+  // parity-last
+  [5, { parity: "last", data: "asymmetric", q: "none" }],
 ] as const);
 
 const RAID6_LAYOUTS: ReadonlyMap<number, LayoutRule> = new Map<number, LayoutRule>([
-  [0, { name: "left-asymmetric", parity: "left", data: "asymmetric", q: "after-p" }],
-  [1, { name: "right-asymmetric", parity: "right", data: "asymmetric", q: "after-p" }],
-  [2, { name: "left-symmetric", parity: "left", data: "symmetric", q: "after-p" }],
-  [3, { name: "right-symmetric", parity: "right", data: "symmetric", q: "after-p" }],
-  [4, { name: "parity-first", parity: "first", data: "asymmetric", q: "after-p" }],
-  [5, { name: "parity-last", parity: "last", data: "asymmetric", q: "after-p" }],
-  [8, { name: "ddf-zero-restart", parity: "right", data: "asymmetric", q: "after-p", ddf: true }],
-  [
-    9,
-    {
-      name: "ddf-N-restart",
-      parity: "left",
-      data: "asymmetric",
-      q: "after-p",
-      ddf: true,
-      rowShift: 1,
-    },
-  ],
-  [10, { name: "ddf-N-continue", parity: "left", data: "symmetric", q: "before-p", ddf: true }],
-  [16, { name: "left-asymmetric-6", parity: "left", data: "asymmetric", q: "last-member" }],
-  [17, { name: "right-asymmetric-6", parity: "right", data: "asymmetric", q: "last-member" }],
-  [18, { name: "left-symmetric-6", parity: "left", data: "symmetric", q: "last-member" }],
-  [19, { name: "right-symmetric-6", parity: "right", data: "symmetric", q: "last-member" }],
-  [20, { name: "parity-first-6", parity: "first", data: "asymmetric", q: "last-member" }],
+  // left-asymmetric
+  [0, { parity: "left", data: "asymmetric", q: "after-p" }],
+  // right-asymmetric
+  [1, { parity: "right", data: "asymmetric", q: "after-p" }],
+  // left-symmetric
+  [2, { parity: "left", data: "symmetric", q: "after-p" }],
+  // right-symmetric
+  [3, { parity: "right", data: "symmetric", q: "after-p" }],
+  // parity-first
+  [4, { parity: "first", data: "asymmetric", q: "after-p" }],
+  // parity-last
+  [5, { parity: "last", data: "asymmetric", q: "after-p" }],
+  // ddf-zero-restart
+  [8, { parity: "right", data: "asymmetric", q: "after-p", ddf: true }],
+  // ddf-N-restart
+  [9, { parity: "left", data: "asymmetric", q: "after-p", ddf: true, rowShift: 1 }],
+  // ddf-N-continue
+  [10, { parity: "left", data: "symmetric", q: "before-p", ddf: true }],
+  // left-asymmetric-6
+  [16, { parity: "left", data: "asymmetric", q: "last-member" }],
+  // right-asymmetric-6
+  [17, { parity: "right", data: "asymmetric", q: "last-member" }],
+  // left-symmetric-6
+  [18, { parity: "left", data: "symmetric", q: "last-member" }],
+  // right-symmetric-6
+  [19, { parity: "right", data: "symmetric", q: "last-member" }],
+  // parity-first-6
+  [20, { parity: "first", data: "asymmetric", q: "last-member" }],
 ]);
 
 /** raid4 is parity-last, whatever layout number its superblock carries. */
@@ -82,11 +91,6 @@ function ruleOf(level: StripeLevel, layout: number): LayoutRule | undefined {
     case "raid6":
       return RAID6_LAYOUTS.get(layout);
   }
-}
-
-/** mdadm's name of the layout; null for a number that this level does not have. */
-export function stripeLayoutName(level: StripeLevel, layout: number): string | null {
-  return ruleOf(level, layout)?.name ?? null;
 }
 
 /** Role numbers in `RowLayout.roles`; data roles are the data index, 0 and up. */
@@ -182,7 +186,7 @@ export class RowTable {
   readonly #slots: readonly number[];
   readonly #rows: (RowLayout | undefined)[];
 
-  /** The layout must exist (`stripeLayoutName`). */
+  /** The layout must exist (`shapeProblem`). */
   constructor(level: StripeLevel, layout: number, disks: number) {
     const rule = ruleOf(level, layout);
     assert(rule !== undefined, `${level} has a layout ${layout}`);
