@@ -8,6 +8,11 @@ function table(...names: string[]): ExportTable {
   return new ExportTable(exports, DEFAULT_NBD_LIMITS);
 }
 
+function preferred(optimalIoBytes: number): number {
+  const device = new ArrayDevice(8, { optimalIoBytes });
+  return new ExportTable([{ name: "", device }], DEFAULT_NBD_LIMITS).all[0]!.preferredBytes;
+}
+
 describe("ExportTable", () => {
   it("finds by name; the empty name is an only export too", () => {
     expect(table("a", "b").find("b")?.name).toBe("b");
@@ -26,10 +31,6 @@ describe("ExportTable", () => {
   });
 
   it("prefers what the device does best, as far as a power of two can say it", () => {
-    const preferred = (optimalIoBytes: number): number => {
-      const device = new ArrayDevice(8, { optimalIoBytes });
-      return new ExportTable([{ name: "", device }], DEFAULT_NBD_LIMITS).all[0]!.preferredBytes;
-    };
     expect([0, 512, 4096, 65536, 3 * 65536, 6 * 65536, 2 ** 28].map(preferred)).toEqual([
       4096,
       4096,

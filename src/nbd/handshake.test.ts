@@ -65,6 +65,26 @@ function flagsIn(replies: readonly OptionReply[]): number {
     .data.readUInt16BE(10);
 }
 
+/** Transmission flags of an export after the given options. */
+async function flagsOf(name: string, before: readonly number[] = []): Promise<number> {
+  const harness = await opened();
+  for (const option of before) await ask(harness, option);
+  return flagsIn(await ask(harness, 6, infoData(name)));
+}
+
+/** Ids and names of the metadata contexts in the replies. */
+function contextsIn(replies: readonly OptionReply[]): (number | string)[][] {
+  return replies
+    .filter((reply) => reply.type === META)
+    .map((reply) => [reply.data.readUInt32BE(0), reply.data.toString("utf8", 4)]);
+}
+
+async function structured(): Promise<Harness> {
+  const harness = await opened();
+  await ask(harness, 8);
+  return harness;
+}
+
 describe("options", () => {
   it("lists exports in order, with descriptions", async () => {
     const replies = await ask(await opened(), 3);
@@ -80,7 +100,7 @@ describe("options", () => {
     const bare = await ask(harness, 6, infoData("disk"));
     expect(bare.map((reply) => reply.data.toString("hex"))).toEqual([
       // size 8192; flags, flush, FUA, trim, write zeroes, multi-conn, cache, fast zero
-      "0000000000000000" + "2000" + "0d6d",
+      "000000000000000020000d6d",
       "",
     ]);
     const all = await ask(harness, 6, infoData("disk", [3, 2, 1, 0, 77]));
@@ -123,19 +143,14 @@ describe("options", () => {
   });
 
   it("shows what an export can do in its flags", async () => {
-    const flags = async (name: string, before: readonly number[] = []) => {
-      const harness = await opened();
-      for (const option of before) await ask(harness, option);
-      return flagsIn(await ask(harness, 6, infoData(name)));
-    };
     const [hasFlags, readOnly, flush, fua, trim, zeroes, df] = [1, 2, 4, 8, 0x20, 0x40, 0x80];
     const [multiConn, cache, fastZero] = [0x100, 0x400, 0x800];
     const always = hasFlags | flush | multiConn | cache;
-    expect(await flags("ro")).toBe(always | readOnly);
-    expect(await flags("plain")).toBe(always | fua | zeroes | fastZero);
-    expect(await flags("disk")).toBe(always | fua | zeroes | fastZero | trim);
-    expect(await flags("ro", [8])).toBe(always | readOnly | df);
-    expect(await flags("ro", [11])).toBe(always | readOnly | df);
+    expect(await flagsOf("ro")).toBe(always | readOnly);
+    expect(await flagsOf("plain")).toBe(always | fua | zeroes | fastZero);
+    expect(await flagsOf("disk")).toBe(always | fua | zeroes | fastZero | trim);
+    expect(await flagsOf("ro", [8])).toBe(always | readOnly | df);
+    expect(await flagsOf("ro", [11])).toBe(always | readOnly | df);
   });
 
   it("ends with the old option EXPORT_NAME too, with and without the zeros", async () => {
@@ -149,7 +164,7 @@ describe("options", () => {
       const harness = await opened({ flags });
       await harness.feed(optionBytes(1, Buffer.from("disk")));
       expect(harness.output.length).toBe(size);
-      expect(harness.output.subarray(0, 10).toString("hex")).toBe("0000000000002000" + "0d6d");
+      expect(harness.output.subarray(0, 10).toString("hex")).toBe("00000000000020000d6d");
       expect(harness.output.subarray(10).every((byte) => byte === 0)).toBe(true);
       expect(harness.connection.phaseName).toBe("transmission");
     }
@@ -240,17 +255,6 @@ describe("options", () => {
 });
 
 describe("metadata contexts", () => {
-  const names = (replies: readonly OptionReply[]) =>
-    replies
-      .filter((r) => r.type === META)
-      .map((r) => [r.data.readUInt32BE(0), r.data.toString("utf8", 4)]);
-
-  async function structured(): Promise<Harness> {
-    const harness = await opened();
-    await ask(harness, 8);
-    return harness;
-  }
-
   it.each([
     [[], [[0, "base:allocation"]]],
     [["base:"], [[0, "base:allocation"]]],
@@ -260,7 +264,7 @@ describe("metadata contexts", () => {
     [["qemu:dirty-bitmap:b", "nocolon", ""], []],
   ])("are listed for %j", async (queries, found) => {
     const replies = await ask(await structured(), 9, contextData("disk", queries));
-    expect(names(replies)).toEqual(found);
+    expect(contextsIn(replies)).toEqual(found);
     expect(replies.at(-1)!.type).toBe(ACK);
   });
 
@@ -273,7 +277,7 @@ describe("metadata contexts", () => {
     [["base:allocatio"], []],
   ])("are set for %j", async (queries, found) => {
     const replies = await ask(await structured(), 10, contextData("disk", queries));
-    expect(names(replies)).toEqual(found);
+    expect(contextsIn(replies)).toEqual(found);
     expect(replies.at(-1)!.type).toBe(ACK);
   });
 

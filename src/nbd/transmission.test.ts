@@ -71,7 +71,7 @@ class Client {
     }
     options.push(optionBytes(7, infoData("")));
     await harness.feed(Buffer.concat([flagBytes(), ...options]));
-    expect(harness.connection.phaseName).toBe("transmission");
+    if (harness.connection.phaseName !== "transmission") throw new Error("no transmission");
     harness.output = Buffer.alloc(0);
     return new Client(harness, mode);
   }
@@ -81,7 +81,7 @@ class Client {
     this.#cookie += 1;
     const { type, flags = 0 } = request;
     if (type === READ) this.harness.expectRead(this.#cookie, Number(request.length));
-    const own = this.mode === "extended" && type === WRITE ? PAYLOAD_LEN! : 0;
+    const own = this.mode === "extended" && type === WRITE ? PAYLOAD_LEN : 0;
     return requestBytes(this.mode, { cookie: this.#cookie, ...request, flags: flags | own });
   }
 
@@ -92,8 +92,9 @@ class Client {
 
   async errno(request: WireRequest): Promise<number> {
     const chunks = await this.call(request);
-    expect(chunks.at(-1)).toMatchObject({ isDone: true });
-    return chunks.at(-1)!.errno;
+    const last = chunks.at(-1);
+    if (last?.isDone !== true) throw new Error("the reply is not complete");
+    return last.errno;
   }
 
   async read(offset: number, length: number, flags = 0): Promise<Buffer> {
@@ -145,9 +146,9 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const device = patchy();
     const client = await Client.open(device, mode);
     const data = Buffer.alloc(512);
-    await client.errno({ type: WRITE, flags: FUA!, data });
-    await client.errno({ type: ZEROES, flags: FUA! | NO_HOLE!, length: 512 });
-    await client.errno({ type: TRIM, flags: FUA!, length: 512 });
+    await client.errno({ type: WRITE, flags: FUA, data });
+    await client.errno({ type: ZEROES, flags: FUA | NO_HOLE, length: 512 });
+    await client.errno({ type: TRIM, flags: FUA, length: 512 });
     expect(device.seen.map((bio) => [bio.op, bio.flags])).toEqual([
       ["write", 1],
       ["write-zeroes", 1 | 4],
@@ -155,8 +156,8 @@ describe.each(MODES)("requests with %s replies", (mode) => {
       ["flush", 0],
     ]);
     // It may stand on any command.
-    for (const type of [READ!, FLUSH!, CACHE!])
-      expect(await client.errno({ type, flags: FUA!, length: type === FLUSH ? 0 : 512 })).toBe(0);
+    for (const type of [READ, FLUSH, CACHE])
+      expect(await client.errno({ type, flags: FUA, length: type === FLUSH ? 0 : 512 })).toBe(0);
   });
 
   it("are refused by the protocol's error numbers", async () => {
@@ -164,26 +165,26 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const client = await Client.open(device, mode, { maxPayloadBytes: 65536 });
     const beyond = { offset: SIZE - 512, length: 1024 };
     const cases: [WireRequest, number][] = [
-      [{ type: READ!, ...beyond }, EINVAL!],
-      [{ type: TRIM!, ...beyond }, EINVAL!],
-      [{ type: CACHE!, ...beyond }, EINVAL!],
-      [{ type: WRITE!, offset: SIZE, data: Buffer.alloc(1) }, ENOSPC!],
-      [{ type: ZEROES!, ...beyond }, ENOSPC!],
-      [{ type: READ!, offset: 0xffff_ffff_ffff_ffffn, length: 1 }, EINVAL!],
-      [{ type: WRITE!, offset: 1n << 63n, data: Buffer.alloc(1) }, ENOSPC!],
-      [{ type: READ!, offset: 1n << 53n, length: 0 }, EINVAL!],
-      [{ type: 8, length: 512 }, EINVAL!],
-      [{ type: 0xffff, length: 512 }, EINVAL!],
-      [{ type: READ!, flags: NO_HOLE!, length: 512 }, EINVAL!],
-      [{ type: READ!, flags: 0x8000, length: 512 }, EINVAL!],
-      [{ type: WRITE!, flags: FAST_ZERO!, data: Buffer.alloc(8) }, EINVAL!],
-      [{ type: FLUSH!, length: 512 }, EINVAL!],
-      [{ type: FLUSH!, offset: 512 }, EINVAL!],
-      [{ type: STATUS!, flags: DF!, length: 512 }, EINVAL!],
-      [{ type: STATUS!, length: 0 }, EINVAL!],
-      [{ type: STATUS!, ...beyond }, EINVAL!],
-      [{ type: READ!, length: 65537 }, mode === "simple" ? EINVAL! : EOVERFLOW!],
-      [{ type: CACHE!, length: 65537 }, mode === "simple" ? EINVAL! : EOVERFLOW!],
+      [{ type: READ, ...beyond }, EINVAL],
+      [{ type: TRIM, ...beyond }, EINVAL],
+      [{ type: CACHE, ...beyond }, EINVAL],
+      [{ type: WRITE, offset: SIZE, data: Buffer.alloc(1) }, ENOSPC],
+      [{ type: ZEROES, ...beyond }, ENOSPC],
+      [{ type: READ, offset: 0xffff_ffff_ffff_ffffn, length: 1 }, EINVAL],
+      [{ type: WRITE, offset: 1n << 63n, data: Buffer.alloc(1) }, ENOSPC],
+      [{ type: READ, offset: 1n << 53n, length: 0 }, EINVAL],
+      [{ type: 8, length: 512 }, EINVAL],
+      [{ type: 0xffff, length: 512 }, EINVAL],
+      [{ type: READ, flags: NO_HOLE, length: 512 }, EINVAL],
+      [{ type: READ, flags: 0x8000, length: 512 }, EINVAL],
+      [{ type: WRITE, flags: FAST_ZERO, data: Buffer.alloc(8) }, EINVAL],
+      [{ type: FLUSH, length: 512 }, EINVAL],
+      [{ type: FLUSH, offset: 512 }, EINVAL],
+      [{ type: STATUS, flags: DF, length: 512 }, EINVAL],
+      [{ type: STATUS, length: 0 }, EINVAL],
+      [{ type: STATUS, ...beyond }, EINVAL],
+      [{ type: READ, length: 65537 }, mode === "simple" ? EINVAL : EOVERFLOW],
+      [{ type: CACHE, length: 65537 }, mode === "simple" ? EINVAL : EOVERFLOW],
     ];
     for (const [request, errno] of cases)
       expect(
@@ -191,18 +192,18 @@ describe.each(MODES)("requests with %s replies", (mode) => {
         JSON.stringify(request, (_k, v) => String(v)),
       ).toBe(errno);
     if (mode === "simple")
-      expect(await client.errno({ type: READ!, flags: DF!, length: 512 })).toBe(EINVAL);
+      expect(await client.errno({ type: READ, flags: DF, length: 512 })).toBe(EINVAL);
     expect(device.seen).toEqual([]);
     expect(client.harness.isOpen).toBe(true);
     // Commands without a payload may be as long as the export.
-    expect(await client.errno({ type: ZEROES!, length: SIZE })).toBe(0);
-    expect(await client.errno({ type: TRIM!, length: SIZE })).toBe(0);
+    expect(await client.errno({ type: ZEROES, length: SIZE })).toBe(0);
+    expect(await client.errno({ type: TRIM, length: SIZE })).toBe(0);
   });
 
   it("of length 0 do nothing, and well", async () => {
     const device = patchy();
     const client = await Client.open(device, mode);
-    for (const type of [READ!, WRITE!, TRIM!, CACHE!, ZEROES!])
+    for (const type of [READ, WRITE, TRIM, CACHE, ZEROES])
       for (const offset of [0, 512, SIZE])
         expect(await client.errno({ type, offset, length: 0 })).toBe(0);
     expect(device.seen).toEqual([]);
@@ -211,27 +212,27 @@ describe.each(MODES)("requests with %s replies", (mode) => {
   it("do not change a read-only export", async () => {
     const device = patchy({ readOnly: true, discard: false, writeZeroes: false });
     const client = await Client.open(device, mode);
-    for (const flags of [0, FUA!]) {
-      expect(await client.errno({ type: WRITE!, flags, data: Buffer.alloc(100_000) })).toBe(EPERM);
-      expect(await client.errno({ type: TRIM!, flags, length: 512 })).toBe(EPERM);
-      expect(await client.errno({ type: ZEROES!, flags, length: 512 })).toBe(EPERM);
+    for (const flags of [0, FUA]) {
+      expect(await client.errno({ type: WRITE, flags, data: Buffer.alloc(100_000) })).toBe(EPERM);
+      expect(await client.errno({ type: TRIM, flags, length: 512 })).toBe(EPERM);
+      expect(await client.errno({ type: ZEROES, flags, length: 512 })).toBe(EPERM);
     }
     expect(device.seen).toEqual([]);
-    expect(await client.errno({ type: FLUSH! })).toBe(0);
-    expect(await client.errno({ type: READ!, length: 512 })).toBe(0);
+    expect(await client.errno({ type: FLUSH })).toBe(0);
+    expect(await client.errno({ type: READ, length: 512 })).toBe(0);
   });
 
   it("zero fast or not at all with FAST_ZERO, slowly without", async () => {
     const device = patchy({ writeZeroes: false, discard: false });
     const client = await Client.open(device, mode);
-    expect(await client.errno({ type: ZEROES!, flags: FAST_ZERO!, length: 4096 })).toBe(ENOTSUP);
+    expect(await client.errno({ type: ZEROES, flags: FAST_ZERO, length: 4096 })).toBe(ENOTSUP);
     expect(device.seen).toEqual([]);
-    expect(await client.errno({ type: ZEROES!, length: 4096 })).toBe(0);
+    expect(await client.errno({ type: ZEROES, length: 4096 })).toBe(0);
     expect(device.bytes.subarray(0, 4096).every((byte) => byte === 0)).toBe(true);
     // Trim was not offered.
-    expect(await client.errno({ type: TRIM!, length: 4096 })).toBe(EINVAL);
+    expect(await client.errno({ type: TRIM, length: 4096 })).toBe(EINVAL);
     const fast = await Client.open(patchy(), mode);
-    expect(await fast.errno({ type: ZEROES!, flags: FAST_ZERO!, length: 4096 })).toBe(0);
+    expect(await fast.errno({ type: ZEROES, flags: FAST_ZERO, length: 4096 })).toBe(0);
   });
 
   it("report a device's errors, in its words where there is room for words", async () => {
@@ -241,10 +242,10 @@ describe.each(MODES)("requests with %s replies", (mode) => {
       bio.op === "write"
         ? new HoldfastError("no-space", "Full. ".repeat(999))
         : new HoldfastError("io", "Kaputt.");
-    expect(await client.errno({ type: WRITE!, data: Buffer.alloc(512) })).toBe(ENOSPC);
-    for (const type of [READ!, TRIM!, ZEROES!, CACHE!])
+    expect(await client.errno({ type: WRITE, data: Buffer.alloc(512) })).toBe(ENOSPC);
+    for (const type of [READ, TRIM, ZEROES, CACHE])
       expect(await client.errno({ type, length: 512 })).toBe(EIO);
-    const [chunk] = await client.call({ type: FLUSH! });
+    const [chunk] = await client.call({ type: FLUSH });
     expect(chunk!.errno).toBe(EIO);
     if (mode !== "simple") expect(chunk!.payload.toString("utf8", 6)).toBe("Kaputt.");
   });
@@ -255,10 +256,10 @@ describe.each(MODES)("requests with %s replies", (mode) => {
       const client = await Client.open(device, mode);
       const data = Buffer.alloc(1000, 0x5a);
       const stream = Buffer.concat([
-        client.bytes({ type: WRITE!, offset: 100, data }),
-        client.bytes({ type: WRITE!, offset: SIZE, data }),
+        client.bytes({ type: WRITE, offset: 100, data }),
+        client.bytes({ type: WRITE, offset: SIZE, data }),
         client.bytes({ type: 77, length: 5 }),
-        client.bytes({ type: READ!, offset: 100, length: 1000 }),
+        client.bytes({ type: READ, offset: 100, length: 1000 }),
       ]);
       await client.harness.feed(stream, step);
       const chunks = client.harness.chunks();
@@ -276,7 +277,7 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const client = await Client.open(patchy(), mode);
     const cookie = 0xfedc_ba98_7654_3210n;
     client.harness.expectRead(cookie, 512);
-    const [read] = await client.call({ type: READ!, cookie, offset: 1024, length: 512 });
+    const [read] = await client.call({ type: READ, cookie, offset: 1024, length: 512 });
     expect(read).toMatchObject({ cookie, headerOffset: mode === "extended" ? 1024n : null });
     const [bad] = await client.call({
       type: 99,
@@ -296,7 +297,7 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     expect(client.harness.dropped).toContain("0x41414141");
     const other = await Client.open(patchy(), mode);
     const wrong = mode === "extended" ? "simple" : "extended";
-    const bytes = requestBytes(wrong, { type: READ!, length: 512 });
+    const bytes = requestBytes(wrong, { type: READ, length: 512 });
     await other.harness.feed(Buffer.concat([bytes, Buffer.alloc(4)]));
     expect(other.harness.dropped).toContain("magic");
   });
@@ -305,7 +306,7 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const device = patchy();
     const client = await Client.open(device, mode);
     device.held = true;
-    const all = [0, 1, 2].map((i) => client.bytes({ type: READ!, offset: i * 512, length: 512 }));
+    const all = [0, 1, 2].map((i) => client.bytes({ type: READ, offset: i * 512, length: 512 }));
     await client.harness.feed(Buffer.concat(all));
     expect(client.harness.chunks()).toEqual([]);
     device.finish(2);
@@ -321,9 +322,9 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const device = patchy();
     const client = await Client.open(device, mode);
     device.held = true;
-    const write = client.bytes({ type: WRITE!, data: Buffer.alloc(512, 9) });
+    const write = client.bytes({ type: WRITE, data: Buffer.alloc(512, 9) });
     await client.harness.feed(
-      Buffer.concat([write, client.bytes({ type: DISC! }), Buffer.alloc(99)]),
+      Buffer.concat([write, client.bytes({ type: DISC }), Buffer.alloc(99)]),
     );
     expect(client.harness.isEnded).toBe(false);
     device.finish();
@@ -337,7 +338,7 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const device = patchy();
     const client = await Client.open(device, mode);
     device.held = true;
-    await client.harness.feed(client.bytes({ type: READ!, length: 512 }));
+    await client.harness.feed(client.bytes({ type: READ, length: 512 }));
     client.harness.connection.end();
     expect(client.harness.isEnded).toBe(false);
     device.finish();
@@ -345,7 +346,7 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     expect(client.harness.chunks()).toHaveLength(1);
     expect(client.harness.isEnded).toBe(true);
     const torn = await Client.open(patchy(), mode);
-    await torn.harness.feed(torn.bytes({ type: READ!, length: 512 }).subarray(0, 20));
+    await torn.harness.feed(torn.bytes({ type: READ, length: 512 }).subarray(0, 20));
     torn.harness.connection.end();
     expect(torn.harness.dropped).toContain("middle of a request");
   });
@@ -354,9 +355,9 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const device = patchy();
     const client = await Client.open(device, mode);
     device.held = true;
-    await client.harness.feed(client.bytes({ type: READ!, length: 512 }));
+    await client.harness.feed(client.bytes({ type: READ, length: 512 }));
     client.harness.connection.stop();
-    await client.harness.feed(client.bytes({ type: WRITE!, data: Buffer.alloc(512) }));
+    await client.harness.feed(client.bytes({ type: WRITE, data: Buffer.alloc(512) }));
     expect(client.harness.chunks()).toMatchObject([{ cookie: 2n, errno: ESHUTDOWN }]);
     expect(client.harness.isEnded).toBe(false);
     device.finish();
@@ -373,8 +374,8 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     const context = contextFor([{ name: "", device }]);
     const client = await Client.open(device, mode, {}, context);
     device.held = true;
-    await client.harness.feed(client.bytes({ type: READ!, length: 65536 }));
-    await client.harness.feed(client.bytes({ type: WRITE!, data: Buffer.alloc(65536) }));
+    await client.harness.feed(client.bytes({ type: READ, length: 65536 }));
+    await client.harness.feed(client.bytes({ type: WRITE, data: Buffer.alloc(65536) }));
     expect(context.stats.heldBytes).toBe(131072);
     client.harness.connection.closed();
     expect(client.harness.connection.isIdle).toBe(false);
@@ -412,7 +413,7 @@ describe("structured reads", () => {
   it.each(["structured", "extended"] as const)("send holes as holes (%s)", async (mode) => {
     const device = sparse();
     const client = await Client.open(device, mode);
-    const chunks = await client.call({ type: READ!, offset: 100, length: SIZE - 100 });
+    const chunks = await client.call({ type: READ, offset: 100, length: SIZE - 100 });
     expect(chunks.map((chunk) => [chunk.type, chunk.isDone])).toEqual([
       [1, false],
       [2, false],
@@ -427,7 +428,7 @@ describe("structured reads", () => {
   it("send one piece with DF", async () => {
     const device = sparse();
     const client = await Client.open(device, "structured");
-    const chunks = await client.call({ type: READ!, flags: DF!, length: SIZE });
+    const chunks = await client.call({ type: READ, flags: DF, length: SIZE });
     expect(chunks.map((chunk) => [chunk.type, chunk.isDone])).toEqual([[1, true]]);
     expect(chunks[0]!.payload.subarray(8).equals(Buffer.from(device.bytes))).toBe(true);
   });
@@ -435,7 +436,7 @@ describe("structured reads", () => {
   it("do not ask the device for what is known to be zeros", async () => {
     const device = sparse();
     const client = await Client.open(device, "structured");
-    const chunks = await client.call({ type: READ!, offset: 300 * 512, length: 100 * 512 });
+    const chunks = await client.call({ type: READ, offset: 300 * 512, length: 100 * 512 });
     expect(chunks).toMatchObject([{ type: 2, isDone: true }]);
     expect(device.seen).toEqual([]);
   });
@@ -455,19 +456,27 @@ describe("structured reads", () => {
     };
     const client = await Client.open(device, "structured");
     expect((await client.read(0, SIZE)).equals(Buffer.from(device.bytes))).toBe(true);
-    const [status] = await client.call({ type: STATUS!, length: SIZE });
-    expect(status!.payload.toString("hex")).toBe("00000001" + "00100000" + "00000000");
+    const [status] = await client.call({ type: STATUS, length: SIZE });
+    expect(status!.payload.toString("hex")).toBe("000000010010000000000000");
   });
 
   it("say where they failed", async () => {
     const device = sparse();
     device.fault = (bio) => (bio.sector === 512 ? new HoldfastError("data-lost", "Gone.") : null);
     const client = await Client.open(device, "structured");
-    const chunks = await client.call({ type: READ!, length: SIZE });
+    const chunks = await client.call({ type: READ, length: SIZE });
     expect(chunks).toMatchObject([{ type: 0x8002, isDone: true, errno: EIO }]);
     expect(chunks[0]!.payload.readBigUInt64BE(6 + "Gone.".length)).toBe(512n * 512n);
   });
 });
+
+/** The descriptors of a compact status chunk. */
+function compact(chunk: Chunk): number[][] {
+  const list: number[][] = [];
+  for (let at = 4; at < chunk.payload.length; at += 8)
+    list.push([chunk.payload.readUInt32BE(at), chunk.payload.readUInt32BE(at + 4)]);
+  return list;
+}
 
 describe("block status", () => {
   const kinds: Extent[] = [
@@ -483,16 +492,9 @@ describe("block status", () => {
     return Client.open(device, mode, limits);
   }
 
-  const compact = (chunk: Chunk): number[][] => {
-    const list: number[][] = [];
-    for (let at = 4; at < chunk.payload.length; at += 8)
-      list.push([chunk.payload.readUInt32BE(at), chunk.payload.readUInt32BE(at + 4)]);
-    return list;
-  };
-
   it("gives runs of data, holes and zeros from the offset on", async () => {
     const client = await opened("structured");
-    const [chunk] = await client.call({ type: STATUS!, offset: 8000, length: 20000 });
+    const [chunk] = await client.call({ type: STATUS, offset: 8000, length: 20000 });
     expect(chunk).toMatchObject({ type: 5, isDone: true });
     expect(chunk!.payload.readUInt32BE(0)).toBe(1);
     expect(compact(chunk!)).toEqual([
@@ -510,37 +512,36 @@ describe("block status", () => {
       [0, SIZE, [8192, 0]],
       [8192, 1, [1, 3]],
     ] as const) {
-      const [chunk] = await client.call({ type: STATUS!, flags: REQ_ONE!, offset, length });
+      const [chunk] = await client.call({ type: STATUS, flags: REQ_ONE, offset, length });
       expect(compact(chunk!)).toEqual([run]);
     }
   });
 
   it("gives a bounded number of runs", async () => {
     const client = await opened("structured", { maxExtentsPerReply: 2 });
-    const [chunk] = await client.call({ type: STATUS!, length: SIZE });
+    const [chunk] = await client.call({ type: STATUS, length: SIZE });
     expect(compact(chunk!)).toHaveLength(2);
   });
 
   it("uses 64 bits with extended headers", async () => {
     const client = await opened("extended");
-    const [chunk] = await client.call({ type: STATUS!, offset: 8192, length: 16384 });
+    const [chunk] = await client.call({ type: STATUS, offset: 8192, length: 16384 });
     expect(chunk).toMatchObject({ type: 6, isDone: true, headerOffset: 8192n });
-    expect(chunk!.payload.toString("hex")).toBe(
-      "00000001" +
-        "00000002" +
-        "0000000000002000" +
-        "0000000000000003" +
-        "0000000000002000" +
-        "0000000000000002",
-    );
+    expect(chunk!.payload.toString("hex").match(/.{16}/g)).toEqual([
+      "0000000100000002",
+      "0000000000002000",
+      "0000000000000003",
+      "0000000000002000",
+      "0000000000000002",
+    ]);
   });
 
   it("takes a list of contexts with extended headers", async () => {
     const client = await opened("extended");
     const ask = (data: Buffer, offset = 0) =>
-      client.call({ type: STATUS!, flags: PAYLOAD_LEN!, offset, data });
+      client.call({ type: STATUS, flags: PAYLOAD_LEN, offset, data });
     const [good] = await ask(Buffer.concat([u64(4096), u32(1)]));
-    expect(good!.payload.toString("hex", 8)).toBe("0000000000001000" + "0000000000000000");
+    expect(good!.payload.toString("hex", 8)).toBe("00000000000010000000000000000000");
     for (const bad of [
       Buffer.concat([u64(4096)]),
       Buffer.concat([u64(4096), u32(2)]),
@@ -555,7 +556,7 @@ describe("block status", () => {
     ])
       expect((await ask(bad)).at(-1)!.errno, bad.toString("hex")).toBe(EINVAL);
     expect((await ask(Buffer.concat([u64(4096), u32(1)]), SIZE)).at(-1)!.errno).toBe(EINVAL);
-    expect(await client.errno({ type: READ!, length: 512 })).toBe(0);
+    expect(await client.errno({ type: READ, length: 512 })).toBe(0);
   });
 
   it("keeps runs of an export above 4 GiB within 32 bits", async () => {
@@ -564,10 +565,10 @@ describe("block status", () => {
     Object.assign(device, { sectors });
     device.runs = [{ sector: 0, sectors, kind: "hole" }];
     const client = await Client.open(device, "structured");
-    const [chunk] = await client.call({ type: STATUS!, length: 0xffff_ffff });
+    const [chunk] = await client.call({ type: STATUS, length: 0xffff_ffff });
     expect(compact(chunk!)).toEqual([[0xffff_0000, 3]]);
     const wide = await Client.open(device, "extended");
-    const [whole] = await wide.call({ type: STATUS!, length: sectors * 512 });
+    const [whole] = await wide.call({ type: STATUS, length: sectors * 512 });
     expect(whole!.payload.readBigUInt64BE(8)).toBe(BigInt(sectors * 512));
   });
 });
@@ -577,43 +578,43 @@ describe("extended headers", () => {
     const device = patchy();
     const client = await Client.open(device, "extended");
     // Without the flag nothing follows.
-    await client.harness.feed(requestBytes("extended", { type: WRITE!, cookie: 9, length: 4096 }));
+    await client.harness.feed(requestBytes("extended", { type: WRITE, cookie: 9, length: 4096 }));
     expect(client.harness.chunks()).toMatchObject([{ cookie: 9n, errno: EINVAL }]);
-    expect(await client.errno({ type: WRITE!, data: Buffer.alloc(4096, 1) })).toBe(0);
+    expect(await client.errno({ type: WRITE, data: Buffer.alloc(4096, 1) })).toBe(0);
     expect(device.bytes[4095]).toBe(1);
   });
 
   it("skip a payload that no command takes", async () => {
     const client = await Client.open(patchy(), "extended");
-    for (const type of [READ!, TRIM!, ZEROES!, FLUSH!, CACHE!, 55])
-      expect(await client.errno({ type, flags: PAYLOAD_LEN!, data: Buffer.alloc(100) })).toBe(
+    for (const type of [READ, TRIM, ZEROES, FLUSH, CACHE, 55])
+      expect(await client.errno({ type, flags: PAYLOAD_LEN, data: Buffer.alloc(100) })).toBe(
         EINVAL,
       );
-    expect(await client.errno({ type: FLUSH! })).toBe(0);
+    expect(await client.errno({ type: FLUSH })).toBe(0);
   });
 
   it("drop a payload above the maximum", async () => {
     for (const length of [65537, 1n << 33n, (1n << 64n) - 1n]) {
       const client = await Client.open(patchy(), "extended", { maxPayloadBytes: 65536 });
-      const flags = PAYLOAD_LEN!;
-      await client.harness.feed(requestBytes("extended", { type: WRITE!, flags, length }));
+      const flags = PAYLOAD_LEN;
+      await client.harness.feed(requestBytes("extended", { type: WRITE, flags, length }));
       expect(client.harness.dropped).toContain("was announced");
     }
   });
 
   it("allow ranges of 64 bits where no payload is involved", async () => {
     const client = await Client.open(patchy(), "extended");
-    expect(await client.errno({ type: ZEROES!, length: 1n << 40n })).toBe(ENOSPC);
-    expect(await client.errno({ type: TRIM!, length: (1n << 64n) - 1n })).toBe(EINVAL);
+    expect(await client.errno({ type: ZEROES, length: 1n << 40n })).toBe(ENOSPC);
+    expect(await client.errno({ type: TRIM, length: (1n << 64n) - 1n })).toBe(EINVAL);
   });
 });
 
 describe("bounds", () => {
   it("skip a compact write somewhat above the maximum, and drop one far above", async () => {
     const client = await Client.open(patchy(), "simple", { maxPayloadBytes: 65536 });
-    expect(await client.errno({ type: WRITE!, data: Buffer.alloc(100_000) })).toBe(EINVAL);
-    expect(await client.errno({ type: READ!, length: 512 })).toBe(0);
-    await client.harness.feed(requestBytes("simple", { type: WRITE!, length: 131073 }));
+    expect(await client.errno({ type: WRITE, data: Buffer.alloc(100_000) })).toBe(EINVAL);
+    expect(await client.errno({ type: READ, length: 512 })).toBe(0);
+    await client.harness.feed(requestBytes("simple", { type: WRITE, length: 131073 }));
     expect(client.harness.dropped).toContain("131073");
   });
 
@@ -621,7 +622,7 @@ describe("bounds", () => {
     const device = patchy();
     const client = await Client.open(device, "structured", { maxRequestsPerConnection: 4 });
     device.held = true;
-    const all = Array.from({ length: 10 }, () => client.bytes({ type: READ!, length: 512 }));
+    const all = Array.from({ length: 10 }, () => client.bytes({ type: READ, length: 512 }));
     await client.harness.feed(Buffer.concat(all));
     expect(device.pending).toHaveLength(4);
     expect(client.harness.isPaused).toBe(true);
@@ -665,7 +666,7 @@ describe("bounds", () => {
     device.held = true;
     for (const client of clients)
       for (let i = 0; i < 4; i += 1)
-        await client.harness.feed(client.bytes({ type: READ!, length: 65536 }));
+        await client.harness.feed(client.bytes({ type: READ, length: 65536 }));
     // Two for the first, one for the second.
     expect(device.pending).toHaveLength(3);
     expect(clients.map((client) => client.harness.isPaused)).toEqual([true, true]);
@@ -686,9 +687,9 @@ describe("bounds", () => {
     const slow = await Client.open(device, "simple", limits, context);
     const other = await Client.open(device, "simple", limits, context);
     const data = Buffer.alloc(65536, 3);
-    const write = slow.bytes({ type: WRITE!, data });
+    const write = slow.bytes({ type: WRITE, data });
     await slow.harness.feed(write.subarray(0, 1000));
-    await other.harness.feed(other.bytes({ type: WRITE!, data }));
+    await other.harness.feed(other.bytes({ type: WRITE, data }));
     expect(other.harness.isPaused).toBe(true);
     await slow.harness.feed(write.subarray(1000));
     await other.harness.settled();
@@ -708,7 +709,7 @@ describe("bounds", () => {
     ];
     device.held = true;
     for (const client of [a, b, c])
-      await client.harness.feed(client.bytes({ type: READ!, length: 65536 }));
+      await client.harness.feed(client.bytes({ type: READ, length: 65536 }));
     b.harness.connection.closed();
     device.held = false;
     device.finish();

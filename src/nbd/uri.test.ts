@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatNbdUri, isNbdUri, parseNbdUri } from "./uri.ts";
-import type { NbdUri } from "./uri.ts";
 
 const tcp = (host: string, port = 10809) => ({ kind: "tcp", host, port }) as const;
 const unix = (path: string) => ({ kind: "unix", path }) as const;
@@ -104,7 +103,7 @@ describe("formatNbdUri", () => {
     );
     fc.assert(
       fc.property(uri, (given) => {
-        const text = formatNbdUri(given as NbdUri);
+        const text = formatNbdUri(given);
         expect(isNbdUri(text)).toBe(true);
         expect(parseNbdUri(text)).toEqual(given);
         // Generic URI parsers agree that it is one.

@@ -318,13 +318,13 @@ peerDescribe(["fio"], "fio", () => {
   }
 });
 
-peerDescribe(["nbdsh"], "libnbd", () => {
-  const nbdsh = (uri: string, script: string) =>
-    // The module belongs to Debian's Python, which need not be the first on the PATH.
-    runWell("nbdsh", ["--base-allocation", "-u", uri, "-c", script], {
-      env: { PATH: `/usr/bin:${process.env["PATH"]}` },
-    });
+function nbdsh(uri: string, script: string): Promise<string> {
+  // The module belongs to Debian's Python, which need not be the first on the PATH.
+  const env = { PATH: `/usr/bin:${process.env["PATH"]}` };
+  return runWell("nbdsh", ["--base-allocation", "-u", uri, "-c", script], { env });
+}
 
+peerDescribe(["nbdsh"], "libnbd", () => {
   peerTest(
     ["nbdsh"],
     "has everything it asks for agreed on, and the errors it expects",

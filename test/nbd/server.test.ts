@@ -32,23 +32,25 @@ class ManualEnv {
   }
 
   pass(ms: number): void {
-    const until = this.nowMs + ms;
+    const endMs = this.nowMs + ms;
     for (;;) {
       const next = this.#timers.toSorted((a, b) => a.atMs - b.atMs)[0];
-      if (next === undefined || next.atMs > until) break;
+      if (next === undefined || next.atMs > endMs) break;
       this.#timers = this.#timers.filter((one) => one !== next);
       this.nowMs = next.atMs;
       next.fire();
     }
-    this.nowMs = until;
+    this.nowMs = endMs;
   }
 }
+
+type OpenOptions = Parameters<typeof NbdTestClient.open>[1];
 
 interface Setup {
   readonly time: ManualEnv;
   readonly device: ArrayDevice;
   readonly server: NbdServer;
-  open(options?: Parameters<typeof NbdTestClient.open>[1]): Promise<NbdTestClient>;
+  readonly open: (options?: OpenOptions) => Promise<NbdTestClient>;
 }
 
 async function setup(options: Partial<NbdServerOptions> = {}): Promise<Setup> {
@@ -241,7 +243,7 @@ describe("stop", () => {
     await Promise.all([server.stop(), client.closed().then(() => client.socket.end())]);
     expect(server.stats.connections).toBe(0);
     expect(address.kind === "unix" && existsSync(address.path)).toBe(false);
-    await expect(NbdTestClient.connect(address)).rejects.toThrow();
+    await expect(NbdTestClient.connect(address)).rejects.toThrow("ENOENT");
   });
 
   it("lets requests in flight end, answers later ones with ESHUTDOWN", async () => {
@@ -306,7 +308,9 @@ describe("stop", () => {
 
   it("may be called again", async () => {
     const { server } = await setup();
-    await Promise.all([server.stop(), server.stop()]);
+    const first = server.stop();
+    expect(server.stop()).toBe(first);
+    await first;
     await server.stop();
   });
 });

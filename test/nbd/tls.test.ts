@@ -47,6 +47,21 @@ function portOf(server: NbdServer): number {
   return server.address.kind === "tcp" ? server.address.port : 0;
 }
 
+function pskFile(folder: string, user: string, secret: Buffer): string {
+  const file = join(folder, "keys.psk");
+  writeFileSync(file, `${user}:${secret.toString("hex")}\n`);
+  return file;
+}
+
+function pskUri(server: NbdServer, user: string, file: string): string {
+  return `nbds://${user}@localhost:${portOf(server)}/vol?tls-psk-file=${file}`;
+}
+
+/** What is behind the program's name and the name of the call. */
+function reason(text: string): string {
+  return text.split(":").slice(-2).join(":");
+}
+
 peerDescribe(["openssl", "nbdinfo", "nbdcopy"], "TLS with certificates", () => {
   peerTest(["nbdcopy"], "carries a volume to a client that is known", async () => {
     const folder = testFolder("nbd-pki");
@@ -135,16 +150,6 @@ peerDescribe(["openssl", "nbdinfo", "nbdcopy"], "TLS with certificates", () => {
 peerDescribe(["nbdinfo", "nbdcopy"], "TLS with pre-shared keys", () => {
   const settings: TlsSettings = { kind: "psk", secrets: new Map([["alice", SECRET]]) };
 
-  function pskFile(folder: string, user: string, secret: Buffer): string {
-    const file = join(folder, "keys.psk");
-    writeFileSync(file, `${user}:${secret.toString("hex")}\n`);
-    return file;
-  }
-
-  function pskUri(server: NbdServer, user: string, file: string): string {
-    return `nbds://${user}@localhost:${portOf(server)}/vol?tls-psk-file=${file}`;
-  }
-
   peerTest(["nbdcopy"], "carries a volume to a user with the secret", async () => {
     await withTls({ mode: "require", settings }, async (server, folder) => {
       const file = join(folder, "out");
@@ -160,7 +165,6 @@ peerDescribe(["nbdinfo", "nbdcopy"], "TLS with pre-shared keys", () => {
       const unknown = pskFile(folder, "mallory", SECRET);
       const second = await run("nbdinfo", [pskUri(server, "mallory", unknown)]);
       expect([first.code, second.code]).toEqual([1, 1]);
-      const reason = (text: string): string => text.split(":").slice(-2).join(":");
       expect(reason(first.stderr)).toBe(reason(second.stderr));
       expect(server.stats.dropped).toBe(2);
     });

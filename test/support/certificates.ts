@@ -8,35 +8,34 @@ import { runWell } from "./nbd-server.ts";
  * that libnbd and qemu look for: ca-cert.pem, server-cert.pem, server-key.pem, client-cert.pem, client-key.pem.
  */
 export async function makeCertificates(folder: string): Promise<void> {
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  const place = (name: string): string => join(folder, name);
-  const self = ["req", "-x509", ...key, "-days", "2", "-subj", "/CN=Holdfast test authority"];
-  await runWell("openssl", [
-    ...self,
-    ...["-addext", "keyUsage=critical,keyCertSign"],
-    ...["-keyout", place("ca-key.pem"), "-out", place("ca-cert.pem")],
-  ]);
+  const newKey = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+  const ca = join(folder, "ca");
+  await openssl(
+    `req -x509 ${newKey} -days 2 -subj /CN=holdfast-authority ` +
+      `-addext keyUsage=critical,keyCertSign -keyout ${ca}-key.pem -out ${ca}-cert.pem`,
+  );
   for (const [name, usage] of [
     ["server", "serverAuth"],
     ["client", "clientAuth"],
-  ]) {
-    const extensions = place(`${name}.ext`);
-    writeFileSync(
-      extensions,
+  ] as const) {
+    const own = join(folder, name);
+    const extensions =
       `extendedKeyUsage=${usage}\nkeyUsage=digitalSignature\nbasicConstraints=CA:false\n` +
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
+      "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
+    writeFileSync(`${own}.ext`, extensions);
+    await openssl(
+      `req -new ${newKey} -subj /CN=holdfast-${name} -keyout ${own}-key.pem -out ${own}.csr`,
     );
-    const request = place(`${name}.csr`);
-    await runWell("openssl", [
-      ...["req", "-new", ...key, "-subj", `/CN=Holdfast test ${name}`],
-      ...["-keyout", place(`${name}-key.pem`), "-out", request],
-    ]);
-    await runWell("openssl", [
-      ...["x509", "-req", "-days", "2", "-in", request, "-extfile", extensions],
-      ...["-CA", place("ca-cert.pem"), "-CAkey", place("ca-key.pem"), "-CAcreateserial"],
-      ...["-out", place(`${name}-cert.pem`)],
-    ]);
+    await openssl(
+      `x509 -req -days 2 -in ${own}.csr -extfile ${own}.ext -CA ${ca}-cert.pem ` +
+        `-CAkey ${ca}-key.pem -CAcreateserial -out ${own}-cert.pem`,
+    );
   }
+}
+
+/** No argument has a space in it. */
+function openssl(command: string): Promise<string> {
+  return runWell("openssl", command.split(" "));
 }
 
 export function pem(folder: string, name: string): string {

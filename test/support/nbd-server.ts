@@ -70,10 +70,11 @@ export function seededDisk(
   const prng = new Prng(seed);
   for (const [sector, count] of ranges) {
     const data = new Uint8Array(count * 512);
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- the generator's own fill
     prng.fill(data);
-    let failed: unknown = null;
+    let failed: Error | null = null;
     device.submit(writeBio(sector, data, 0, (error) => (failed = error)));
-    if (failed !== null) throw failed;
+    if (failed !== null) throw failed as Error;
   }
   return device;
 }
@@ -81,8 +82,8 @@ export function seededDisk(
 /** The whole device, for devices that end reads at once. */
 export function bytesOf(device: BlockDevice): Buffer {
   const data = new Uint8Array(device.sectors * 512);
-  let failed: unknown = null;
+  let failed: Error | null = null;
   device.submit(readBio(0, data, (error) => (failed = error)));
-  if (failed !== null) throw failed;
+  if (failed !== null) throw failed as Error;
   return Buffer.from(data.buffer);
 }

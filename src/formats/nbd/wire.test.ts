@@ -13,6 +13,10 @@ import * as wire from "./transmission.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
+function places(fields: Record<string, { offset: number }>): number[] {
+  return Object.values(fields).map((field) => field.offset);
+}
+
 describe("NBD wire structures", () => {
   it("greets as the document says", () => {
     const values = { magic: NBD_MAGIC, optionMagic: NBD_OPTION_MAGIC, handshakeFlags: 3 };
@@ -53,8 +57,6 @@ describe("NBD wire structures", () => {
       ...values,
       length: 0x55n,
     });
-    const places = (fields: Record<string, { offset: number }>): number[] =>
-      Object.values(fields).map((field) => field.offset);
     expect(places(wire.request.fields)).toEqual(places(wire.extendedRequest.fields));
     expect(places(wire.structuredReply.fields).slice(0, 4)).toEqual(
       places(wire.extendedReply.fields).slice(0, 4),
