@@ -132,7 +132,8 @@ function tcpAddress(
   const bare = hostGiven.replace(/^\[(.*)\]$/, "$1");
   const host = bare === "" ? "localhost" : decode(text, bare);
   const port = portText === "" ? NBD_DEFAULT_PORT : Number(portText);
-  if (port < 1 || port > 65535) fail(text, `${portText} is not a port`);
+  // 0 asks a server for any free port, as everywhere.
+  if (port > 65535) fail(text, `${portText} is not a port`);
   const address: SocketAddress = { kind: "tcp", host, port };
   return user === undefined ? { address } : { address, user: decode(text, user) };
 }
