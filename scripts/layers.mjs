@@ -46,7 +46,6 @@ export const RULES = {
     commander: ["cli"],
     ext2fs: ["filesystems"],
     koffi: ["env", "bin"],
-    partitioninfo: ["devices"],
   },
   choosers: { "env/node": ["env/node", "bin"] },
 };
