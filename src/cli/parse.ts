@@ -69,6 +69,12 @@ async function withParser<T>(verb: string | null, parse: (parser: Parser) => T):
   }
 }
 
+/** Behind a repeated operand commander takes no other; the verb tells them apart. */
+function tellable({ arguments: all }: CommandMeta): readonly ArgumentSpec[] {
+  const repeatedAt = all.findIndex(({ repeated }) => repeated);
+  return repeatedAt < 0 ? all : all.slice(0, repeatedAt + 1);
+}
+
 /** Throws `usage` for words that the verb does not take. */
 export async function parseArguments(
   meta: CommandMeta,
@@ -76,7 +82,7 @@ export async function parseArguments(
 ): Promise<ParsedArguments> {
   const { Option } = await import("commander");
   return withParser(meta.name, (parser) => {
-    for (const argument of meta.arguments) parser.argument(commanderArgument(argument));
+    for (const argument of tellable(meta)) parser.argument(commanderArgument(argument));
     for (const option of meta.options) {
       const made = new Option(commanderFlags(option));
       const choices = option.value?.completes;

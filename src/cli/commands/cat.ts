@@ -6,7 +6,7 @@ import type { ExitCode } from "../exit-codes.ts";
 import { splitOperands } from "../file-arguments.ts";
 import type { VolumeFiles } from "../services.ts";
 import { withFiles } from "../volume-files.ts";
-import { DISKS_AND_FILES, OPENING } from "./options.ts";
+import { FILES, OPENING, PATHS } from "./options.ts";
 
 async function printFile(
   { output }: CommandContext,
@@ -45,9 +45,8 @@ export const command: Command = {
     summary: "print files of an ext4 volume",
     description: [
       "Prints the content of files in a volume's ext4 file system, byte for byte, one after the other.",
-      "Disks stand first. Files in the volume begin with a colon and a slash; behind --volume NAME the slash is enough.",
     ],
-    arguments: [DISKS_AND_FILES],
+    arguments: [PATHS, { ...FILES, required: true }],
     options: OPENING,
     examples: [
       { command: "holdfast cat disk1.img disk2.img :/etc/fstab", text: "Print a file." },

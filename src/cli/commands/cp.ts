@@ -12,7 +12,7 @@ import type { VolumeFiles } from "../services.ts";
 import { counted, listed } from "../text.ts";
 import { trimStop } from "../views/verdict.ts";
 import { withFiles } from "../volume-files.ts";
-import { DISKS_AND_FILES, JSON_OUTPUT, OPENING } from "./options.ts";
+import { FILES, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 const NAMED_LINKS = 3;
 
@@ -109,10 +109,10 @@ export const command: Command = {
     description: [
       "Copies files, and with -r folders, out of a volume's ext4 file system to DEST on this machine, with their modes and times. The last word is DEST; a folder that exists takes them in, otherwise it is the name of the copy.",
       "Nothing is written outside DEST: odd names and links that lead out of the copy are left out. What cannot be copied is named at the end, the rest is copied, and the exit code is 1.",
-      "Disks stand first. Files in the volume begin with a colon and a slash; behind --volume NAME the slash is enough.",
     ],
     arguments: [
-      DISKS_AND_FILES,
+      PATHS,
+      { ...FILES, required: true },
       {
         name: "DEST",
         required: true,

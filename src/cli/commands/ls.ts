@@ -9,7 +9,7 @@ import { printable } from "../text.ts";
 import type { ListedFile } from "../views/files-view.ts";
 import { listSorted, withFiles } from "../volume-files.ts";
 import type { WalkedFile } from "../volume-files.ts";
-import { DISKS_AND_FILES, JSON_OUTPUT, OPENING } from "./options.ts";
+import { FILES, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 /** One folder's listing, or the files that were asked for by name. */
 interface Group {
@@ -130,9 +130,8 @@ export const command: Command = {
     summary: "list files of an ext4 volume, without mounting it",
     description: [
       "Lists folders and files in a volume's ext4 file system (ext2 and ext3 too); the root folder when no file is named. Nothing is mounted, and nothing is written.",
-      "Disks stand first. Files in the volume begin with a colon and a slash; behind --volume NAME the slash is enough.",
     ],
-    arguments: [DISKS_AND_FILES],
+    arguments: [PATHS, FILES],
     options: [
       { long: "long", short: "l", text: "show mode, links, owner, group, size and time too" },
       { long: "recursive", short: "R", text: "list the folders below, too" },

@@ -9,9 +9,14 @@ export const PATHS: ArgumentSpec = {
   completes: "files",
 };
 
-export const DISKS_AND_FILES: ArgumentSpec = {
-  ...PATHS,
-  text: "disks first: images, block devices, folders of them; then files in the volume, written with a colon (:/photos/a.jpg), or without it behind --volume NAME",
+/** Behind the disks; how they are told apart is in file-arguments.ts. */
+export const FILES: ArgumentSpec = {
+  name: ":/FILE",
+  required: false,
+  checkedByVerb: true,
+  repeated: true,
+  text: "a file in the volume, with a colon in front; behind --volume NAME its slash is enough",
+  completes: "nothing",
 };
 
 export const JSON_OUTPUT: OptionSpec = {
