@@ -54,6 +54,15 @@ export function countRaid0Zones(chunkSectors: number, memberSectors: readonly nu
   return sizes.size;
 }
 
+/**
+ * The kernel sums the members' sizes with the bits of (chunk - 1) cleared, and does so for chunks that are no power of two
+ * as well: with those the volume ends a little before its last zone does. What lies behind is never used. (raid0_size() in drivers/md/raid0.c)
+ */
+function sizeAsKernel(sizes: readonly number[], chunkSectors: number): number {
+  const mask = ~BigInt(chunkSectors - 1);
+  return sizes.reduce((sum, size) => sum + Number(BigInt(size) & mask), 0);
+}
+
 export class Raid0Geometry {
   readonly level = "raid0";
   readonly raidDisks: number;
@@ -71,7 +80,7 @@ export class Raid0Geometry {
     this.chunkSectors = chunkSectors;
     this.#sizes = memberSectors.map((size) => alignDown(size, chunkSectors));
     this.#zones = makeZones(this.#sizes, chunkSectors, layout);
-    this.arraySectors = this.#zones.at(-1)?.endSector ?? 0;
+    this.arraySectors = sizeAsKernel(this.#sizes, chunkSectors);
   }
 
   /** Sectors of the member that the array uses. */
@@ -90,7 +99,7 @@ export class Raid0Geometry {
     return {
       slot: zone.slots[(chunk + zone.turn) % width]!,
       memberSector: zone.memberStart + row * this.chunkSectors + inChunk,
-      sectors: this.chunkSectors - inChunk,
+      sectors: Math.min(this.chunkSectors - inChunk, this.arraySectors - sector),
     };
   }
 
@@ -103,6 +112,7 @@ export class Raid0Geometry {
     const row = (inMember - inChunk) / this.chunkSectors;
     const width = zone.slots.length;
     const column = (zone.slots.indexOf(slot) + width - zone.turn) % width;
-    return zone.startSector + (row * width + column) * this.chunkSectors + inChunk;
+    const sector = zone.startSector + (row * width + column) * this.chunkSectors + inChunk;
+    return sector < this.arraySectors ? sector : null;
   }
 }
