@@ -41,17 +41,17 @@ export const pvHeader = struct("lvm2PvHeader", "little", 40, {
   deviceBytes: u64n(32),
 });
 
-export const areaLocation = struct("lvm2Area", "little", 16, {
+const areaLocation = struct("lvm2Area", "little", 16, {
   offset: u64n(0),
   size: u64n(8),
 });
 
-export const pvExtension = struct("lvm2PvExtension", "little", 8, {
+const pvExtension = struct("lvm2PvExtension", "little", 8, {
   version: u32(0),
   flags: u32(4),
 });
 
-export const mdaHeader = struct("lvm2MdaHeader", "little", 512, {
+const mdaHeader = struct("lvm2MdaHeader", "little", 512, {
   crc: u32(0),
   magic: text(4, 16),
   version: u32(20),
@@ -60,7 +60,7 @@ export const mdaHeader = struct("lvm2MdaHeader", "little", 512, {
   rawLocations: array((offset) => bytes(offset, 24), 40, 2),
 });
 
-export const rawLocation = struct("lvm2RawLocation", "little", 24, {
+const rawLocation = struct("lvm2RawLocation", "little", 24, {
   offset: u64n(0),
   size: u64n(8),
   crc: u32(16),

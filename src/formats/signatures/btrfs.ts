@@ -13,7 +13,7 @@ import type { SignatureProbe } from "./probe.ts";
 const OFFSET = 65_536;
 const MAGIC = "_BHRfS_M";
 
-export const btrfsSuperblock = struct("btrfsSuperblock", "little", 4096, {
+const btrfsSuperblock = struct("btrfsSuperblock", "little", 4096, {
   checksum: bytes(0, 32),
   fsid: bytes(32, 16),
   byteNumber: u64n(48),

@@ -10,7 +10,7 @@ const OWN_SECTOR = 8;
 const BCACHE_MAGIC = "c68573f6-4e1a-45ca-8265-f57f48ba6d81";
 const BCACHEFS_MAGIC = "c68573f6-66ce-90a9-d96a-60cf803df7ef";
 
-export const bcacheSuperblock = struct("bcacheSuperblock", "little", 512, {
+const bcacheSuperblock = struct("bcacheSuperblock", "little", 512, {
   offsetSectors: u64n(8),
   version: u64n(16),
   magic: bytes(24, 16),
@@ -19,7 +19,7 @@ export const bcacheSuperblock = struct("bcacheSuperblock", "little", 512, {
   label: text(72, 32),
 });
 
-export const bcachefsSuperblock = struct("bcachefsSuperblock", "little", 512, {
+const bcachefsSuperblock = struct("bcachefsSuperblock", "little", 512, {
   magic: bytes(24, 16),
   uuid: bytes(40, 16),
   userUuid: bytes(56, 16),

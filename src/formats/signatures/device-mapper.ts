@@ -15,7 +15,7 @@ import type { Signature, SignatureProbe } from "./probe.ts";
 
 const BLOCK_BYTES = 4096;
 
-export const pdataHead = struct("pdataSuperblockHead", "little", 52, {
+const pdataHead = struct("pdataSuperblockHead", "little", 52, {
   checksum: u32(0),
   flags: u32(4),
   blockNumber: u64n(8),
@@ -24,14 +24,14 @@ export const pdataHead = struct("pdataSuperblockHead", "little", 52, {
   version: u32(40),
 });
 
-export const thinTail = struct("thinSuperblockTail", "little", 360, {
+const thinTail = struct("thinSuperblockTail", "little", 360, {
   transactionId: u64n(48),
   dataBlockSectors: u32(336),
   metadataBlockSectors: u32(340),
   metadataBlocks: u64n(344),
 });
 
-export const cloneTail = struct("cloneSuperblockTail", "little", 196, {
+const cloneTail = struct("cloneSuperblockTail", "little", 196, {
   regionSectors: u64n(172),
   targetSectors: u64n(180),
 });
@@ -99,7 +99,7 @@ export const pdataProbe: SignatureProbe = {
   },
 };
 
-export const snapshotHeader = struct("snapshotHeader", "little", 16, {
+const snapshotHeader = struct("snapshotHeader", "little", 16, {
   magic: u32(0),
   valid: u32(4),
   version: u32(8),
@@ -125,7 +125,7 @@ export const snapshotProbe: SignatureProbe = {
   },
 };
 
-export const mirrorLogHeader = struct("mirrorLogHeader", "little", 16, {
+const mirrorLogHeader = struct("mirrorLogHeader", "little", 16, {
   magic: u32(0),
   version: u32(4),
   regions: u64n(8),
@@ -145,7 +145,7 @@ export const mirrorLogProbe: SignatureProbe = {
   },
 };
 
-export const integritySuperblock = struct("integritySuperblock", "little", 64, {
+const integritySuperblock = struct("integritySuperblock", "little", 64, {
   magic: text(0, 8),
   version: u8(8),
   logInterleaveSectors: u8(9),
@@ -177,7 +177,7 @@ export const integrityProbe: SignatureProbe = {
   },
 };
 
-export const veritySuperblock = struct("veritySuperblock", "little", 512, {
+const veritySuperblock = struct("veritySuperblock", "little", 512, {
   magic: text(0, 8),
   version: u32(8),
   hashType: u32(12),
@@ -206,7 +206,7 @@ export const verityProbe: SignatureProbe = {
   },
 };
 
-export const writecacheSuperblock = struct("writecacheSuperblock", "little", 32, {
+const writecacheSuperblock = struct("writecacheSuperblock", "little", 32, {
   magic: u32(0),
   version: u32(4),
   blockBytes: u32(8),

@@ -13,7 +13,7 @@ import type { Signature, SignatureProbe } from "./probe.ts";
 const BITLOCKER_GUID = "4967d63b-2e29-4ad8-8399-f6a339e3d001";
 const EXFAT_BOOT_SECTORS = 12;
 
-export const fatBootSector = struct("fatBootSector", "little", 512, {
+const fatBootSector = struct("fatBootSector", "little", 512, {
   jump: u8(0),
   oem: text(3, 8),
   sectorBytes: u16(11),
@@ -31,7 +31,7 @@ export const fatBootSector = struct("fatBootSector", "little", 512, {
 });
 
 /** At byte 38 for FAT12 and FAT16, at 66 for FAT32. */
-export const fatVolumeName = struct("fatVolumeName", "little", 16, {
+const fatVolumeName = struct("fatVolumeName", "little", 16, {
   /** 0x29: all three fields hold; 0x28: the serial only. */
   mark: u8(0),
   serial: u32(1),
@@ -87,7 +87,7 @@ function recogniseFat(data: Uint8Array): Signature | null {
   };
 }
 
-export const ntfsBootSector = struct("ntfsBootSector", "little", 512, {
+const ntfsBootSector = struct("ntfsBootSector", "little", 512, {
   oem: text(3, 8),
   sectorBytes: u16(11),
   clusterSectors: u8(13),
@@ -154,7 +154,7 @@ export const bitlockerProbe: SignatureProbe = {
   recognise: ([data]) => recogniseBitlocker(data!),
 };
 
-export const exfatBootSector = struct("exfatBootSector", "little", 512, {
+const exfatBootSector = struct("exfatBootSector", "little", 512, {
   oem: text(3, 8),
   zeros: bytes(11, 53),
   volumeSectors: u64n(72),

@@ -15,7 +15,7 @@ const USUAL_HEADER_BYTES = 16_384;
 const CHECKSUM_AT = 448;
 const CHECKSUM_BYTES = 64;
 
-export const luks1Header = struct("luks1", "big", 592, {
+const luks1Header = struct("luks1", "big", 592, {
   magic: bytes(0, 6),
   version: u16(6),
   cipher: text(8, 32),
@@ -26,7 +26,7 @@ export const luks1Header = struct("luks1", "big", 592, {
   uuid: text(168, 40),
 });
 
-export const luks2Header = struct("luks2", "big", 4096, {
+const luks2Header = struct("luks2", "big", 4096, {
   magic: bytes(0, 6),
   version: u16(6),
   headerBytes: u64n(8),

@@ -6,7 +6,7 @@ import { ascii, fixedRange, isPowerOfTwo, sizeOrNull, textOrNull, uuidOrNull } f
 import type { SignatureProbe } from "./probe.ts";
 
 /** Kernel: include/linux/f2fs_fs.h; at byte 1024. */
-export const f2fsSuperblock = struct("f2fsSuperblock", "little", 1148, {
+const f2fsSuperblock = struct("f2fsSuperblock", "little", 1148, {
   magic: u32(0),
   majorVersion: u16(4),
   minorVersion: u16(6),
@@ -45,7 +45,7 @@ export const f2fsProbe: SignatureProbe = {
 };
 
 /** Kernel: fs/jfs/jfs_superblock.h; at 32 KiB. */
-export const jfsSuperblock = struct("jfsSuperblock", "little", 184, {
+const jfsSuperblock = struct("jfsSuperblock", "little", 184, {
   magic: text(0, 4),
   version: u32(4),
   sizeInHardwareBlocks: u64n(8),
@@ -83,7 +83,7 @@ export const jfsProbe: SignatureProbe = {
 };
 
 /** The format of kernel 2.2 and later (fs/reiserfs, removed in 6.13); at 64 KiB. */
-export const reiserSuperblock = struct("reiserSuperblock", "little", 204, {
+const reiserSuperblock = struct("reiserSuperblock", "little", 204, {
   blocks: u32(0),
   freeBlocks: u32(4),
   blockBytes: u16(44),
@@ -116,7 +116,7 @@ export const reiserProbe: SignatureProbe = {
 };
 
 /** Kernel: fs/squashfs/squashfs_fs.h, version 4. */
-export const squashfsSuperblock = struct("squashfsSuperblock", "little", 96, {
+const squashfsSuperblock = struct("squashfsSuperblock", "little", 96, {
   magic: text(0, 4),
   blockBytes: u32(12),
   logBlockBytes: u16(22),
@@ -146,7 +146,7 @@ export const squashfsProbe: SignatureProbe = {
 };
 
 /** ECMA-119; the primary volume descriptor is at 32 KiB. */
-export const isoDescriptor = struct("isoDescriptor", "little", 2048, {
+const isoDescriptor = struct("isoDescriptor", "little", 2048, {
   kind: u8(0),
   id: text(1, 5),
   version: u8(6),
@@ -188,7 +188,7 @@ export const isoProbe: SignatureProbe = {
 };
 
 /** ECMA-167: the volume recognition sequence at 32 KiB, descriptors of 2 KiB each. */
-export const udfSequence = struct("udfSequence", "little", 3 * 2048, {
+const udfSequence = struct("udfSequence", "little", 3 * 2048, {
   ids: array((offset) => bytes(offset, 2048), 0, 3),
 });
 

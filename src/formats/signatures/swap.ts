@@ -15,7 +15,7 @@ const HEADER_OFFSET = 1024;
 const SIGNATURE_BYTES = 10;
 const SUSPENDED = new Set(["S1SUSPEND", "S2SUSPEND", "ULSUSPEND", "LINHIB0001"]);
 
-export const swapHeader = struct("swapHeader", "little", 44, {
+const swapHeader = struct("swapHeader", "little", 44, {
   version: u32(0),
   lastPage: u32(4),
   badPages: u32(8),

@@ -14,7 +14,7 @@ const MAGIC = "XFSB";
 const MAX_SECTOR_BYTES = 4096;
 const CRC_OFFSET = 224;
 
-export const xfsSuperblock = struct("xfsSuperblock", "big", 264, {
+const xfsSuperblock = struct("xfsSuperblock", "big", 264, {
   magic: text(0, 4),
   blockSize: u32(4),
   dataBlocks: u64n(8),
