@@ -5,10 +5,9 @@
  */
 import { formatBytes } from "../../base/units.ts";
 import { crc32cUpdate } from "../../codec/crc32c.ts";
-import { bytes, text, u16, u32 } from "../../codec/fields.ts";
-import { struct } from "../../codec/struct.ts";
 import type { ValueOf } from "../../codec/struct.ts";
 import { rfcUuid } from "../../codec/uuid.ts";
+import { extSuperblock } from "../ext4.ts";
 import { fixedRange, textOrNull, uuidOrNull } from "./probe.ts";
 import type { SignatureProbe } from "./probe.ts";
 
@@ -23,26 +22,6 @@ const EXT3_INCOMPAT = 0x2 | 0x4 | 0x10;
 const EXT3_RO_COMPAT = 0x1 | 0x2 | 0x4;
 const STATE_CLEAN = 1;
 const STATE_ERRORS = 2;
-
-export const extSuperblock = struct("extSuperblock", "little", 1024, {
-  inodesCount: u32(0),
-  blocksCount: u32(4),
-  firstDataBlock: u32(20),
-  logBlockSize: u32(24),
-  blocksPerGroup: u32(32),
-  inodesPerGroup: u32(40),
-  magic: u16(56),
-  state: u16(58),
-  revision: u32(76),
-  blockGroup: u16(90),
-  featureCompat: u32(92),
-  featureIncompat: u32(96),
-  featureRoCompat: u32(100),
-  uuid: bytes(104, 16),
-  volumeName: text(120, 16),
-  blocksCountHigh: u32(336),
-  checksum: u32(1020),
-});
 
 type Superblock = ValueOf<typeof extSuperblock>;
 
