@@ -158,6 +158,18 @@ export function text(offset: number, size: number): Field<string> {
   );
 }
 
+/** "0 1 2 spare 3 spare (123 times)": long runs of the same are told, not repeated. */
+export function showList(words: readonly string[]): string {
+  const parts: string[] = [];
+  for (let start = 0, end = 0; start < words.length; start = end) {
+    while (words[end] === words[start] && end < words.length) end += 1;
+    const word = words[start]!;
+    if (end - start > 3) parts.push(`${word} (${end - start} times)`);
+    else parts.push(...words.slice(start, end));
+  }
+  return parts.join(" ");
+}
+
 /** The same field with another text form: `shownAs(u32(8), hex32)`. */
 export function shownAs<T>(plain: Field<T>, show: (value: T) => string): Field<T> {
   return { ...plain, show };
@@ -189,6 +201,6 @@ export function array<T>(
         throw new Error(`array of ${count} was given ${values.length} elements`);
       values.forEach((value, i) => one.write(view, base + offset + i * one.size, order, value));
     },
-    show: (values) => values.map((value) => one.show(value)).join(" "),
+    show: (values) => showList(values.map((value) => one.show(value))),
   };
 }

@@ -6,6 +6,7 @@
  * The layout is in superblock-1-layout.ts, what is refused in superblock-1-check.ts; here its meaning is put into the
  * version-neutral MdSuperblock, as super_1_validate in the kernel's md.c does.
  */
+import { showList } from "../../codec/fields.ts";
 import type { DescribedField } from "../../codec/struct.ts";
 import { mdUuid } from "../../codec/uuid.ts";
 import { makeShape } from "./shape-check.ts";
@@ -68,7 +69,7 @@ function describe(raw: Superblock1, roles: readonly number[]): DescribedField[] 
     offset: ROLES_OFFSET,
     size: 2 * roles.length,
     type: `u16[${roles.length}]`,
-    value: roles.map(showRole).join(" "),
+    value: showList(roles.map(showRole)),
   });
   return rows;
 }
