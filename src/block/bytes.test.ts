@@ -144,4 +144,16 @@ describe("ByteDevice", () => {
     const runs = new ByteDevice(new ArrayDevice(SECTORS)).extents(100, 1000, 8);
     expect(runs).toEqual([{ offsetBytes: 100, lengthBytes: 1000, kind: "data" }]);
   });
+
+  it("keeps noUnmap from the data that it writes in place of zeroes", () => {
+    for (const writeZeroes of [true, false]) {
+      const device = new ArrayDevice(SECTORS, { writeZeroes });
+      const bytes = new ByteDevice(device);
+      bytes.writeZeroes(100, 2000, BioFlags.noUnmap | BioFlags.fua, () => {});
+      const legal = device.seen.filter((bio) => bio.op !== "write" || bio.flags === BioFlags.fua);
+      expect(legal).toHaveLength(device.seen.length);
+      const flags = device.seen.filter((bio) => bio.op === "write-zeroes").map((bio) => bio.flags);
+      expect(flags).toEqual(writeZeroes ? [BioFlags.noUnmap | BioFlags.fua] : []);
+    }
+  });
 });

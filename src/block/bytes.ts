@@ -14,7 +14,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, alignDown, alignUp } from "../base/units.ts";
-import { discardBio, flushBio, readBio, writeBio, writeZeroesBio } from "./bio.ts";
+import { BioFlags, discardBio, flushBio, readBio, writeBio, writeZeroesBio } from "./bio.ts";
 import type { BioEnd } from "./bio.ts";
 import type { BlockDevice, ExtentKind } from "./device.ts";
 import { fanOut, inSequence } from "./fan-out.ts";
@@ -31,6 +31,11 @@ export interface ByteExtent {
 
 function isAligned(offsetBytes: number, lengthBytes: number): boolean {
   return offsetBytes % SECTOR_BYTES === 0 && lengthBytes % SECTOR_BYTES === 0;
+}
+
+/** For zeros that are written as data: that keeps its range allocated anyway, and a write does not know `noUnmap`. */
+function dataFlags(flags: number): number {
+  return flags & ~BioFlags.noUnmap;
 }
 
 export class ByteDevice {
@@ -179,7 +184,7 @@ export class ByteDevice {
         return;
       }
       whole.set(data, offsetBytes - from);
-      this.device.submit(writeBio(from / SECTOR_BYTES, whole, flags, end));
+      this.device.submit(writeBio(from / SECTOR_BYTES, whole, dataFlags(flags), end));
     });
     for (const edge of edges) {
       const sector = whole.subarray(edge - from, edge - from + SECTOR_BYTES);
@@ -211,7 +216,9 @@ export class ByteDevice {
       return;
     }
     const write = (from: number, zeros: Uint8Array, ended: BioEnd): void => {
-      this.device.submit(writeBio((offsetBytes + from) / SECTOR_BYTES, zeros, flags, ended));
+      this.device.submit(
+        writeBio((offsetBytes + from) / SECTOR_BYTES, zeros, dataFlags(flags), ended),
+      );
     };
     inZeroSteps(lengthBytes, write, end);
   }
