@@ -1,16 +1,10 @@
-/**
- * Has a guest make planned arrays. All members are slices of one big sparse disk (dm-linear), so that one
- * boot makes dozens of arrays, one job after the other; afterwards each slice is copied out into an image of its own.
- */
-import { closeSync, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { emptyDisk } from "../support/temp.ts";
-import { writeSparse } from "../../scripts/sparse.mjs";
-import { stampedSectors, stampInto, writeStampFile } from "../support/stamp.ts";
+/** Has a guest make planned arrays (array-plan.ts). */
+import { stampedSectors, stampInto } from "../support/stamp.ts";
 import { hasRedundancy, LARGEST_ARRAY_SECTORS, OVERWRITE_SEED, STAMP_SEEDS } from "./array-plan.ts";
 import type { ArrayPlan } from "./array-plan.ts";
-import { bootGuest, looksOf } from "./guest.ts";
 import type { Look } from "./guest.ts";
+import { diskNode, runJobs } from "./slices.ts";
+import type { DoneJob } from "./slices.ts";
 
 const SPARE_SECTORS = 8 * 2048;
 
@@ -24,15 +18,8 @@ export interface MadeArray {
   readonly spareImage: string | null;
 }
 
-/** A member's slice of the big disk. */
-interface Slice {
-  readonly name: string;
-  readonly start: number;
-  readonly sectors: number;
-}
-
 function device(plan: ArrayPlan, slot: number): string {
-  return `/dev/mapper/${plan.name}m${slot}`;
+  return diskNode(plan.name, slot);
 }
 
 function deviceWords(plan: ArrayPlan): string {
@@ -92,88 +79,40 @@ function jobOf(plan: ArrayPlan): string {
   return lines.join("\n");
 }
 
-function slicesOf(plans: readonly ArrayPlan[]): Slice[] {
-  const slices: Slice[] = [];
-  let start = 0;
-  for (const plan of plans) {
-    const sizes = plan.spare ? [...plan.memberSectors, SPARE_SECTORS] : plan.memberSectors;
-    sizes.forEach((sectors, slot) => {
-      slices.push({ name: `${plan.name}m${slot}`, start, sectors });
-      start += Math.ceil(sectors / 8) * 8;
-    });
-  }
-  return slices;
+function disksOf(plan: ArrayPlan): readonly number[] {
+  return plan.spare ? [...plan.memberSectors, SPARE_SECTORS] : plan.memberSectors;
 }
 
-function copyOut(disk: number, slice: Slice, folder: string): string {
-  const data = new Uint8Array(slice.sectors * 512);
-  readSync(disk, data, 0, data.length, slice.start * 512);
-  const path = join(folder, `${slice.name}.img`);
-  writeSparse(path, data);
-  return path;
+function madeArray(plan: ArrayPlan, done: DoneJob): MadeArray {
+  const members = done.images.slice(0, plan.memberSectors.length);
+  return {
+    plan,
+    look: done.passed ? done.look(plan.name) : null,
+    log: done.log,
+    images: members.map((path, slot) => (slot === plan.absent ? null : path)),
+    spareImage: done.images[plan.memberSectors.length] ?? null,
+  };
 }
 
-const SCRIPT = `set -e
-mods dm-mod linear raid0 raid1 raid10 raid456
-echo 1000000 >/proc/sys/dev/raid/speed_limit_min
-`;
-
-/** Makes all arrays in one guest; `folder` gets the images and must outlive them. */
+/** Makes all arrays in one guest; `folder` gets the images and must be empty. */
 export async function makeArrays(
   plans: readonly ArrayPlan[],
   folder: string,
 ): Promise<MadeArray[]> {
-  const share = join(folder, "share");
-  mkdirSync(share);
-  const slices = slicesOf(plans);
-  const end = slices.reduce((most, each) => Math.max(most, each.start + each.sectors), 0);
-  const disk = emptyDisk(join(folder, "disk.img"), Math.ceil(end / 8) * 4096);
-  for (const seed of [...STAMP_SEEDS, OVERWRITE_SEED]) {
-    writeStampFile(join(share, `stamp-${seed}`), seed, LARGEST_ARRAY_SECTORS);
-  }
-  for (const plan of plans) writeFileSync(join(share, `${plan.name}.job`), `${jobOf(plan)}\n`);
-  const words = slices.map((each) => `${each.name}:${each.start}:${each.sectors}`).join(" ");
-  const names = plans.map((plan) => plan.name).join(" ");
-  const run = await bootGuest({
-    disks: [disk],
-    shareDir: share,
-    timeoutMs: 240_000,
-    script: `${SCRIPT}\nslices $d0 ${words}\njobs_of ${names}`,
+  const jobs = plans.map((plan) => ({
+    name: plan.name,
+    diskSectors: disksOf(plan),
+    script: jobOf(plan),
+  }));
+  const stamps = [...STAMP_SEEDS, OVERWRITE_SEED].map((seed) => ({
+    seed,
+    sectors: LARGEST_ARRAY_SECTORS,
+  }));
+  const done = await runJobs(jobs, stamps, folder);
+  return plans.flatMap((plan) => {
+    const found = done.find((each) => each.name === plan.name);
+    return found === undefined ? [] : [madeArray(plan, found)];
   });
-  const looks = looksOf(run);
-  const passed = new Set(
-    run
-      .text("jobs")
-      .split("\n")
-      .filter((line) => line.endsWith(" 0")),
-  );
-  const file = openSync(disk, "r");
-  try {
-    return plans.map((plan) => ({
-      plan,
-      look: passed.has(`${plan.name} 0`) ? (looks.get(plan.name) ?? null) : null,
-      log: run.text(`${plan.name}.log`),
-      ...imagesOf(plan, slices, file, folder),
-    }));
-  } finally {
-    closeSync(file);
-  }
-}
-
-function imagesOf(
-  plan: ArrayPlan,
-  slices: readonly Slice[],
-  disk: number,
-  folder: string,
-): Pick<MadeArray, "images" | "spareImage"> {
-  const own = slices.filter((each) => each.name.startsWith(`${plan.name}m`));
-  const paths = own.map((slice, slot) =>
-    slot === plan.absent ? null : copyOut(disk, slice, folder),
-  );
-  return {
-    images: paths.slice(0, plan.memberSectors.length),
-    spareImage: paths[plan.memberSectors.length] ?? null,
-  };
 }
 
 /** What a planned array of that size holds when all its writes are done. */

@@ -88,38 +88,56 @@ hold_at() { # MD SECTOR: what starts next stops there. To be called before it st
 	echo $2 >/sys/block/$1/md/sync_max
 }
 
+md_progress() { # MD: the member sector reached, and the line of /proc/mdstat that has (DONE/ALL)
+	echo "$(md_value $1 sync_completed) $(sed -n "/^$1 :/,/^\$/s/.*(\([0-9]*\/[0-9]*\)).*/\1/p" /proc/mdstat)"
+}
+
 md_held() { # MD: it runs, has come somewhere, and does not move
-	mh_first=$(md_value $1 sync_completed)
-	case $mh_first in none | 0* | '') return 1 ;; esac
+	mh_first=$(md_progress $1)
+	case $mh_first in *' ' | *' 0/'*) return 1 ;; esac
 	for mh_turn in 1 2 3 4 5 6; do
 		usleep 20000
-		[ "$(md_value $1 sync_completed)" = "$mh_first" ] || return 1
+		[ "$(md_progress $1)" = "$mh_first" ] || return 1
 	done
 }
 
 held() { # MD: waits until what was limited by hold_at stands still
-	until_true 30 md_held $1 || { cat /proc/mdstat >&2; return 1; }
-	echo "held $1: $(md_value $1 sync_action) $(md_value $1 sync_completed) reshape $(md_value $1 reshape_position)"
+	until_true 15 md_held $1 || { cat /proc/mdstat >&2; return 1; }
+	echo "held $1: $(md_value $1 sync_action) $(md_progress $1) reshape $(md_value $1 reshape_position)"
 }
 
 growhold() { # MD SECTOR MDADM-GROW-ARGUMENTS...: starts a reshape that stops at SECTOR
-	# mdadm --grow writes "max" into sync_max: for that moment it meets a scratch file there.
+	# mdadm --grow writes "max" into sync_max, and where it must back something up its helper goes on doing so: it meets
+	# a scratch file there, until the array is stopped and the mount point goes away.
 	gh_md=$1
 	hold_at $1 $2 || return 1
 	shift 2
 	echo max >/tmp/sync_max
 	mount --bind /tmp/sync_max /sys/block/$gh_md/md/sync_max
-	mdadm --grow /dev/$gh_md "$@"
-	gh_result=$?
-	umount /sys/block/$gh_md/md/sync_max
-	[ $gh_result -eq 0 ] && held $gh_md
+	mdadm --grow /dev/$gh_md "$@" || { umount /sys/block/$gh_md/md/sync_max; return 1; }
+	held $gh_md
+}
+
+shrinkhold() { # MD SECTOR DISKS MOVE: a reshape to fewer disks, the data MOVE sectors further on, that stops at SECTOR
+	# mdadm would ask for a backup file; the kernel itself needs none when the data moves.
+	echo $3 >/sys/block/$1/md/raid_disks || return 1
+	for sh_file in /sys/block/$1/md/dev-*/new_offset; do
+		read -r sh_old <$sh_file
+		echo $((sh_old + $4)) >$sh_file || return 1
+	done
+	hold_at $1 $2 || return 1
+	echo reshape >/sys/block/$1/md/sync_action || return 1
+	held $1
 }
 
 jobs_of() { # NAME...: runs $H/NAME.job one after the other, each on its own; notes "NAME EXIT" in $H/jobs
 	set +e
 	for jo_name in "$@"; do
+		read -r jo_start jo_rest </proc/uptime
 		(set -e; . $H/$jo_name.job) >$H/$jo_name.log 2>&1
 		jo_exit=$?
+		read -r jo_end jo_rest </proc/uptime
+		echo "from $jo_start to $jo_end" >>$H/$jo_name.log
 		echo "$jo_name $jo_exit" >>$H/jobs
 		# A job that failed may have left its array behind.
 		[ $jo_exit -eq 0 ] || mdadm -S --scan >>$H/$jo_name.log 2>&1
