@@ -8,7 +8,7 @@
  *
  * It does nothing when no input changed. Files are written under another name and renamed, and only then are old
  * chunks removed, so that a program that starts meanwhile finds whole files. Packages in EXTERNAL are loaded from node_modules
- * at run time: they bring native or WebAssembly files along.
+ * at run time: they bring native files along.
  */
 import { createHash } from "node:crypto";
 import {
@@ -26,7 +26,7 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DIST = join(ROOT, "dist");
 const RECORD = join(DIST, "build.json");
-const EXTERNAL = ["koffi", "ext2fs"];
+const EXTERNAL = ["koffi"];
 /** Beside the bundled files themselves: what says how they are bundled. */
 const ALWAYS_INPUTS = ["scripts/build.mjs", "package-lock.json", "tsconfig.json"];
 
