@@ -146,7 +146,13 @@ function hashOf(path) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const started = performance.now();
-  const built = await build();
-  const seconds = ((performance.now() - started) / 1000).toFixed(2);
-  console.log(built ? `built dist/ in ${seconds} s` : "dist/ is up to date");
+  try {
+    const built = await build();
+    const seconds = ((performance.now() - started) / 1000).toFixed(2);
+    console.log(built ? `built dist/ in ${seconds} s` : "dist/ is up to date");
+  } catch (error) {
+    // What esbuild finds in the sources it prints itself.
+    if (!(error instanceof Error && "errors" in error)) throw error;
+    process.exitCode = 1;
+  }
 }
