@@ -1,5 +1,4 @@
 /** The real services: each module is loaded when it is first needed. */
-import { HoldfastError } from "../base/errors.ts";
 import type { Services } from "./services.ts";
 
 /** An overlay in memory takes so much and no more; a folder takes what its file system has. */
@@ -14,10 +13,9 @@ export const loadedServices: Services = {
     const { examinePaths } = await import("../volume/examine.ts");
     return examinePaths(env, paths);
   },
-  explain() {
-    const text =
-      "examine --explain is not in this version; examine and scan tell what is on each disk.";
-    return Promise.reject(new HoldfastError("unsupported", text));
+  async explain(env, paths) {
+    const { explainPaths } = await import("../volume/explain.ts");
+    return explainPaths(env, paths);
   },
   async open(env, request) {
     const { openVolumes } = await import("../volume/open.ts");
@@ -35,8 +33,8 @@ export const loadedServices: Services = {
     const { startNbdServer } = await import("../nbd/server.ts");
     return startNbdServer(env, options);
   },
-  files(_env, device) {
-    const text = `the files of ${device.name} cannot be read by this version; open serves the volume as a whole.`;
-    return Promise.reject(new HoldfastError("unsupported", text));
+  async files(device) {
+    const { openExt4 } = await import("../filesystems/ext4.ts");
+    return openExt4(device);
   },
 };

@@ -5,11 +5,13 @@
  * what they say.
  */
 // oxlint-disable-next-line no-control-regex -- that is what is looked for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]|\p{Cs}/gu;
 
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
     const code = character.charCodeAt(0);
+    // How a byte of a file name that is no UTF-8 is held in text (filesystems/names.ts).
+    if (code >= 0xdc80 && code <= 0xdcff) return `\\x${(code - 0xdc00).toString(16)}`;
     return code < 0x100
       ? `\\x${code.toString(16).padStart(2, "0")}`
       : `\\u${code.toString(16).padStart(4, "0")}`;
@@ -84,11 +86,6 @@ export function wrapText(text: string, width: number): string[] {
 export function wrapIndented(text: string, indent: number, width: number): string[] {
   const room = Math.max(20, width - indent);
   return wrapText(text, room).map((line) => " ".repeat(indent) + line);
-}
-
-/** A word as a POSIX shell takes it. */
-export function shellWord(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** "1 disk", "4 disks". */

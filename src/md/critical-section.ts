@@ -15,7 +15,36 @@ export function needsBackup(reshape: MdReshape): boolean {
     : positionSectors < shrinkingSection(before, after);
 }
 
-function dataDisks(shape: MdShape): number {
+/**
+ * Array sectors that are in doubt when a reshape that needs its backup has none, at most: those that the reshape may be
+ * in the middle of. In place that is what mdadm's backup has room for, two sections; otherwise what is left of the section
+ * where reading and writing are close.
+ * @param componentSectors of each member
+ */
+export function sectorsInDoubt(reshape: MdReshape, componentSectors: number): number {
+  const { before, after, deltaDisks, positionSectors } = reshape;
+  if (!needsBackup(reshape)) return 0;
+  if (deltaDisks > 0) return growingSection(before, after);
+  if (deltaDisks < 0) return Math.min(shrinkingSection(before, after), positionSectors);
+  return 2 * backupSection(before, after, componentSectors);
+}
+
+/** The size mdadm chooses: a multiple of both stripes, doubled up to 16 MiB as long as it is below a 32nd of a member. */
+function backupSection(before: MdShape, after: MdShape, componentSectors: number): number {
+  const old = before.chunkSectors * dataDisks(before);
+  const young = after.chunkSectors * dataDisks(after);
+  let sectors = leastCommonMultiple(old, young);
+  while (sectors * 32 < componentSectors && sectors < 16 * 2048) sectors *= 2;
+  return sectors;
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [large, small] = [a, b];
+  while (small > 0) [large, small] = [small, large % small];
+  return (a / large) * b;
+}
+
+export function dataDisks(shape: MdShape): number {
   return shape.raidDisks - (shape.level === "raid6" ? 2 : 1);
 }
 

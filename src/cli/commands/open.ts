@@ -16,7 +16,7 @@ import { choosePlace } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
 import { withVolumes } from "../open-volumes.ts";
 import type { RunningServer } from "../services.ts";
-import { shellWord } from "../text.ts";
+import { shellWord } from "../../base/shell.ts";
 import type { ServedVolume } from "../views/open-view.ts";
 import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 

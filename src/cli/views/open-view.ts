@@ -3,7 +3,8 @@ import { formatBytes } from "../../base/units.ts";
 import type { SocketAddress } from "../../env/sockets.ts";
 import type { VolumeReport } from "../../volume/report.ts";
 import type { TableStyle } from "../table.ts";
-import { printable, printableData, shellWord, wrapIndented } from "../text.ts";
+import { shellWord } from "../../base/shell.ts";
+import { printable, printableData, wrapIndented } from "../text.ts";
 import { detailLines } from "./volume-details.ts";
 import { verdictTone } from "./verdict.ts";
 

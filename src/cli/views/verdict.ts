@@ -2,7 +2,8 @@
 import type { SetVerdict } from "../../md/verdict.ts";
 import type { MemberReport, VolumeReport } from "../../volume/report.ts";
 import type { Tone } from "../style.ts";
-import { counted, shellWord } from "../text.ts";
+import { shellWord } from "../../base/shell.ts";
+import { counted } from "../text.ts";
 
 export function verdictTone(verdict: SetVerdict): Tone {
   switch (verdict.kind) {
@@ -23,7 +24,7 @@ export function verdictText(verdict: SetVerdict, raidDisks: number): string {
         ? "can be opened"
         : `can be opened with ${verdict.degradedBy} of ${counted(raidDisks, "member")} missing`;
     case "needs-force":
-      return `is opened only with --force: ${trimStop(verdict.reason)}; the risk: ${trimStop(verdict.risk)}`;
+      return `needs --force: ${trimStop(verdict.reason)}; the risk: ${trimStop(verdict.risk)}`;
     case "cannot-start":
       return `cannot be opened: ${trimStop(verdict.reason)}; ${trimStop(verdict.remedy)}`;
   }
