@@ -81,6 +81,12 @@ describe("bin/holdfast", () => {
     expect(JSON.parse(stdout)).toEqual(["mdadm", ["-E", "a b", ""]]);
   });
 
+  it("works through a link to its folder", () => {
+    launcherFor("folder", "");
+    symlinkSync(join(folder, "folder", "bin"), join(folder, "elsewhere"));
+    expect(start(join(folder, "elsewhere", "holdfast"), []).status).toBe(0);
+  });
+
   it("hands over the exit code", () => {
     expect(start(launcherFor("codes", "process.exitCode = 7;"), []).status).toBe(7);
   });
