@@ -17,7 +17,8 @@ async function explain(superblocks: readonly MdSuperblock[]): Promise<SetExplana
 
 function wayOf({ ways }: SetExplanation, kind: WayKind): ExplainedWay {
   const found = ways.find((way) => way.kind === kind);
-  if (found === undefined) throw new Error(`no way ${kind} among ${ways.map((way) => way.way).join(", ")}`);
+  if (found === undefined)
+    throw new Error(`no way ${kind} among ${ways.map((way) => way.way).join(", ")}`);
   return found;
 }
 
