@@ -36,8 +36,9 @@ const LIMITS = {
   maxQueuedOptionBytes: 2000,
   maxExtentsPerReply: 8,
 };
-/** A read of the largest size at an odd offset is held twice; beside that, small replies of open requests. */
-const MAX_UNSENT = LIMITS.maxHeldBytesPerConnection + 4 * 2048 + LIMITS.maxQueuedOptionBytes + 4096;
+const MAX_HELD = LIMITS.maxHeldBytes + LIMITS.reserveBytesPerConnection;
+/** Beside what is accounted for: headers, error messages and status of the open requests, replies to options. */
+const SMALL_REPLIES = LIMITS.maxRequestsPerConnection * 2048 + 2 * LIMITS.maxQueuedOptionBytes;
 
 /** A socket whose client reads when the fuzzer says so. */
 class FuzzTransport implements Transport {
@@ -125,10 +126,10 @@ class Conversation {
 
   #checkBounds(): void {
     const { stats } = this.context;
-    const limit = LIMITS.maxHeldBytes + LIMITS.reserveBytesPerConnection;
-    if (stats.peakHeldBytes > limit) throw new Error(`${stats.peakHeldBytes} bytes were held`);
-    const { unsentBytes } = this.connection.output;
-    if (unsentBytes > MAX_UNSENT) throw new Error(`${unsentBytes} bytes wait to be sent`);
+    if (stats.peakHeldBytes > MAX_HELD) throw new Error(`${stats.peakHeldBytes} bytes were held`);
+    // Counted apart from the server's own books.
+    const inUse = this.device.pendingBytes + this.connection.output.unsentBytes;
+    if (inUse > MAX_HELD + SMALL_REPLIES) throw new Error(`${inUse} bytes are in use`);
   }
 
   /** The client sends `bytes` in pieces, as fast as it may. */

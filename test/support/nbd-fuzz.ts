@@ -45,6 +45,10 @@ export class LateDevice implements BlockDevice {
     this.pending.push(bio);
   }
 
+  get pendingBytes(): number {
+    return this.pending.reduce((sum, bio) => sum + bio.data.length, 0);
+  }
+
   /** Ends one pending bio, one in ten with an error. */
   finishOne(prng: Prng): void {
     const [bio] = this.pending.splice(prng.below(this.pending.length), 1);
