@@ -6,8 +6,8 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { SocketAddress } from "../env/sockets.ts";
-import { parseNbdUri } from "../nbd/uri.ts";
-import type { NbdUri } from "../nbd/uri.ts";
+import { parseNbdUri } from "../formats/nbd/uri.ts";
+import type { NbdUri } from "../formats/nbd/uri.ts";
 import type { NbdTls } from "../nbd/server.ts";
 import type { CommandContext, ParsedArguments } from "./command.ts";
 import { certificateSettings, keySettings } from "./tls.ts";

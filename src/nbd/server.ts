@@ -19,7 +19,7 @@ import type { ServerContext, TlsMode } from "./phase.ts";
 import { Session } from "./session.ts";
 import { StatsCounters } from "./stats.ts";
 import type { NbdStats } from "./stats.ts";
-import { formatNbdUri } from "./uri.ts";
+import { formatNbdUri } from "../formats/nbd/uri.ts";
 
 export interface NbdTls {
   /** "on": up to the client; "require": clients without TLS are turned away. */

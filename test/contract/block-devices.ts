@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { onTestFinished } from "vitest";
 import { Prng } from "../../src/base/prng.ts";
 import { checked } from "../../src/block/checked.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
@@ -11,11 +12,13 @@ import { readOnly } from "../../src/block/read-only.ts";
 import { counted } from "../../src/block/stats.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import { openFileDevice } from "../../src/devices/file.ts";
+import { openNbdDevice } from "../../src/devices/nbd.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { openOverlayStore } from "../../src/devices/overlay-store.ts";
 import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import { nodeEnv } from "../../src/env/node/env.ts";
+import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
 import { testFolder } from "../support/temp.ts";
@@ -68,6 +71,18 @@ async function overlay(
   const base = checked(arrayWith(contents, { readOnly: true, discard: false }));
   const store = checked(await openOverlayStore(env, choice, base.sectors, fileSectors));
   return { device: new OverlayDevice(base, store), contents };
+}
+
+async function nbd(limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
+  const contents = someContents();
+  const served = checked(arrayWith(contents, limits));
+  const server = await startNbdServer(env, {
+    listen: { kind: "unix", path: join(testFolder("nbd"), "s") },
+    exports: [{ name: "disk", device: served }],
+  });
+  onTestFinished(() => server.stop());
+  const device = await openNbdDevice(env, server.uri("disk"), { readOnly: uriReadOnly });
+  return { device, contents };
 }
 
 export const DEVICE_MAKERS: readonly DeviceMaker[] = [
@@ -151,6 +166,12 @@ export const DEVICE_MAKERS: readonly DeviceMaker[] = [
       const contents = someContents();
       return { device: new FaultyDevice(arrayWith(contents)), contents };
     },
+  },
+  { name: "NBD client", make: () => nbd({}, false) },
+  { name: "NBD client, read-only", make: () => nbd({ readOnly: true, discard: false }, true) },
+  {
+    name: "NBD client of a server that cannot discard or write zeroes",
+    make: () => nbd({ discard: false, writeZeroes: false }, false),
   },
   {
     name: "counted",

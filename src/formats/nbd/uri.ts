@@ -8,9 +8,9 @@
  * tls-verify-peer, and libnbd's tls-certificates, tls-psk-file; those that start with "x-" are passed over, others are an
  * error. "+" is no space: that belongs to HTML forms.
  */
-import { HoldfastError } from "../base/errors.ts";
-import type { SocketAddress } from "../env/sockets.ts";
-import { NBD_DEFAULT_PORT, NBD_MAX_STRING_BYTES } from "../formats/nbd/constants.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import type { SocketAddress } from "../../env/sockets.ts";
+import { NBD_DEFAULT_PORT, NBD_MAX_STRING_BYTES } from "./constants.ts";
 
 export interface NbdUri {
   readonly address: SocketAddress;
