@@ -15,6 +15,7 @@ import type { ServerContext, TlsMode } from "../../src/nbd/phase.ts";
 import {
   LateDevice,
   MAX_PAYLOAD,
+  bigRequest,
   expectationOf,
   plainHandshake,
   someHandshake,
@@ -91,9 +92,13 @@ class Conversation {
   readonly transport = new FuzzTransport();
   readonly connection: NbdConnection;
   dropped: string | null = null;
+  mode: WireMode | null = null;
+  /** How much happens while the client is talking. */
+  readonly #pace: number;
 
   constructor(prng: Prng) {
     this.prng = prng;
+    this.#pace = prng.pick([0, 0.3]);
     const isReadOnly = prng.chance(0.2);
     const canZero = prng.chance(0.7);
     this.device = new LateDevice({
@@ -130,6 +135,10 @@ class Conversation {
     // Counted apart from the server's own books.
     const inUse = this.device.pendingBytes + this.connection.output.unsentBytes;
     if (inUse > MAX_HELD + SMALL_REPLIES) throw new Error(`${inUse} bytes are in use`);
+    // A simple request is one bio, or two reads at the edges of an unaligned write.
+    const { length } = this.device.pending;
+    if (this.mode === "simple" && length > 2 * LIMITS.maxRequestsPerConnection)
+      throw new Error(`${length} bios are with the device`);
   }
 
   /** The client sends `bytes` in pieces, as fast as it may. */
@@ -142,7 +151,8 @@ class Conversation {
       await Promise.resolve();
       if (this.connection.backlogBytes > count)
         throw new Error("the backlog is longer than a piece");
-      while (this.prng.chance(0.3)) await this.#step();
+      this.#checkBounds();
+      while (this.prng.chance(this.#pace)) await this.#step();
       while (this.transport.isPaused && !this.transport.isOver)
         if (!(await this.#step()))
           throw new Error("the connection hangs: paused with nothing to wait for");
@@ -240,7 +250,9 @@ async function fuzzTransmission(prng: Prng): Promise<void> {
   await conversation.drain();
   if (conversation.connection.phaseName !== "transmission") throw new Error("no transmission");
   conversation.transport.sent.length = 0;
-  const messages = Array.from({ length: prng.between(1, 10) }, () => someRequest(prng, mode));
+  conversation.mode = mode;
+  const make = prng.chance(0.1) ? bigRequest : someRequest;
+  const messages = Array.from({ length: prng.between(1, 10) }, () => make(prng, mode));
   if (prng.chance(0.3)) messages.push(Buffer.from(messages[0]!));
   const bytes = prng.chance(0.1)
     ? Buffer.concat(messages)

@@ -144,6 +144,16 @@ export function someRequest(prng: Prng, mode: WireMode): Buffer {
   });
 }
 
+/** The largest reads and writes there are. */
+export function bigRequest(prng: Prng, mode: WireMode): Buffer {
+  const isWrite = prng.chance(0.3);
+  const cookie = (BigInt(prng.u32()) << 32n) | BigInt(prng.u32());
+  const offset = prng.below(DEVICE_BYTES - MAX_PAYLOAD);
+  if (!isWrite) return requestBytes(mode, { type: 0, cookie, offset, length: MAX_PAYLOAD });
+  const flags = mode === "extended" ? 32 : 0;
+  return requestBytes(mode, { type: 1, flags, cookie, offset, data: Buffer.alloc(MAX_PAYLOAD) });
+}
+
 const LENGTHS = [0, 1, 511, 4095, 65535, 65536, 65537, 131072, 131073, 0x7fffffff, 0xffffffff];
 
 /** Spoils messages by one to three of: flipped bytes, edited lengths, other order, repetition, omission, a cut. */
