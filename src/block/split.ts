@@ -24,7 +24,7 @@ export function movedBio(bio: Bio, sector: number, end: BioEnd = bio.end): Bio {
 }
 
 /** How many runs between multiples of `boundarySectors` the range touches. */
-export function partsAtBoundary(sector: number, sectors: number, boundarySectors: number): number {
+function partsAtBoundary(sector: number, sectors: number, boundarySectors: number): number {
   if (sectors === 0) return 0;
   const first = Math.floor(sector / boundarySectors);
   const last = Math.floor((sector + sectors - 1) / boundarySectors);

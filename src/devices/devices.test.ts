@@ -77,15 +77,16 @@ describe("FileDevice", () => {
         ...env.files,
         async open(name, mode) {
           const file = await env.files.open(name, mode);
-          const { write, flush: flushFile } = file;
+          const write = file.write.bind(file);
+          const flushFile = file.flush.bind(file);
           file.write = (data, offset, done) => {
             log.push(`write ${offset}`);
-            write.call(file, data, offset, done);
+            write(data, offset, done);
           };
           file.flush = (done) => {
             log.push("flush");
             if (broken) done(new HoldfastError("io", "no"));
-            else flushFile.call(file, done);
+            else flushFile(done);
           };
           return file;
         },

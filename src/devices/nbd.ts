@@ -70,7 +70,7 @@ function limitsOf(remote: RemoteExport, readOnly: boolean): BlockLimits {
   };
 }
 
-export class NbdDevice implements OpenedDevice {
+class NbdDevice implements OpenedDevice {
   readonly name: string;
   readonly sectors: number;
   readonly limits: BlockLimits;

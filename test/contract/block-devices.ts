@@ -40,7 +40,7 @@ const env = nodeEnv();
 const SECTORS = 1009;
 
 /** Data with long runs of zeros in it. */
-export function someContents(sectors = SECTORS): Uint8Array {
+function someContents(sectors = SECTORS): Uint8Array {
   const prng = new Prng(20);
   const bytes = new Uint8Array(sectors * 512);
   for (let sector = 0; sector < sectors;) {
