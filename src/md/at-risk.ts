@@ -216,7 +216,8 @@ class Sum {
   doubt(area: Area, members: number): void {
     addBits(this.#bits, area.bits);
     if (!area.exact) this.upperBound = true;
-    this.membersInDoubt += members;
+    // Never fewer than the worst of the reasons; they name the same missing members.
+    this.membersInDoubt = Math.max(this.membersInDoubt, members);
   }
 
   risk(volumeBytes: number): Risk {
@@ -272,14 +273,16 @@ export async function riskOf(request: RiskRequest, bitmaps: SetBitmaps): Promise
 
 function addCriticalSection(sum: Sum, plan: AssemblyPlan): void {
   const { reshape, componentSectors } = plan.superblock;
-  // One that adds disks keeps its backup on them, and starting it looks there.
-  if (reshape === null || !needsBackup(reshape) || reshape.deltaDisks > 0) return;
+  if (reshape === null || !needsBackup(reshape)) return;
   const sectors = sectorsInDoubt(reshape, componentSectors);
   const stripe = reshape.after.chunkSectors * dataDisks(reshape.after);
   sum.extraStripes = Math.ceil(sectors / stripe);
   sum.extraBytes = sectors * SECTOR_BYTES;
   sum.upperBound = true;
+  // One that adds disks has its backup on them, unless mdadm was given a file; starting it looks there.
+  const unless =
+    reshape.deltaDisks > 0 ? "unless the added disks hold the backup" : "without the backup file";
   sum.sentences.push(
-    `without the backup file, ${stripesText(plan, sum.extraStripes)} at most around array sector ${reshape.positionSectors} may be read half in the old and half in the new shape`,
+    `${unless}, ${stripesText(plan, sum.extraStripes)} at most around array sector ${reshape.positionSectors} may be read half in the old and half in the new shape`,
   );
 }

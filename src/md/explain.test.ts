@@ -174,6 +174,27 @@ describe("explainSet", () => {
     expect(replaced.splitBrain).toBe(false);
   });
 
+  it("sees a split of more than two members", async () => {
+    const striped = {
+      levelNumber: 10,
+      shape: { level: "raid10", layout: 0x102, chunkSectors: 128, raidDisks: 4 },
+    } as const;
+    const one = { ...striped, roles: [active(0), faulty, active(2), faulty] };
+    const other = { ...striped, events: 95, roles: [faulty, active(1), faulty, active(3)] };
+    const told = await explain([
+      superblockOf(0, one),
+      superblockOf(1, other),
+      superblockOf(2, one),
+      superblockOf(3, other),
+    ]);
+    expect(told.splitBrain).toBe(true);
+    expect(wayOf(told, "as-it-is").members).toEqual(["d0", "d2"]);
+    expect(wayOf(told, "other-half")).toMatchObject({
+      command: "holdfast open d1 d3",
+      verdict: { kind: "can-start", degradedBy: 2 },
+    });
+  });
+
   it("offers what each generation of left members would be", async () => {
     const three = { levelNumber: 1, shape: { ...mirror.shape, raidDisks: 3 } } as const;
     const told = await explain([
@@ -192,6 +213,33 @@ describe("explainSet", () => {
       bytesAtRisk: null,
       degradedBy: 0,
     });
+  });
+
+  it("counts the first stripes of a growing reshape without spare room, until they are safe", async () => {
+    const growing = (positionSectors: number): MdSuperblock[] =>
+      four({
+        reshape: {
+          positionSectors,
+          deltaDisks: 1,
+          backwards: false,
+          before: { level: "raid5", layout: 2, chunkSectors: 128, raidDisks: 3 },
+          after: { level: "raid5", layout: 2, chunkSectors: 128, raidDisks: 4 },
+          newOffsetDeltaSectors: 0,
+        },
+      });
+    // Writing row n of the new shape needs rows up to 3n / 2 of the old one: safe once row 2 is written.
+    const early = await explain(growing(0));
+    expect(kinds(early)).toEqual(["as-it-is", "backup-file", "overlay"]);
+    expect(wayOf(early, "as-it-is")).toMatchObject({
+      verdict: { kind: "can-start" },
+      stripesAtRisk: 2,
+      bytesAtRisk: 2 * 3 * 65536,
+      upperBound: true,
+    });
+    expect(wayOf(early, "backup-file").stripesAtRisk).toBe(0);
+    const later = await explain(growing(2 * 3 * 128));
+    expect(kinds(later)).toEqual(["as-it-is", "overlay"]);
+    expect(wayOf(later, "as-it-is").stripesAtRisk).toBe(0);
   });
 
   it("says what cannot be opened, and offers nothing else", async () => {
