@@ -12,7 +12,8 @@ import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { SparseFile } from "../copy/sparse-file.ts";
 import type { FileAttributes } from "../env/files.ts";
 import type { Env } from "../env/env.ts";
-import type { VolumeFile, VolumeFiles } from "./services.ts";
+import type { Ext4Entry } from "../filesystems/ext4.ts";
+import type { VolumeFiles } from "./services.ts";
 import { isSafeName, joinPath, listSorted } from "./volume-files.ts";
 
 export interface CopyOutOptions {
@@ -55,12 +56,12 @@ interface PendingLink extends Place {
   readonly source: string;
 }
 
-function attributesOf(file: VolumeFile): FileAttributes {
+function attributesOf(file: Ext4Entry): FileAttributes {
   // Set-id bits spoke of an owner who is not the copy's.
   return {
     mode: file.mode & 0o777,
-    accessedMs: file.accessedMs,
-    modifiedMs: file.modifiedMs,
+    accessedMs: file.accessedSeconds * 1000,
+    modifiedMs: file.modifiedSeconds * 1000,
   };
 }
 
@@ -139,7 +140,10 @@ export class CopyOut {
       case "link":
         this.#links.push({ ...place, source });
         return;
-      case "other":
+      case "character-device":
+      case "block-device":
+      case "fifo":
+      case "socket":
         throw new HoldfastError(
           "unsupported",
           "it is a device, a pipe or a socket, and is left out",
@@ -149,7 +153,7 @@ export class CopyOut {
 
   async #copyFolder(
     source: string,
-    file: VolumeFile,
+    file: Ext4Entry,
     place: Place,
     isDestinationItself: boolean,
   ): Promise<void> {
@@ -196,7 +200,7 @@ export class CopyOut {
     await files.remove(path);
   }
 
-  async #copyFile(source: string, file: VolumeFile, target: string): Promise<void> {
+  async #copyFile(source: string, file: Ext4Entry, target: string): Promise<void> {
     const { files } = this.#env;
     await this.#makeWay(target);
     const handle = await files.open(target, "create-new");
@@ -206,12 +210,13 @@ export class CopyOut {
       await files.setAttributes(target, { ...attributesOf(file), mode: 0o600 });
       const sparse = new SparseFile(handle, true);
       let at = 0;
-      for await (const piece of this.#files.read(source)) {
+      for await (const chunk of this.#files.readFile(source)) {
         if (this.#hasToStop) return;
-        await sparse.write(at, piece);
-        at += piece.length;
-        this.result.bytes += piece.length;
-        this.#options.onBytes(piece.length);
+        const lengthBytes = chunk.kind === "data" ? chunk.data.length : chunk.lengthBytes;
+        if (chunk.kind === "data") await sparse.write(at, chunk.data);
+        at += lengthBytes;
+        this.result.bytes += lengthBytes;
+        this.#options.onBytes(lengthBytes);
       }
       await sparse.finish(at);
       isWhole = true;

@@ -24,6 +24,12 @@ export interface Destination {
   close(): Promise<void>;
 }
 
+export async function writeZeros(stdout: OutputStream, lengthBytes: number): Promise<void> {
+  for (let left = lengthBytes; left > 0; left -= ZEROS.length) {
+    await stdout.write(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
+  }
+}
+
 export function pipeDestination(stdout: OutputStream): Destination {
   if (stdout.isTTY) {
     throw new HoldfastError(
@@ -34,11 +40,7 @@ export function pipeDestination(stdout: OutputStream): Destination {
   return {
     name: "the pipe",
     write: (_offsetBytes, data) => stdout.write(data),
-    async writeZeros(_offsetBytes, lengthBytes) {
-      for (let left = lengthBytes; left > 0; left -= ZEROS.length) {
-        await stdout.write(ZEROS.subarray(0, Math.min(left, ZEROS.length)));
-      }
-    },
+    writeZeros: (_offsetBytes, lengthBytes) => writeZeros(stdout, lengthBytes),
     finish: () => Promise.resolve(),
     close: () => Promise.resolve(),
   };

@@ -3,7 +3,8 @@ import { HoldfastError } from "../base/errors.ts";
 import type { CommandContext, ParsedArguments } from "./command.ts";
 import { splitOperands } from "./file-arguments.ts";
 import { withOneVolume } from "./open-volumes.ts";
-import type { VolumeFile, VolumeFiles } from "./services.ts";
+import type { Ext4Entry } from "../filesystems/ext4.ts";
+import type { VolumeFiles } from "./services.ts";
 import { printable } from "./text.ts";
 
 export interface FilesRequest {
@@ -20,7 +21,7 @@ export function withFiles<T>(
 ): Promise<T> {
   const { disks, files: paths } = splitOperands(verb, operands);
   return withOneVolume(context, disks, args, async ({ name, device }) => {
-    const files = await context.services.files(context.env, device);
+    const files = await context.services.files(device);
     try {
       for (const note of files.notes) await context.output.note(`${name}: ${note}`);
       return await use(files, paths);
@@ -39,17 +40,17 @@ export function isSafeName(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
 }
 
-export interface WalkedFile {
-  /** In the volume. */
+/** A file and where it is in the volume. */
+export interface FoundFile {
   readonly path: string;
-  readonly file: VolumeFile;
+  readonly file: Ext4Entry;
 }
 
 /** Deeper nesting than any kernel's path length allows means a folder that contains itself. */
 const MAX_DEPTH = 2048;
 
 /** The entries of a folder whose names are sound, by name. */
-export async function listSorted(files: VolumeFiles, path: string): Promise<WalkedFile[]> {
+export async function listSorted(files: VolumeFiles, path: string): Promise<FoundFile[]> {
   if (path.split("/").length > MAX_DEPTH) {
     throw new HoldfastError(
       "bad-metadata",

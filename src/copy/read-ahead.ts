@@ -27,6 +27,11 @@ export type CopyPiece =
       readonly error: HoldfastError;
     };
 
+/** First byte behind a piece. */
+export function pieceEnd(piece: CopyPiece): number {
+  return piece.offsetBytes + (piece.kind === "data" ? piece.data.length : piece.lengthBytes);
+}
+
 export interface ReadAheadOptions {
   /** Requests under way at a time, the piece being taken included. */
   readonly window?: number;

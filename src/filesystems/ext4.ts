@@ -296,7 +296,7 @@ function notesOf(volume: Ext4Volume): string[] {
   const notes: string[] = [];
   if (volume.hasIncompat("recover"))
     notes.push(
-      "The file system was not unmounted cleanly: its journal holds changes that are not shown here, and files changed last may be old or damaged.",
+      "The file system was not unmounted cleanly: its journal holds changes that are not shown here, and files changed last may be old or damaged; a mount or e2fsck of what 'holdfast open --overlay' serves takes them over.",
     );
   if ((volume.superblock.state & ExtState.errors) !== 0)
     notes.push("The file system is marked as having errors; check a copy of it with `e2fsck -fn`.");

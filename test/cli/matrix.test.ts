@@ -38,11 +38,13 @@ describe.each(metas.map((meta) => [meta.name, meta] as const))("%s", (name, meta
     expect((await runInProcess(["help", name])).stdout).toBe(stdout);
   });
 
-  it.each([60, 80, 120])("has help that fits %i columns", (width) => {
-    const examples = new Set(meta.examples.map(({ command }) => `  ${command}`));
-    const lines = commandHelp(meta, { width, paint: plainPaint });
-    for (const line of lines) {
-      if (!examples.has(line)) expect(textWidth(line), line).toBeLessThanOrEqual(width);
+  it("has help that fits terminals of 60, 80 and 120 columns", () => {
+    for (const width of [60, 80, 120]) {
+      // Commands are there to be pasted, and are not broken.
+      const commands = new Set(meta.examples.map(({ command }) => `  ${command}`));
+      const lines = commandHelp(meta, { width, paint: plainPaint });
+      const tooLong = lines.filter((line) => textWidth(line) > width && !commands.has(line));
+      expect(tooLong).toEqual([]);
     }
   });
 

@@ -70,7 +70,7 @@ data can be opened.
     const { stdout } = await scan(report);
     expect(stdout).toContain("my data  raid5  left-symmetric  64 KiB  1/3 ");
     expect(stdout).toContain(`
-my data is opened only with --force: it was not stopped cleanly; the risk: some stripes may hold wrong data.
+my data needs --force: it was not stopped cleanly; the risk: some stripes may hold wrong data.
   d1.img (member 1) is stale: its event count is 7 behind.
   member 2 is missing.
   Note: the bitmap says 3 chunks are dirty.

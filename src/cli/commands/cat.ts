@@ -3,6 +3,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
 import type { ExitCode } from "../exit-codes.ts";
+import { writeZeros } from "../destination.ts";
 import { splitOperands } from "../file-arguments.ts";
 import type { VolumeFiles } from "../services.ts";
 import { withFiles } from "../volume-files.ts";
@@ -13,12 +14,10 @@ async function printFile(
   files: VolumeFiles,
   path: string,
 ): Promise<void> {
-  const { kind } = await files.stat(path);
-  if (kind !== "file") {
-    const what = { folder: "a folder", link: "a symbolic link", other: "a special file" }[kind];
-    throw new HoldfastError("usage", `${path} is ${what}; cat prints plain files.`);
+  for await (const chunk of files.readFile(path)) {
+    if (chunk.kind === "data") await output.stdout.write(chunk.data);
+    else await writeZeros(output.stdout, chunk.lengthBytes);
   }
-  for await (const piece of files.read(path)) await output.stdout.write(piece);
 }
 
 async function printAll(

@@ -7,7 +7,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES, formatBytes } from "../../base/units.ts";
 import { RangeList } from "../../copy/ranges.ts";
-import { readInOrder } from "../../copy/read-ahead.ts";
+import { pieceEnd, readInOrder } from "../../copy/read-ahead.ts";
 import type { OpenedVolume } from "../../volume/volume.ts";
 import type { Command, CommandContext, ParsedArguments } from "../command.ts";
 import { mapfileText } from "../copy-map.ts";
@@ -64,7 +64,7 @@ async function copyAll(context: CommandContext, job: CopyJob): Promise<Copied> {
           await destination.writeZeros(offsetBytes, piece.lengthBytes);
           break;
       }
-      progress.update(offsetBytes);
+      progress.update(pieceEnd(piece));
     }
     await destination.finish(sizeBytes);
     return ended("whole", sizeBytes);

@@ -8,7 +8,7 @@ import type { VolumeFiles } from "../services.ts";
 import { printable } from "../text.ts";
 import type { ListedFile } from "../views/files-view.ts";
 import { listSorted, withFiles } from "../volume-files.ts";
-import type { WalkedFile } from "../volume-files.ts";
+import type { FoundFile } from "../volume-files.ts";
 import { FILES, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 /** One folder's listing, or the files that were asked for by name. */
@@ -32,7 +32,7 @@ class Listing {
 
   async *groups(paths: readonly string[]): AsyncGenerator<Group, void, undefined> {
     const folders: string[] = [];
-    const named: WalkedFile[] = [];
+    const named: FoundFile[] = [];
     for (const path of paths) {
       const file = await this.#attempt(() => this.#files.stat(path));
       if (file === null) continue;
@@ -40,7 +40,7 @@ class Listing {
       else named.push({ path, file });
     }
     if (named.length > 0) {
-      yield { folder: null, listed: await this.#withTargets(named, ({ path }) => path) };
+      yield { folder: null, listed: named.map(({ path, file }) => ({ shown: path, file })) };
     }
     for (const folder of folders) yield* this.#folder(folder);
   }
@@ -48,24 +48,11 @@ class Listing {
   async *#folder(folder: string): AsyncGenerator<Group, void, undefined> {
     const found = await this.#attempt(() => listSorted(this.#files, folder));
     if (found === null) return;
-    yield { folder, listed: await this.#withTargets(found, ({ file }) => file.name) };
+    yield { folder, listed: found.map(({ file }) => ({ shown: file.name, file })) };
     if (!this.#isRecursive) return;
     for (const { path, file } of found) {
       if (file.kind === "folder") yield* this.#folder(path);
     }
-  }
-
-  async #withTargets(
-    walked: readonly WalkedFile[],
-    shownName: (one: WalkedFile) => string,
-  ): Promise<ListedFile[]> {
-    const listed: ListedFile[] = [];
-    for (const one of walked) {
-      const target =
-        one.file.kind === "link" ? await this.#attempt(() => this.#files.readLink(one.path)) : null;
-      listed.push({ shown: shownName(one), file: one.file, target });
-    }
-    return listed;
   }
 
   /** What cannot be read is said and counted, and the rest goes on. */
@@ -81,18 +68,18 @@ class Listing {
   }
 }
 
-function plainFile({ file, target }: ListedFile, folder: string | null, shown: string): object {
+function plainFile({ file, shown }: ListedFile, folder: string | null): object {
   const path = folder === null ? shown : `${folder === "/" ? "" : folder}/${file.name}`;
   return {
     path,
     kind: file.kind,
     sizeBytes: file.sizeBytes,
     mode: file.mode,
-    owner: file.owner,
-    group: file.group,
+    owner: file.uid,
+    group: file.gid,
     links: file.links,
-    modified: utcText(Math.max(0, Math.floor(file.modifiedMs / 1000))),
-    target,
+    modified: utcText(Math.max(0, file.modifiedSeconds)),
+    linkTarget: file.linkTarget,
   };
 }
 
@@ -107,17 +94,18 @@ async function list(
   const wanted = paths.length === 0 ? ["/"] : paths;
   const hasTitles = wanted.length > 1 || args.has("recursive");
   const plain: object[] = [];
-  const { fileLines } = await import("../views/files-view.ts");
-  const options = { isLong: args.has("long"), isTTY: output.stdout.isTTY };
+  const { fileLines, rawNames } = await import("../views/files-view.ts");
+  const isRaw = !args.has("long") && !output.stdout.isTTY;
   let isFirst = true;
   for await (const { folder, listed } of listing.groups(wanted)) {
     if (args.has("json")) {
-      plain.push(...listed.map((one) => plainFile(one, folder, one.shown)));
+      plain.push(...listed.map((one) => plainFile(one, folder)));
       continue;
     }
     const title = folder === null || !hasTitles ? [] : [`${printable(folder)}:`];
-    const gap = isFirst ? [] : [""];
-    await output.lines([...gap, ...title, ...fileLines(listed, options, output.tableStyle)]);
+    await output.lines([...(isFirst ? [] : [""]), ...title]);
+    if (isRaw) await output.stdout.write(rawNames(listed));
+    else await output.lines(fileLines(listed, args.has("long"), output.tableStyle));
     isFirst = false;
   }
   if (args.has("json")) await output.json({ files: plain });

@@ -1,7 +1,7 @@
 /** `holdfast sum`: SHA-256 of each volume. */
 import { createHash } from "node:crypto";
 import { RangeList } from "../../copy/ranges.ts";
-import { readInOrder } from "../../copy/read-ahead.ts";
+import { pieceEnd, readInOrder } from "../../copy/read-ahead.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { ZEROS } from "../../block/zeros.ts";
 import type { OpenedVolume } from "../../volume/volume.ts";
@@ -41,7 +41,7 @@ async function sumVolume(context: CommandContext, volume: OpenedVolume): Promise
         unreadable.add(piece.offsetBytes, piece.lengthBytes);
         break;
     }
-    progress.update(piece.offsetBytes);
+    progress.update(pieceEnd(piece));
   }
   await progress.finish();
   const sha256 = unreadable.all.length === 0 ? hash.digest("hex") : null;

@@ -2,17 +2,30 @@
  * `holdfast examine --explain` as tables: who says what about whom, what each way to put the set together would do, and
  * which kernels take it.
  */
-import type { ExplainedMember, ExplainedWay, SetExplanation } from "../../md/explanation.ts";
-import { formatSectors } from "../../base/units.ts";
+import { formatBytes, formatSectors } from "../../base/units.ts";
+import type {
+  ExplainedBitmap,
+  ExplainedMember,
+  ExplainedWay,
+  SetExplanation,
+} from "../../md/explanation.ts";
 import type { Tone } from "../style.ts";
 import type { Cell, TableStyle } from "../table.ts";
 import { renderTable } from "../table.ts";
 import { counted, printableData, wrapIndented } from "../text.ts";
 import { trimStop, verdictText, verdictTone } from "./verdict.ts";
 
-function memberRow(member: ExplainedMember, freshestEvents: number): Cell[] {
-  const behind = freshestEvents - member.events;
-  const tone: Tone = behind === 0 ? "plain" : "warning";
+const NONE: Cell = { text: "-", tone: "dim" };
+
+/** Sentences, each on lines of its own. */
+function sentenceLines(sentences: readonly string[], indent: number, style: TableStyle): string[] {
+  return sentences.flatMap((sentence) =>
+    wrapIndented(`${trimStop(sentence)}.`, indent, style.width),
+  );
+}
+
+function memberRow(member: ExplainedMember): Cell[] {
+  const tone: Tone = member.eventsBehind === 0 ? "plain" : "warning";
   const rebuilt =
     member.recoveryOffsetSectors === null
       ? member.state
@@ -22,73 +35,121 @@ function memberRow(member: ExplainedMember, freshestEvents: number): Cell[] {
     String(member.deviceNumber),
     member.role,
     { text: String(member.events), tone },
-    { text: behind === 0 ? "" : `-${behind}`, tone },
+    member.eventsBehind === 0 ? NONE : { text: String(member.eventsBehind), tone },
     member.updated,
     member.sees,
     rebuilt,
   ];
 }
 
-function memberLines(explanation: SetExplanation, style: TableStyle): string[] {
-  const { members } = explanation;
-  const freshest = Math.max(0, ...members.map(({ events }) => events));
-  const table = renderTable(
+function bitmapText(bitmap: ExplainedBitmap): string {
+  const dirty = `${bitmap.dirtyChunks} of ${counted(bitmap.chunks, "chunk")} dirty`;
+  const since = `since event ${bitmap.eventsCleared}`;
+  return bitmap.distrust === null ? `${dirty}, ${since}` : `${dirty}, not believed`;
+}
+
+function conditionRow(member: ExplainedMember): Cell[] {
+  const { clean, checksumOk, resyncOffsetSectors, bitmap, badBlockSectors, log } = member;
+  return [
+    member.path,
+    clean ? "yes" : { text: "no", tone: "warning" },
+    resyncOffsetSectors === null ? NONE : formatSectors(resyncOffsetSectors),
+    bitmap === null ? NONE : bitmapText(bitmap),
+    badBlockSectors === null ? "unreadable" : formatSectors(badBlockSectors),
+    log ?? NONE,
+    checksumOk ? "ok" : { text: "wrong", tone: "bad" },
+  ];
+}
+
+function memberLines({ members }: SetExplanation, style: TableStyle): string[] {
+  const indented = { ...style, indent: 2 };
+  const roles = renderTable(
     [
       { title: "MEMBER", shrinksTo: 12 },
       { title: "#", align: "right" },
-      { title: "ROLE", shrinksTo: 10 },
+      { title: "ROLE", shrinksTo: 8 },
       { title: "EVENTS", align: "right" },
-      { title: "", align: "right" },
+      { title: "BEHIND", align: "right" },
       { title: "UPDATED", shrinksTo: 10 },
       { title: "SEES" },
-      { title: "STATE", shrinksTo: 10 },
+      { title: "STATE", shrinksTo: 8 },
     ],
-    members.map((member) => memberRow(member, freshest)),
-    { ...style, indent: 2 },
+    members.map(memberRow),
+    indented,
   );
-  const notes = members.flatMap(({ path, note }) =>
-    note === null ? [] : wrapIndented(`${path}: ${trimStop(note)}.`, 4, style.width),
+  const conditions = renderTable(
+    [
+      { title: "MEMBER", shrinksTo: 12 },
+      { title: "CLEAN" },
+      { title: "SYNCED TO", shrinksTo: 8 },
+      { title: "BITMAP", shrinksTo: 12 },
+      { title: "BAD BLOCKS", shrinksTo: 6 },
+      { title: "LOG", shrinksTo: 6 },
+      { title: "CHECKSUM" },
+    ],
+    members.map(conditionRow),
+    indented,
   );
-  return [...table, ...notes];
+  const notes = members.flatMap(({ path, note, bitmap }) => [
+    ...(note === null ? [] : [`${path}: ${note}`]),
+    ...(bitmap === null || bitmap.distrust === null ? [] : [`${path}: ${bitmap.distrust}`]),
+  ]);
+  return [...roles, "", ...conditions, ...sentenceLines(notes, 2, style)];
+}
+
+/** What is in doubt, and what is only to be done again. */
+function riskSentences(way: ExplainedWay): string[] {
+  const { stripesAtRisk, bytesAtRisk, stripesToSync, upperBound } = way;
+  const atMost = upperBound ? "at most " : "";
+  const bytes = bytesAtRisk === null ? "" : ` (${formatBytes(bytesAtRisk)})`;
+  return [
+    ...(stripesAtRisk === null || stripesAtRisk === 0
+      ? []
+      : [`What is read may be wrong in ${atMost}${counted(stripesAtRisk, "stripe")}${bytes}`]),
+    ...(stripesToSync === null || stripesToSync === 0
+      ? []
+      : [`The redundancy of ${counted(stripesToSync, "stripe")} has to be made anew`]),
+  ];
 }
 
 function wayLines(way: ExplainedWay, raidDisks: number, style: TableStyle): string[] {
   const { paint, width } = style;
-  const atRisk =
-    way.stripesAtRisk === null || way.stripesAtRisk === 0
-      ? []
-      : [`${counted(way.stripesAtRisk, "stripe")} may hold wrong data.`];
-  const members = way.members.length === 0 ? [] : [`It uses ${way.members.join(", ")}.`];
-  const sentences = [
-    ...members,
-    ...way.consequences.map((sentence) => `${trimStop(sentence)}.`),
-    ...atRisk,
-  ];
+  const verdict = `${way.way}: ${verdictText(way.verdict, raidDisks)}.`;
+  const members = way.members.length === 0 ? [] : [`It uses ${way.members.join(", ")}`];
   return [
-    ...wrapIndented(`${way.way}: ${verdictText(way.verdict, raidDisks)}.`, 2, width).map((line) =>
-      paint(line, verdictTone(way.verdict)),
-    ),
+    ...wrapIndented(verdict, 2, width).map((line) => paint(line, verdictTone(way.verdict))),
     ...(way.command === null ? [] : [`      ${paint(way.command, "heading")}`]),
-    ...sentences.flatMap((sentence) => wrapIndented(sentence, 6, width)),
+    ...sentenceLines([...members, ...way.consequences, ...riskSentences(way)], 6, style),
+  ];
+}
+
+function headLines(explanation: SetExplanation, style: TableStyle): string[] {
+  const { name, level, layout, raidDisks, metadata, uuid, stripes, stripeBytes } = explanation;
+  const stripeText = stripeBytes === 0 ? [] : [`${stripes} stripes of ${formatBytes(stripeBytes)}`];
+  const shape = [`${level} of ${counted(raidDisks, "disk")}`, layout, ...stripeText];
+  const head = `${name}: ${shape.join(", ")}, metadata ${metadata}, UUID ${uuid}`;
+  const split =
+    "Split brain: the members fell into two sides that were each written without the other.";
+  return [
+    ...wrapIndented(head, 0, style.width).map((line) => style.paint(line, "heading")),
+    ...(explanation.splitBrain
+      ? wrapIndented(split, 2, style.width).map((line) => style.paint(line, "bad"))
+      : []),
   ];
 }
 
 function setLines(explanation: SetExplanation, style: TableStyle): string[] {
-  const { paint, width } = style;
-  const { name, level, layout, raidDisks, metadata, uuid, kernels } = explanation;
+  const { paint } = style;
+  const { raidDisks, kernels, ways } = explanation;
   return [
-    paint(
-      `${name}: ${level} of ${counted(raidDisks, "disk")}, ${layout}, metadata ${metadata}, UUID ${uuid}`,
-      "heading",
-    ),
+    ...headLines(explanation, style),
     ...memberLines(explanation, style),
     "",
     paint("  Ways to put it together", "heading"),
-    ...explanation.ways.flatMap((way) => wayLines(way, raidDisks, style)),
+    ...ways.flatMap((way) => wayLines(way, raidDisks, style)),
     "",
     paint("  Kernels", "heading"),
-    ...wrapIndented(`${kernels.accepts}.`, 2, width),
-    ...kernels.reasons.flatMap((reason) => wrapIndented(`${trimStop(reason)}.`, 4, width)),
+    ...sentenceLines([kernels.accepts, ...kernels.reasons, ...kernels.refusedBy], 2, style),
   ];
 }
 

@@ -1,23 +1,27 @@
 /** Files of a volume as lines: names, or what `ls -l` tells. */
 import { utcText } from "../../base/dates.ts";
-import type { VolumeFile } from "../services.ts";
+import type { Ext4Entry, Ext4Kind } from "../../filesystems/ext4.ts";
+import { textToName } from "../../filesystems/names.ts";
 import { renderTable } from "../table.ts";
 import type { Cell, TableStyle } from "../table.ts";
 import { printable } from "../text.ts";
 
+const NEW_LINE = new Uint8Array([10]);
+
 export interface ListedFile {
   /** As it is shown: a name, or the path that was asked for. */
   readonly shown: string;
-  readonly file: VolumeFile;
-  /** Where a link leads. */
-  readonly target: string | null;
+  readonly file: Ext4Entry;
 }
 
-const KIND_LETTER: Readonly<Record<VolumeFile["kind"], string>> = {
+const KIND_LETTER: Readonly<Record<Ext4Kind, string>> = {
   file: "-",
   folder: "d",
   link: "l",
-  other: "?",
+  "character-device": "c",
+  "block-device": "b",
+  fifo: "p",
+  socket: "s",
 };
 
 function triple(bits: number, isSpecial: boolean, letter: string): string {
@@ -29,7 +33,7 @@ function triple(bits: number, isSpecial: boolean, letter: string): string {
 }
 
 /** "-rwsr-xr-t". */
-export function modeText(kind: VolumeFile["kind"], mode: number): string {
+export function modeText(kind: Ext4Kind, mode: number): string {
   return (
     KIND_LETTER[kind] +
     triple(mode >> 6, (mode & 0o4000) !== 0, "s") +
@@ -38,23 +42,22 @@ export function modeText(kind: VolumeFile["kind"], mode: number): string {
   );
 }
 
-function nameCell({ shown, file, target }: ListedFile): Cell {
-  const arrow = target === null ? "" : ` -> ${target}`;
+function nameCell({ shown, file }: ListedFile): Cell {
+  const arrow = file.linkTarget === null ? "" : ` -> ${file.linkTarget}`;
   const tone = file.kind === "folder" ? "heading" : "plain";
   return { text: printable(shown + arrow), tone };
 }
 
 function longLines(listed: readonly ListedFile[], style: TableStyle): string[] {
   const rows = listed.map((one): Cell[] => {
-    const { kind, mode, links, owner, group, sizeBytes, modifiedMs } = one.file;
-    const seconds = Math.max(0, Math.floor(modifiedMs / 1000));
+    const { kind, mode, links, uid, gid, sizeBytes, modifiedSeconds } = one.file;
     return [
       modeText(kind, mode),
       String(links),
-      String(owner),
-      String(group),
+      String(uid),
+      String(gid),
       String(sizeBytes),
-      utcText(seconds),
+      utcText(Math.max(0, modifiedSeconds)),
       nameCell(one),
     ];
   });
@@ -64,15 +67,19 @@ function longLines(listed: readonly ListedFile[], style: TableStyle): string[] {
   return renderTable(columns, rows, { ...style, width: Infinity }).slice(1);
 }
 
-/** On a terminal nothing that it would obey is left in a name; in a pipe names are what they are. */
+/** On a terminal nothing that it would obey is left in a name. */
 export function fileLines(
   listed: readonly ListedFile[],
-  options: { readonly isLong: boolean; readonly isTTY: boolean },
+  isLong: boolean,
   style: TableStyle,
 ): string[] {
-  if (options.isLong) return longLines(listed, style);
-  return listed.map((one) => {
-    if (!options.isTTY) return one.shown;
-    return style.paint(printable(one.shown), one.file.kind === "folder" ? "heading" : "plain");
-  });
+  if (isLong) return longLines(listed, style);
+  return listed.map(({ shown, file }) =>
+    style.paint(printable(shown), file.kind === "folder" ? "heading" : "plain"),
+  );
+}
+
+/** For a pipe: the names as they are, byte for byte, one a line. */
+export function rawNames(listed: readonly ListedFile[]): Uint8Array {
+  return Buffer.concat(listed.flatMap(({ shown }) => [textToName(shown), NEW_LINE]));
 }

@@ -1,0 +1,339 @@
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { RunningServer, Services } from "../../src/cli/services.ts";
+import type { NbdServerOptions } from "../../src/nbd/server.ts";
+import { formatNbdUri } from "../../src/formats/nbd/uri.ts";
+import type { OpenRequest } from "../../src/volume/volume.ts";
+import { ArrayDevice } from "../support/array-device.ts";
+import { runInProcess, startInProcess } from "../support/cli.ts";
+import type { RunOptions } from "../support/cli.ts";
+import { testFolder } from "../support/temp.ts";
+import { openedVolume, openedVolumes, volumeReport } from "../support/volumes.ts";
+import type { FakeOpened } from "../support/volumes.ts";
+
+/** Services that serve, in name only, and write down what they were asked for. */
+function fakes(opened: FakeOpened = openedVolumes()) {
+  const requests: OpenRequest[] = [];
+  const served: NbdServerOptions[] = [];
+  const overlays: { folder: string | null; device: ArrayDevice }[] = [];
+  let stops = 0;
+  const services: Partial<Services> = {
+    open(_env, request) {
+      requests.push(request);
+      return Promise.resolve(opened);
+    },
+    overlay(_env, base, folder) {
+      const device = new ArrayDevice(base.sectors);
+      overlays.push({ folder, device });
+      return Promise.resolve(device);
+    },
+    serve(_env, options) {
+      served.push(options);
+      const server: RunningServer = {
+        address: options.listen,
+        uri: (exportName) =>
+          formatNbdUri({
+            address: options.listen,
+            exportName,
+            tls: options.tls?.mode === "require" ? "require" : "allow",
+          }),
+        stop() {
+          stops += 1;
+          return Promise.resolve();
+        },
+      };
+      return Promise.resolve(server);
+    },
+  };
+  return { services, opened, requests, served, overlays, stops: () => stops };
+}
+
+/** Runs `open` until it is ready, then interrupts it. */
+async function openAndStop(args: readonly string[], options: RunOptions) {
+  const { terminal, ended } = startInProcess(["open", ...args], options);
+  await terminal.stdout.contains("\n");
+  expect(terminal.interrupt()).toBe(true);
+  return ended;
+}
+
+function runtimeFolder(): RunOptions {
+  return { variables: { XDG_RUNTIME_DIR: testFolder("open") } };
+}
+
+describe("holdfast open", () => {
+  it("serves every volume on a private unix socket until it is interrupted", async () => {
+    const two = openedVolumes([
+      openedVolume(undefined, { notes: ["the journal was replayed in memory"] }),
+      openedVolume(undefined, { name: "md 1", level: "raid1", layout: "-", chunkBytes: 0 }),
+    ]);
+    const fake = fakes(two);
+    const { terminal, ended } = startInProcess(["open", "d0.img", "d1.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    await terminal.stdout.contains("Ctrl-C");
+    const [server] = fake.served;
+    const socket = server?.listen.kind === "unix" ? server.listen.path : "";
+    expect(socket).toMatch(/\/holdfast-[0-9a-f]{16}\/nbd\.sock$/);
+    expect(statSync(dirname(socket)).mode & 0o777).toBe(0o700);
+    expect(server?.exports.map(({ name }) => name)).toEqual(["data", "md 1"]);
+    expect(fake.stops()).toBe(0);
+
+    terminal.interrupt();
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(fake.stops()).toBe(1);
+    expect(two.isClosed).toBe(true);
+    expect(existsSync(dirname(socket))).toBe(false);
+    expect(stderr).toContain("stopping");
+    expect(stdout.replaceAll(socket, "SOCKET")).toBe(`\
+data: raid5 of 3 disks, left-symmetric, chunk 64 KiB, 32 KiB, clean
+  Note: the journal was replayed in memory.
+  read-only at nbd+unix:///data?socket=SOCKET
+md 1: raid1 of 3 disks, 32 KiB, clean
+  read-only at nbd+unix:///md%201?socket=SOCKET
+
+Now, for example:
+  nbdinfo 'nbd+unix:///data?socket=SOCKET'
+  nbdcopy --progress 'nbd+unix:///data?socket=SOCKET' data.img
+  sudo nbd-client -unix SOCKET -N data -readonly /dev/nbd0
+
+Ctrl-C stops serving.
+`);
+  });
+
+  it("prints one line of JSON when it is ready", async () => {
+    const refused = volumeReport({
+      name: "other",
+      verdict: { kind: "cannot-start", reason: "too few", remedy: "find them" },
+    });
+    const fake = fakes(openedVolumes([openedVolume()], [refused]));
+    const { stdout, stderr } = await openAndStop(["--json", "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    expect(stdout.split("\n")).toHaveLength(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      event: "ready",
+      volumes: [{ name: "data", sizeBytes: 32768, readOnly: true, report: { level: "raid5" } }],
+      refused: [{ name: "other" }],
+    });
+    expect(stderr).toContain(
+      "holdfast: warning: other (raid5 of 3 disks) cannot be opened: too few; find them.\n",
+    );
+  });
+
+  it("hands the options on", async () => {
+    const fake = fakes();
+    const args = ["a", "missing", "--volume", "data", "--force", "--backup-file", "b"];
+    await openAndStop(args, { ...runtimeFolder(), services: fake.services });
+    expect(fake.requests).toEqual([
+      { paths: ["a", "missing"], force: true, volume: "data", backupFile: "b" },
+    ]);
+  });
+
+  it("ends at once at the second signal", async () => {
+    const fake = fakes();
+    const { terminal, ended } = startInProcess(["open", "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    await terminal.stdout.contains("Ctrl-C");
+    terminal.interrupt();
+    expect(terminal.exitedWith).toBeNull();
+    terminal.interrupt();
+    expect(terminal.exitedWith).toBe(1);
+    await ended;
+  });
+
+  it("stops serving when nobody can read where", async () => {
+    const fake = fakes();
+    const run = { ...runtimeFolder(), services: fake.services, closedAfter: 0 };
+    expect(await runInProcess(["open", "d0.img"], run)).toMatchObject({ code: 0, stdout: "" });
+    expect(fake.stops()).toBe(1);
+    expect(fake.opened.isClosed).toBe(true);
+  });
+
+  describe("when sets cannot be opened", () => {
+    it.each([
+      [
+        volumeReport({ verdict: { kind: "needs-force", reason: "it is dirty", risk: "some." } }),
+        "holdfast: data (raid5 of 3 disks) needs --force: it is dirty; the risk: some.\n",
+      ],
+      [
+        volumeReport({ verdict: { kind: "cannot-start", reason: "too few", remedy: "find them" } }),
+        "holdfast: data (raid5 of 3 disks) cannot be opened: too few; find them.\n",
+      ],
+    ])("says why: %#", async (refused, sentence) => {
+      const { services, opened } = fakes(openedVolumes([], [refused]));
+      const { code, stdout, stderr } = await runInProcess(["open", "d0.img"], { services });
+      expect([code, stdout, stderr]).toEqual([1, "", sentence]);
+      expect(opened.isClosed).toBe(true);
+    });
+
+    it("names all of several, or says that there are none", async () => {
+      const verdict = { kind: "cannot-start", reason: "x", remedy: "y" } as const;
+      const many = [volumeReport({ verdict }), volumeReport({ name: "two", verdict })];
+      const { services } = fakes(openedVolumes([], many));
+      const { stderr } = await runInProcess(["open", "d0.img"], { services });
+      expect(stderr).toMatch(/^holdfast: none of the sets data, two can be opened.*\n$/);
+      const none = fakes(openedVolumes([]));
+      expect(await runInProcess(["open", "x"], { services: none.services })).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("no RAID set was found on x") as string,
+      });
+    });
+  });
+
+  it("refuses to write to the disks, and names the way out", async () => {
+    const { code, stderr } = await runInProcess(["open", "--read-write", "d0.img"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^holdfast: --read-write is not there yet: .*--overlay.*\n$/);
+    const both = await runInProcess(["open", "--read-write", "--overlay", "--force", "d0.img"]);
+    expect(both).toMatchObject({ code: 2 });
+    expect(both.stderr).toContain("cannot be used with");
+  });
+});
+
+describe("holdfast open --overlay", () => {
+  it("serves a writable layer, and takes it away at the end", async () => {
+    const fake = fakes();
+    const { stdout, stderr } = await openAndStop(["d0.img", "--overlay"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    expect(fake.overlays).toMatchObject([{ folder: null, device: { closed: true } }]);
+    expect(fake.served[0]?.exports[0]?.device).toBe(fake.overlays[0]?.device);
+    expect(stdout).toContain("writable (overlay) at ");
+    expect(stdout).not.toContain("-readonly");
+    expect(stderr).toContain("kept in memory");
+  });
+
+  it("keeps writes in a folder, which is made", async () => {
+    const fake = fakes();
+    const folder = join(testFolder("overlay"), "new");
+    await openAndStop([`--overlay=${folder}`, "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    expect(fake.overlays[0]?.folder).toBe(folder);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+  });
+
+  it("does not take a disk for the folder", async () => {
+    const fake = fakes();
+    const disk = join(testFolder("overlay"), "d0.img");
+    writeFileSync(disk, "");
+    await openAndStop(["--overlay", disk, "d1.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    expect(fake.overlays[0]?.folder).toBeNull();
+    expect(fake.requests[0]?.paths).toEqual([disk, "d1.img"]);
+  });
+
+  it("says so when a folder of disks was taken for it", async () => {
+    const folder = testFolder("overlay");
+    const { code, stderr } = await runInProcess(["open", "--overlay", folder]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${folder} was taken as the folder of --overlay`);
+  });
+});
+
+describe("holdfast open --nbd", () => {
+  const open = (args: readonly string[], fake = fakes()) =>
+    openAndStop(["d0.img", ...args], { services: fake.services }).then((result) => ({
+      ...result,
+      served: fake.served[0],
+    }));
+
+  it("listens where it is told", async () => {
+    const { served, stdout, stderr } = await open(["--nbd", "nbd://127.0.0.1:10809"]);
+    expect(served?.listen).toEqual({ kind: "tcp", host: "127.0.0.1", port: 10809 });
+    expect(stdout).toContain("read-only at nbd://127.0.0.1/data\n");
+    expect(stdout).toContain("sudo nbd-client 127.0.0.1 10809 -N data");
+    expect(stderr).not.toContain("warning");
+  });
+
+  it("names the only export after the URI, and refuses one name for several", async () => {
+    const { served } = await open(["--nbd", "nbd://localhost/mine"]);
+    expect(served?.exports.map(({ name }) => name)).toEqual(["mine"]);
+    const two = fakes(openedVolumes([openedVolume(), openedVolume(undefined, { name: "b" })]));
+    const { code, stderr } = await runInProcess(["open", "x", "--nbd", "nbd://localhost/mine"], {
+      services: two.services,
+    });
+    expect([code, stderr.includes("there are 2 volumes")]).toEqual([2, true]);
+  });
+
+  it("warns before it leaves this machine without TLS", async () => {
+    const { stderr } = await open(["--nbd", "nbd://0.0.0.0:10809"]);
+    expect(stderr).toMatch(/^holdfast: warning: nbd:\/\/0\.0\.0\.0:10809 can be reached/);
+  });
+
+  it("takes no URI that means nothing", async () => {
+    const { services } = fakes();
+    const { code, stderr } = await runInProcess(["open", "x", "--nbd", "http://x"], { services });
+    expect([code, stderr.includes("http://x")]).toEqual([2, true]);
+  });
+
+  it("needs certificates or keys for TLS", async () => {
+    const { services } = fakes();
+    for (const args of [["--tls-required"], ["--nbd", "nbds://localhost"]]) {
+      const result = await runInProcess(["open", "x", ...args], { services });
+      expect(result.code).toBe(2);
+      expect(result.stderr).toContain("--tls-certificates or --tls-psk");
+    }
+  });
+
+  it("reads certificates and keys, and asks clients for a certificate where there is an authority", async () => {
+    const folder = testFolder("tls");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "server-cert.pem"), "CERT");
+    writeFileSync(join(folder, "server-key.pem"), "KEY");
+    const nbd = ["--nbd", "nbds://0.0.0.0", "--tls-certificates", folder, "--tls-required"];
+    const { served, stdout, stderr } = await open(nbd);
+    expect(served?.tls).toEqual({
+      mode: "require",
+      settings: { kind: "x509", certificatePem: "CERT", keyPem: "KEY", requirePeer: false },
+    });
+    expect(stdout).toContain("nbds://");
+    expect(stderr).not.toContain("warning");
+    writeFileSync(join(folder, "ca-cert.pem"), "CA");
+    expect((await open(nbd)).served?.tls?.settings).toMatchObject({
+      authorityPem: "CA",
+      requirePeer: true,
+    });
+
+    const keys = join(folder, "keys.psk");
+    writeFileSync(keys, "# made by psktool\nalice:00ff10\n\nbob:aa\n");
+    const psk = await open(["--tls-psk", keys, "--nbd", "nbd://localhost"]);
+    expect(psk.served?.tls).toEqual({
+      mode: "on",
+      settings: {
+        kind: "psk",
+        secrets: new Map([
+          ["alice", new Uint8Array([0, 255, 16])],
+          ["bob", new Uint8Array([0xaa])],
+        ]),
+      },
+    });
+  });
+
+  it("says which line of a key file is wrong, and not what is in it", async () => {
+    const keys = join(testFolder("tls"), "keys.psk");
+    const { services } = fakes();
+    writeFileSync(keys, "alice:00ff10\nsecret word\n");
+    const wrong = await runInProcess(["open", "x", "--tls-psk", keys], { services });
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toContain(`line 2 of ${keys}`);
+    expect(wrong.stderr).not.toContain("secret word");
+    writeFileSync(keys, "");
+    const empty = await runInProcess(["open", "x", "--tls-psk", keys], { services });
+    expect(empty.stderr).toContain("holds no pre-shared key");
+    chmodSync(keys, 0o600);
+    const none = await runInProcess(["open", "x", "--tls-psk", `${keys}.not`], { services });
+    expect(none).toMatchObject({ code: 1 });
+    expect(none.stderr).toContain("does not exist");
+  });
+});
