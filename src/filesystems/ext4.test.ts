@@ -24,8 +24,10 @@ import { emptyDisk, testFolder } from "../../test/support/temp.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { Prng } from "../base/prng.ts";
 import type { BlockDevice } from "../block/device.ts";
+import { counted } from "../block/stats.ts";
 import { FaultyDevice } from "../devices/faulty.ts";
 import { openFileDevice } from "../devices/file.ts";
+import { openOverlay } from "../devices/overlay.ts";
 import { SliceDevice } from "../devices/slice.ts";
 import { nodeEnv } from "../env/node/env.ts";
 import { openExt4 } from "./ext4.ts";
@@ -183,6 +185,22 @@ describe("openExt4", () => {
       ]);
       await device.close();
     }
+  });
+
+  peerTest(["mke2fs"], "reads little of a volume of 9 TiB, through an overlay too", async () => {
+    const features = "^has_journal,meta_bg,^resize_inode,sparse_super2";
+    const options = ["-t", "ext4", "-O", features, "-N", "80000", "-E", "lazy_itable_init=1"];
+    const { device } = await image(9 * 2 ** 40, options, (tree) => {
+      mkdirSync(join(tree, "a/b"), { recursive: true });
+      writeFileSync(join(tree, "a/b/file"), new Uint8Array(100_000).fill(8));
+    });
+    const overlay = await openOverlay(env, device, { kind: "memory", limitBytes: 2 ** 20 });
+    const reads = counted(overlay);
+    const fs = await openExt4(reads);
+    expect(await contentsOf(fs, "/a/b/file")).toEqual(Buffer.alloc(100_000, 8));
+    expect(reads.stats.ops.read.bytes).toBeLessThan(2 ** 20);
+    await reads.close();
+    await device.close();
   });
 
   peerTest(["mke2fs"], "lists a folder of 60,000 entries in bounded reads", async () => {
