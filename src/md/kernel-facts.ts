@@ -59,7 +59,7 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
   },
 
   // Levels and layouts.
-  // Removed by 849d18e27be9 (December 2023, for 6.8), back with 127186cfb184 (tag md-6.14-20250113).
+  // Removed by 849d18e27be9 (December 2023, for 6.8), back with "md: reintroduce md-linear" (tag md-6.14-20250113).
   {
     feature: "linear",
     ranges: [
@@ -68,7 +68,7 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
     ],
     applies: withShape(({ level }) => level === "linear"),
   },
-  // md/raid6 came with 2.6.2, md/raid10 with 2.6.9.
+  // These two releases are not checked against a document. They decide only with metadata 0.90: version 1 is newer.
   { feature: "raid6", ranges: since("2.6.2"), applies: withShape((s) => s.level === "raid6") },
   { feature: "raid10", ranges: since("2.6.9"), applies: withShape((s) => s.level === "raid10") },
   // md(4): "offset" being available since Linux 2.6.18.
@@ -77,19 +77,20 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
     ranges: since("2.6.18"),
     applies: withRaid10Bit(16),
   },
-  // 475901aff158 and 9a3152ab0248 (February 2013, for 3.9): bit 17.
+  // "MD RAID10: Improve redundancy for 'far' and 'offset' algorithms", 9a3152ab0248 (February 2013, for 3.9): bit 17.
   {
     feature: "raid10 with far sets as they were at first",
     ranges: since("3.9"),
     applies: withRaid10Bit(17),
   },
-  // 8bce6d35b308 (tag md/4.3-rc7-fixes): bit 18.
+  // 8bce6d35b308: bit 18. The commit is of October 2015; 4.3 was released on 1 November, 4.4 has it for certain.
   {
     feature: "raid10 with far sets",
-    ranges: since("4.3"),
+    ranges: since("4.4"),
     applies: withRaid10Bit(18),
   },
-  // 99c0fb5f9282 and 67cc2b816585 (March 2009, for 2.6.30): parity on the first or last disk, DDF's raid6, Q on the last disk.
+  // "md/raid5: Add support for new layouts for raid5 and raid6" and 67cc2b816585 (March 2009, for 2.6.30): parity on the
+  // first or last disk, DDF's raid6, Q on the last disk.
   {
     feature: "this layout of raid5 or raid6",
     ranges: since("2.6.30"),
@@ -101,14 +102,14 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
     ranges: since("2.6.31"),
     applies: withShape((s) => s.level === "raid0" && !isPowerOfTwo(s.chunkSectors)),
   },
-  // 3f677f9c4f5f (MD_FEATURE_RAID0_LAYOUT) and c84a1372df92, September 2019, for 5.4.
+  // "md: add feature flag MD_FEATURE_RAID0_LAYOUT", September 2019, for 5.4.
   {
     feature: "the recorded layout of raid0",
     ranges: since("5.4"),
     note: "stable kernels older than 5.4 that had the change carried back take it too",
     applies: anyMember((one) => one.raid0Layout !== null),
   },
-  // md(4), RAID0; 20d0189b1012 (3.14) changed the layout by mistake, c84a1372df92 (5.4) refuses to guess.
+  // md(4), RAID0: 3.14 changed the layout by mistake, 5.4 refuses to guess.
   {
     feature: "raid0 of unequal members without a recorded layout",
     ranges: [{ from: "2.6.0", to: "5.3" }],
@@ -213,7 +214,8 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
     applies: anyMember((one) => one.ppl?.multiple === true),
   },
 
-  // Reshapes under way. mdadm(8), GROW MODE: raid5 more disks 2.6.17; fewer, and other chunks and layouts, 2.6.31.
+  // Reshapes under way. mdadm(8), GROW MODE: more disks for raid5 2.6.17, fewer, and for raid6, 2.6.31. md(4) has other chunks
+  // and layouts by 2.6.35; the code for them came with that for fewer disks.
   {
     feature: "an interrupted growing of raid5",
     ranges: since("2.6.17"),
@@ -221,7 +223,7 @@ export const KERNEL_FACTS: readonly KernelFact[] = [
   },
   {
     feature: "an interrupted reshape of raid6",
-    ranges: since("2.6.21"),
+    ranges: since("2.6.31"),
     applies: ({ superblock: { reshape } }) => reshape?.before.level === "raid6",
   },
   {

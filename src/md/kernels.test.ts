@@ -67,7 +67,7 @@ describe("explainKernels", () => {
     ["raid10 near", { shape: shaped("raid10", 0x102), version: "0.90" }, "2.6.9"],
     ["raid10 offset", { shape: shaped("raid10", 0x10201) }, "2.6.18"],
     ["raid10 far sets, first kind", { shape: shaped("raid10", 0x20201) }, "3.9"],
-    ["raid10 far sets", { shape: shaped("raid10", 0x40201) }, "4.3"],
+    ["raid10 far sets", { shape: shaped("raid10", 0x40201) }, "4.4"],
     ["raid5 parity-last", { shape: shaped("raid5", 5) }, "2.6.30"],
     ["raid6 left-symmetric-6", { shape: shaped("raid6", 18) }, "2.6.30"],
     ["raid6 ddf", { shape: shaped("raid6", 10) }, "2.6.30"],
