@@ -5,11 +5,13 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { HoldfastError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { readOnly } from "../../src/block/read-only.ts";
 import type { SocketAddress } from "../../src/env/sockets.ts";
 import type { NbdServer } from "../../src/nbd/server.ts";
+import { ArrayDevice } from "../support/array-device.ts";
 import { bytesOf, run, runWell, seededDisk, withNbdServer } from "../support/nbd-server.ts";
 import { peerDescribe, peerTest } from "../support/peers.ts";
 import { testFolder } from "../support/temp.ts";
@@ -318,10 +320,14 @@ peerDescribe(["fio"], "fio", () => {
   }
 });
 
+/** libnbd's Python module belongs to Debian's Python, which need not be the first on the PATH. */
+function debianPath(): NodeJS.ProcessEnv {
+  return { PATH: `/usr/bin:${process.env["PATH"]}` };
+}
+
 function nbdsh(uri: string, script: string): Promise<string> {
-  // The module belongs to Debian's Python, which need not be the first on the PATH.
-  const env = { PATH: `/usr/bin:${process.env["PATH"]}` };
-  return runWell("nbdsh", ["--base-allocation", "-u", uri, "-c", script], { env });
+  const args = ["--base-allocation", "-u", uri, "-c", script];
+  return runWell("nbdsh", args, { env: debianPath() });
 }
 
 peerDescribe(["nbdsh"], "libnbd", () => {
@@ -413,6 +419,105 @@ for x in hs[1:]:
     x.shutdown()
 `;
       await nbdsh(uri, script);
+    });
+  });
+
+  peerTest(["nbdsh"], "haggles as long as it likes", async () => {
+    const folder = testFolder("nbd");
+    const exports = [
+      { name: "a", description: "first", device: disk() },
+      { name: "b", device: readOnly(seededDisk(8, 2, [])) },
+    ];
+    await withNbdServer({ listen: addressOf("unix", folder), exports }, async (server) => {
+      const script = `
+import nbd
+h = nbd.NBD()
+h.set_opt_mode(True)
+h.add_meta_context("base:allocation")
+h.connect_uri("${server.uri("a")}")
+names = []
+assert h.opt_list(lambda n, d: names.append((n, d))) == 2
+assert names == [("a", "first"), ("b", "")], names
+contexts = []
+assert h.opt_list_meta_context(lambda c: contexts.append(c)) == 1
+h.clear_meta_contexts()
+h.add_meta_context("x-none:")
+assert h.opt_list_meta_context(lambda c: contexts.append(c)) == 0
+h.clear_meta_contexts()
+assert h.opt_list_meta_context(lambda c: contexts.append(c)) == 1
+assert contexts == ["base:allocation"] * 2, contexts
+h.add_meta_context("base:allocation")
+h.opt_info()
+assert h.get_size() == ${8 * 1024 * 1024} and not h.is_read_only()
+h.set_export_name("nobody")
+for f in (h.opt_info, h.opt_go):
+    try:
+        f()
+        assert False
+    except nbd.Error as e:
+        assert e.errno == "ENOENT", e.errno
+h.set_export_name("b")
+h.opt_info()
+assert h.get_size() == 4096 and h.is_read_only()
+assert h.get_canonical_export_name() == "b" if h.get_full_info() else True
+h.opt_go()
+assert h.can_meta_context("base:allocation")
+h.shutdown()
+h = nbd.NBD()
+h.set_opt_mode(True)
+h.connect_uri("${server.uri("a")}")
+h.opt_abort()
+`;
+      await runWell("nbdsh", ["-n", "-c", script], { env: debianPath() });
+      expect(server.stats.dropped).toBe(0);
+    });
+  });
+
+  peerTest(["nbdsh"], "lives without structured replies and with the oldest options", async () => {
+    await served(readOnly(disk()), "unix", async (uri) => {
+      const script = `
+import nbd
+for flags in (0, nbd.HANDSHAKE_FLAG_FIXED_NEWSTYLE, nbd.HANDSHAKE_FLAG_NO_ZEROES):
+    h = nbd.NBD()
+    h.set_handshake_flags(flags)
+    h.set_request_structured_replies(False)
+    h.connect_uri("${uri}")
+    assert not h.get_structured_replies_negotiated()
+    assert h.get_size() == ${8 * 1024 * 1024}
+    assert len(h.pread(1 << 20, 3)) == 1 << 20
+    h.shutdown()
+`;
+      await runWell("nbdsh", ["-n", "-c", script], { env: debianPath() });
+    });
+  });
+});
+
+peerDescribe(["nbdkit", "nbdcopy", "nbdinfo"], "nbdkit", () => {
+  peerTest(["nbdkit", "nbdcopy"], "passes an export on, data and map", async () => {
+    const device = disk();
+    await served(readOnly(device), "unix", async (uri, folder) => {
+      const out = join(folder, "out");
+      const copy = `nbdcopy "$uri" ${out} && nbdinfo --map=base:allocation --totals "$uri"`;
+      const totals = await runWell("nbdkit", ["-U", "-", "nbd", `uri=${uri}`, "--run", copy]);
+      expect(readFileSync(out).equals(bytesOf(device))).toBe(true);
+      expect(totals).toMatch(/2105344\s+25\.1%\s+0\s+data/);
+    });
+  });
+});
+
+peerDescribe(["nbdcopy"], "a disk that fails", () => {
+  peerTest(["nbdcopy"], "makes a copy fail, and no other", async () => {
+    const broken = new ArrayDevice(8 * MIB, { readOnly: true, discard: false, writeZeroes: false });
+    broken.fault = (bio) =>
+      bio.sector + bio.sectors > 4096
+        ? new HoldfastError("data-lost", "Two disks are gone.")
+        : null;
+    await served(broken, "unix", async (uri, folder, server) => {
+      const { code, stderr } = await run("nbdcopy", [uri, join(folder, "out")]);
+      expect(code).not.toBe(0);
+      expect(stderr).toMatch(/Input\/output error/);
+      const script = "assert h.pread(4096, 0) == bytes(4096)";
+      await nbdsh(server.uri("vol"), script);
     });
   });
 });
