@@ -447,7 +447,7 @@ describe("what else lies on members and beside them", () => {
       const { numDevices, level } = found[0]!.superblock;
       expect(golden.name).toContain(`raid${level}`);
       expect(found).toHaveLength(numDevices);
-      expect(found.map((one) => one.superblock.arrayPosition).toSorted()).toEqual(
+      expect(found.map((one) => one.superblock.arrayPosition).toSorted((a, b) => a - b)).toEqual(
         Array.from({ length: numDevices }, (_unused, i) => i),
       );
       expect(found.every((one) => one.extended && one.failed.length === 0)).toBe(true);

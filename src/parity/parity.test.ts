@@ -69,7 +69,9 @@ describe("what a row may lose comes back", () => {
         const good = someBlocks(random, row, length);
         for (const lost of lossesOf(row)) {
           expect(isRecoverable(row, lost)).toBe(true);
-          const blocks = new Map<number, Uint8Array>([...good].map(([slot, block]) => [slot, block.slice()]));
+          const blocks = new Map<number, Uint8Array>(
+            [...good].map(([slot, block]) => [slot, block.slice()]),
+          );
           for (const slot of lost) blocks.set(slot, randomBytes(random, length));
           recover(row, blocks, lost);
           expect(differences(blocks, good)).toEqual([]);

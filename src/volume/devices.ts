@@ -262,9 +262,10 @@ class Collector {
   async close(): Promise<void> {
     await Promise.all(this.#slices.map((slice) => slice.close()));
     const opened = await Promise.allSettled(this.#bases.values());
-    await Promise.all(
-      opened.map((each) => (each.status === "fulfilled" ? each.value.device.close() : undefined)),
+    const devices = opened.flatMap((each) =>
+      each.status === "fulfilled" ? [each.value.device] : [],
     );
+    await Promise.all(devices.map((device) => device.close()));
   }
 }
 

@@ -307,6 +307,7 @@ peerDescribe(["fio"], "fio", () => {
           "--size=8m",
           "--iodepth=32",
           "--verify=crc32c",
+          "--verify_state_save=0",
           "--verify_fatal=1",
           "--randseed=7",
           "--output-format=json",

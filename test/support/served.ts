@@ -64,10 +64,11 @@ export async function whileServed(
   use: (uri: string) => Promise<void>,
 ): Promise<void> {
   const served = await serve(args);
+  let code: number | string = "nothing";
   try {
     await use(served.uri);
   } finally {
-    const code = await served.stop();
-    if (code !== 0) throw new Error(`holdfast open ended with ${code}`);
+    code = await served.stop();
   }
+  if (code !== 0) throw new Error(`holdfast open ended with ${code}`);
 }

@@ -138,7 +138,7 @@ class Reader {
 
   array(name: string): readonly LvmValue[] {
     const value = this.section.values.get(name) ?? [];
-    return Array.isArray(value) ? (value as readonly LvmValue[]) : [value as LvmValue];
+    return Array.isArray(value) ? (value as readonly LvmValue[]) : [value];
   }
 
   texts(name: string): readonly string[] {
