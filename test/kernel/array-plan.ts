@@ -135,11 +135,9 @@ export function lostSlots(plan: ArrayPlan): Set<number> {
 
 function memberSizes(prng: Prng, level: Level, layout: string | null, disks: number): number[] {
   const unequal = level === "linear" || (level === "raid0" && layout !== null);
-  // Disks of almost one size can make a raid0 of two zones, which 0.90 has no place to note the layout of.
-  const jitter = level === "raid0" ? 1 : 100;
   const base = prng.between(3 * 2048, 6 * 2048);
   return Array.from({ length: disks }, () =>
-    unequal ? prng.between(3 * 2048, 8 * 2048) : base + prng.below(jitter),
+    unequal ? prng.between(3 * 2048, 8 * 2048) : base + prng.below(100),
   );
 }
 
@@ -177,9 +175,9 @@ function chunkOf(prng: Prng, level: Level): number | null {
   return prng.pick([4, 8, 16, 32, 64, 128, 256, 512]);
 }
 
-function metadataOf(prng: Prng, level: Level, layout: string | null): ArrayPlan["metadata"] {
-  // A raid0 of unequal disks needs a place to note its layout, and 0.90 has none.
-  if (level === "raid0" && layout !== null) return prng.pick(["1.0", "1.1", "1.2"]);
+function metadataOf(prng: Prng, level: Level): ArrayPlan["metadata"] {
+  // A raid0 of unequal disks needs a place to note its layout, which 0.90 has not: mdadm 4.2 makes none at all.
+  if (level === "raid0") return prng.pick(["1.0", "1.1", "1.2"]);
   return prng.pick(["0.90", "1.0", "1.1", "1.2", "1.2"]);
 }
 
@@ -192,7 +190,7 @@ function overwritesOf(prng: Prng): Overwrite[] {
 
 function planOne(prng: Prng, name: string, level: Level, layout: string | null): ArrayPlan {
   const disks = diskCount(prng, level, layout);
-  const metadata = metadataOf(prng, level, layout);
+  const metadata = metadataOf(prng, level);
   const memberSectors = memberSizes(prng, level, layout, disks);
   const shape = { level, layout, memberSectors };
   const redundant = hasRedundancy(level);

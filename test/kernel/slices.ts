@@ -2,10 +2,18 @@
  * Many small disks out of one: members are slices (dm-linear) of one big sparse disk, so that one boot makes dozens of sets,
  * each in a job of its own; afterwards every slice is copied out into an image.
  */
-import { closeSync, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { emptyDisk } from "../support/temp.ts";
-import { writeSparse } from "../../scripts/sparse.mjs";
+import { nonZeroBlocks, writeSparse } from "../../scripts/sparse.mjs";
 import { writeStampFile } from "../support/stamp.ts";
 import { bootGuest, looksOf } from "./guest.ts";
 import type { Look } from "./guest.ts";
@@ -18,6 +26,8 @@ export interface Job {
   readonly name: string;
   /** Sectors of each of its disks. */
   readonly diskSectors: readonly number[];
+  /** Images that its disks start as copies of; without them they are empty. */
+  readonly from?: readonly string[];
   /** Run with `set -e`; it stops what it started. `look DEV NAME` notes what it read. */
   readonly script: string;
 }
@@ -68,6 +78,21 @@ function copyOut(bigDisk: number, slice: Slice, folder: string): string {
   return path;
 }
 
+function copyIn(bigDisk: string, jobs: readonly Job[], slices: readonly Slice[]): void {
+  const file = openSync(bigDisk, "r+");
+  try {
+    for (const slice of slices) {
+      const image = jobs.find((job) => job.name === slice.job)?.from?.[slice.disk];
+      if (image === undefined) continue;
+      for (const { start, block } of nonZeroBlocks(readFileSync(image))) {
+        writeSync(file, block, 0, block.length, slice.start * 512 + start);
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
 function script(jobs: readonly Job[], slices: readonly Slice[]): string {
   const table = slices.map((each) => `${each.job}m${each.disk}:${each.start}:${each.sectors}`);
   return `set -e
@@ -91,6 +116,7 @@ export async function runJobs(
   const slices = slicesOf(jobs);
   const end = slices.reduce((most, each) => Math.max(most, each.start + each.sectors), 0);
   const disk = emptyDisk(join(folder, "disk.img"), (end + SLICE_UNIT_SECTORS) * 512);
+  copyIn(disk, jobs, slices);
   const run = await bootGuest({
     disks: [disk],
     shareDir: share,
