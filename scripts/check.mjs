@@ -46,7 +46,7 @@ async function runCheck({ name, script, args }) {
   const output = [];
   const child = start(process.execPath, [script, ...args], {
     cwd: ROOT,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   child.stdout?.on("data", (data) => output.push(data));
