@@ -13,11 +13,11 @@ import type { MdRole, MdSuperblock } from "../formats/md/superblock.ts";
 import type { CandidateFate, JudgedCandidate, MdCandidate } from "./candidate.ts";
 
 /** How far behind the freshest a member's event count may be. */
-export const EVENT_MARGIN = 1;
+const EVENT_MARGIN = 1;
 
 const FAULTY: MdRole = { kind: "faulty" };
 
-export function roleOf(superblock: MdSuperblock, deviceNumber: number): MdRole {
+function roleOf(superblock: MdSuperblock, deviceNumber: number): MdRole {
   return superblock.roles[deviceNumber] ?? FAULTY;
 }
 

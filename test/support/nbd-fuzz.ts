@@ -17,8 +17,8 @@ import {
 } from "./nbd-wire.ts";
 import type { WireMode } from "./nbd-wire.ts";
 
-export const DEVICE_SECTORS = 512;
-export const DEVICE_BYTES = DEVICE_SECTORS * 512;
+const DEVICE_SECTORS = 512;
+const DEVICE_BYTES = DEVICE_SECTORS * 512;
 export const MAX_PAYLOAD = 65536;
 
 const RUN_SECTORS = 16;

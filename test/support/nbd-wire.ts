@@ -3,8 +3,8 @@
  * `ReplySplitter` cuts a server's stream into messages and fails on the first byte that does not fit the protocol.
  */
 
-export const FIXED_NEWSTYLE = 1;
-export const NO_ZEROES = 2;
+const FIXED_NEWSTYLE = 1;
+const NO_ZEROES = 2;
 /** NBDMAGIC IHAVEOPT, fixed newstyle and no zeroes. */
 export const GREETING = Buffer.from("4e42444d4147494349484156454f50540003", "hex");
 

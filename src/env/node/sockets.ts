@@ -194,7 +194,7 @@ function addressError(verb: string, address: SocketAddress, error: unknown): Hol
   return new HoldfastError(code, `Cannot ${verb} ${describe(address)}: ${why}.`, { cause: error });
 }
 
-export class NodeConnection implements Connection {
+class NodeConnection implements Connection {
   readonly peer: string;
   readonly #socket: net.Socket;
   #handlers: ConnectionHandlers | null = null;

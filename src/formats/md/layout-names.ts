@@ -58,7 +58,7 @@ const RAID0_ALIASES = new Map([
 ]);
 
 const RAID10_OFFSET_BIT = 0x10000;
-export const RAID10_FAR_SETS_OLD_BIT = 0x20000;
+const RAID10_FAR_SETS_OLD_BIT = 0x20000;
 const RAID10_FAR_SETS_BIT = 0x40000;
 
 function find(table: readonly (readonly [number, string])[], layout: number): string {
