@@ -2,7 +2,7 @@
  * Field types of on-disk and wire structures. A field knows its offset, its size and how to read, write and
  * show its value; `struct()` (struct.ts) puts fields together.
  *
- * Integers up to 32 bits and `u64n` are numbers, `u64` and `i64` are bigints. `u64n` is for sector counts and the like
+ * Integers up to 32 bits and `u64n` are numbers, `u64` is a bigint. `u64n` is for sector counts and the like
  * that are numbers everywhere else: values of 2^53 or more come out as Infinity (md's MaxSector, "none").
  */
 
@@ -84,16 +84,6 @@ export function u64(offset: number): Field<bigint> {
     8,
     (view, at, little) => view.getBigUint64(at, little),
     (view, at, little, value) => view.setBigUint64(at, value, little),
-  );
-}
-
-export function i64(offset: number): Field<bigint> {
-  return field(
-    "i64",
-    offset,
-    8,
-    (view, at, little) => view.getBigInt64(at, little),
-    (view, at, little, value) => view.setBigInt64(at, value, little),
   );
 }
 

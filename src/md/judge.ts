@@ -21,11 +21,6 @@ function roleOf(superblock: MdSuperblock, deviceNumber: number): MdRole {
   return superblock.roles[deviceNumber] ?? FAULTY;
 }
 
-/** A superblock that can be believed: checksum right, level served, no feature unknown. */
-export function believable(superblock: MdSuperblock): boolean {
-  return superblock.checksumOk && superblock.shape !== null && superblock.unknownFeatures === 0;
-}
-
 /** The one that speaks for the array; null if none can be believed. The first given wins among equals. */
 export function findFreshest(set: readonly MdCandidate[]): MdCandidate | null {
   let freshest: MdCandidate | null = null;
