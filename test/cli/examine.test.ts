@@ -56,9 +56,9 @@ d0.img: md superblock 1.2 at byte 4096
     expect(stdout).toMatchInlineSnapshot(`
       "data: raid5 of 3 disks, left-symmetric, 160 stripes of 128 KiB, metadata 1.2, UUID 00000001:00000002:00000003:00000004
         MEMBER  #  ROLE      EVENTS  BEHIND  UPDATED               SEES  STATE
-        d0.img  0  member 0     100       -  2026-11-21T02:36:44Z  AA.   in-sync
-        d1.img  1  member 1     100       -  2026-11-21T02:36:44Z  AA.   in-sync
-        d2.img  2  member 2      93       7  2026-11-21T02:30:00Z  AAA   stale
+        d0.img  0  member 0     100       -  2026-11-21 02:36:44Z  AA.   in-sync
+        d1.img  1  member 1     100       -  2026-11-21 02:36:44Z  AA.   in-sync
+        d2.img  2  member 2      93       7  2026-11-21 02:30:00Z  AAA   stale
 
         MEMBER  CLEAN  SYNCED TO  BITMAP                                 BAD BLOCKS  LOG  CHECKSUM
         d0.img  no     -          3 of 128 chunks dirty, since event 93  0 bytes     -    ok
@@ -69,17 +69,17 @@ d0.img: md superblock 1.2 at byte 4096
         Ways to put it together
         as it is: needs --force: it was not stopped cleanly and a member is missing; the risk: some stripes may hold wrong parity.
             holdfast open d0.img d1.img d2.img
-            this is what the kernel does at boot.
+            This is what the kernel does at boot.
         with --force: can be opened with 1 of 3 members missing.
             holdfast open --force d0.img d1.img d2.img
             It uses d0.img, d1.img.
-            the array starts degraded.
+            The array starts degraded.
             What is read may be wrong in at most 12 stripes (768 KiB).
             The redundancy of 4 stripes has to be made anew.
 
         Kernels
         Linux 3.1 and later.
-        the bad-block log needs Linux 3.1 and later.
+        The bad-block log needs Linux 3.1 and later.
         A kernel without raid456 refuses it.
       "
     `);

@@ -17,10 +17,15 @@ import { trimStop, verdictText, verdictTone } from "./verdict.ts";
 
 const NONE: Cell = { text: "-", tone: "dim" };
 
+/** With a capital letter, unless the first word is no plain one but a path. */
+function capital(sentence: string): string {
+  return sentence.replace(/^[a-z](?=[a-z]*[ ,;])/, (letter) => letter.toUpperCase());
+}
+
 /** Sentences, each on lines of its own. */
 function sentenceLines(sentences: readonly string[], indent: number, style: TableStyle): string[] {
   return sentences.flatMap((sentence) =>
-    wrapIndented(`${trimStop(sentence)}.`, indent, style.width),
+    wrapIndented(`${capital(trimStop(sentence))}.`, indent, style.width),
   );
 }
 
@@ -36,7 +41,8 @@ function memberRow(member: ExplainedMember): Cell[] {
     member.role,
     { text: String(member.events), tone },
     member.eventsBehind === 0 ? NONE : { text: String(member.eventsBehind), tone },
-    member.updated,
+    // With a space it can be broken where it is narrow.
+    member.updated.replace("T", " "),
     member.sees,
     rebuilt,
   ];
