@@ -242,6 +242,16 @@ describe("TLS with a pre-shared key", () => {
       expect(result).toMatchObject({ reason: { code: "protocol", message: /TLS with .* failed/ } });
   });
 
+  it("fails when the peer leaves instead of shaking hands", async () => {
+    for (const leave of ["end", "destroy"] as const) {
+      const [client, server] = await pair(TCP);
+      client.start(new Ear());
+      const handshake = server.startTls("server", psk(1));
+      client[leave]();
+      await expect(handshake).rejects.toMatchObject({ code: "protocol" });
+    }
+  });
+
   it("can be given up while the peer is silent", async () => {
     const [client, server] = await pair(unixAddress());
     const raw = new Ear();

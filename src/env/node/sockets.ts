@@ -267,12 +267,11 @@ class NodeConnection implements Connection {
     socket.off("drain", this.#onDrain);
     socket.off("end", this.#onEnd);
     socket.pause();
+    // A peer that leaves during the handshake ends it; the TLS socket takes this over from the plain one.
+    socket.allowHalfOpen = false;
     try {
-      const secured =
-        side === "server"
-          ? await serverHandshake(socket, settings)
-          : await clientHandshake(socket, settings);
-      return new NodeConnection(secured, this.peer);
+      const handshake = side === "server" ? serverHandshake : clientHandshake;
+      return await handshake(socket, settings, this.peer);
     } catch (error) {
       socket.destroy();
       const why = error instanceof Error ? error.message : String(error);
@@ -327,7 +326,17 @@ function decoySecret(identity: string): Uint8Array {
   return createHash("sha256").update(process.hrtime.bigint().toString()).update(identity).digest();
 }
 
-function serverHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls.TLSSocket> {
+/** In the very event that says it is up: its errors have a listener from the first moment on. */
+function secureConnection(secured: tls.TLSSocket, peer: string): Connection {
+  secured.allowHalfOpen = true;
+  return new NodeConnection(secured, peer);
+}
+
+function serverHandshake(
+  socket: net.Socket,
+  settings: TlsSettings,
+  peer: string,
+): Promise<Connection> {
   const own: tls.TlsOptions =
     settings.kind === "psk"
       ? {
@@ -337,14 +346,18 @@ function serverHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls
       : { requestCert: settings.requirePeer, rejectUnauthorized: settings.requirePeer };
   const server = tls.createServer({ ...commonOptions(settings), ...own });
   return new Promise((resolve, reject) => {
-    server.once("secureConnection", resolve);
+    server.once("secureConnection", (secured) => resolve(secureConnection(secured, peer)));
     server.once("tlsClientError", reject);
     socket.once("close", () => reject(new Error("the connection was closed")));
     server.emit("connection", socket);
   });
 }
 
-function clientHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls.TLSSocket> {
+function clientHandshake(
+  socket: net.Socket,
+  settings: TlsSettings,
+  peer: string,
+): Promise<Connection> {
   const own =
     settings.kind === "psk"
       ? {
@@ -369,8 +382,7 @@ function clientHandshake(socket: net.Socket, settings: TlsSettings): Promise<tls
     secured.once("error", reject);
     secured.once("close", () => reject(new Error("the connection was closed")));
     secured.once("secureConnect", () => {
-      secured.off("error", reject);
-      resolve(secured);
+      resolve(secureConnection(secured, peer));
     });
   });
 }
