@@ -16,7 +16,7 @@ import { writeSectors } from "../../src/block/promises.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { nonZeroBlocks, writeSparse } from "../../scripts/sparse.mjs";
 
-export const GOLDEN_FOLDER = fileURLToPath(new URL("../golden", import.meta.url));
+const GOLDEN_FOLDER = fileURLToPath(new URL("../golden", import.meta.url));
 
 export interface GoldenMember {
   /** File name inside the case's folder, "d0.img.zst". */
