@@ -53,3 +53,37 @@ export function inSequence(
   };
   loop();
 }
+
+/**
+ * Works through `total` units in runs, each started when the one before has ended; stops at the first error.
+ * `step(at, end)` starts at unit `at` and returns how many units it does (at least one). Runs that end at once do not
+ * deepen the stack, however many there are.
+ */
+export function inRuns(
+  total: number,
+  step: (at: number, end: BioEnd) => number,
+  end: BioEnd,
+): void {
+  let at = 0;
+  let looping = false;
+  let ended = true;
+  let failed: HoldfastError | null = null;
+  const loop = (): void => {
+    looping = true;
+    while (ended && failed === null && at < total) {
+      ended = false;
+      const units = step(at, done);
+      assert(units > 0 && at + units <= total, "a run lies inside what is left");
+      at += units;
+    }
+    looping = false;
+    if (ended) end(failed);
+  };
+  const done: BioEnd = (error) => {
+    assert(!ended, "each run ends once");
+    ended = true;
+    failed = error;
+    if (!looping) loop();
+  };
+  loop();
+}

@@ -8,6 +8,7 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { BioEnd } from "../../block/bio.ts";
+import { inRuns } from "../../block/fan-out.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import type { CopyPlace } from "../geometry/place.ts";
 import type { Slot } from "../slot.ts";
@@ -60,29 +61,31 @@ export class MirrorPersonality implements Personality {
   }
 }
 
-/** Reads `data` from whichever copies have it. `sector` is for messages. */
+/** Reads `data` from whichever copies have it, run by run of equal trust. `sector` is for messages. */
 function readAny(sector: number, copies: readonly Copy[], data: Uint8Array, end: BioEnd): void {
-  const sectors = data.length / SECTOR_BYTES;
-  const chosen = copies.find((copy) => copy.slot.trust(copy.memberSector, sectors) > 0);
-  if (chosen === undefined) {
-    end(
+  const readRun = (at: number, ended: BioEnd): number => {
+    const here = advanced(copies, at);
+    const left = data.length / SECTOR_BYTES - at;
+    for (const [index, copy] of here.entries()) {
+      const run = copy.slot.trust(copy.memberSector, left);
+      if (run <= 0) continue;
+      const part = data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
+      tryCopies(sector + at, here, index, part, ended);
+      return run;
+    }
+    ended(
       new HoldfastError(
         "data-lost",
-        `sector ${sector} is gone: no member that should hold it has a good copy`,
+        `sector ${sector + at} is gone: no member that should hold it has a good copy`,
       ),
     );
-    return;
-  }
-  const run = chosen.slot.trust(chosen.memberSector, sectors);
-  const rest: BioEnd = (error) => {
-    if (error !== null || run === sectors) end(error);
-    else readAny(sector + run, advanced(copies, run), data.subarray(run * SECTOR_BYTES), end);
+    return left;
   };
-  readRun(sector, copies, copies.indexOf(chosen), data.subarray(0, run * SECTOR_BYTES), rest);
+  inRuns(data.length / SECTOR_BYTES, readRun, end);
 }
 
 /** Tries the copies from `index` on over a range that copy `index` is trusted for. */
-function readRun(
+function tryCopies(
   sector: number,
   copies: readonly Copy[],
   index: number,
@@ -100,7 +103,7 @@ function readRun(
       (other, i) => i > index && other.slot.trust(other.memberSector, sectors) === sectors,
     );
     if (next >= 0) {
-      readRun(sector, copies, next, data, end);
+      tryCopies(sector, copies, next, data, end);
     } else if (sectors > 1) {
       readHalves(sector, copies, data, end);
     } else {
@@ -116,13 +119,18 @@ function readRun(
 }
 
 function readHalves(sector: number, copies: readonly Copy[], data: Uint8Array, end: BioEnd): void {
-  const half = Math.floor(data.length / SECTOR_BYTES / 2);
-  readAny(sector, copies, data.subarray(0, half * SECTOR_BYTES), (error) => {
-    if (error !== null) end(error);
-    else readAny(sector + half, advanced(copies, half), data.subarray(half * SECTOR_BYTES), end);
-  });
+  const sectors = data.length / SECTOR_BYTES;
+  const half = Math.floor(sectors / 2);
+  const readHalf = (at: number, ended: BioEnd): number => {
+    const stop = at === 0 ? half : sectors;
+    const part = data.subarray(at * SECTOR_BYTES, stop * SECTOR_BYTES);
+    readAny(sector + at, advanced(copies, at), part, ended);
+    return stop - at;
+  };
+  inRuns(sectors, readHalf, end);
 }
 
-function advanced(copies: readonly Copy[], sectors: number): Copy[] {
+function advanced(copies: readonly Copy[], sectors: number): readonly Copy[] {
+  if (sectors === 0) return copies;
   return copies.map((copy) => ({ slot: copy.slot, memberSector: copy.memberSector + sectors }));
 }

@@ -12,6 +12,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import type { BioEnd } from "../../block/bio.ts";
+import { inRuns } from "../../block/fan-out.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { RowLayout } from "../geometry/stripe-layouts.ts";
 import { rebuild } from "../../parity/parity.ts";
@@ -76,41 +77,45 @@ export class ParityPersonality implements Personality {
   }
 
   /** Reads run by run of equal trust in the target. */
-  #readRange(range: RowRange, data: Uint8Array, end: BioEnd): void {
+  #readRange(whole: RowRange, data: Uint8Array, end: BioEnd): void {
     const sectors = data.length / SECTOR_BYTES;
-    const slot = this.#slots[range.target]!;
-    const trust = slot.trust(range.memberSector, sectors);
-    const run = Math.min(Math.abs(trust), trust > 0 ? sectors : REBUILD_SECTORS);
-    const here = data.subarray(0, run * SECTOR_BYTES);
-    const next: BioEnd = (error) => {
-      if (error !== null || run === sectors) end(error);
-      else this.#readRange(advanced(range, run), data.subarray(run * SECTOR_BYTES), end);
+    const slot = this.#slots[whole.target]!;
+    const readRun = (at: number, ended: BioEnd): number => {
+      const range = advanced(whole, at);
+      const trust = slot.trust(range.memberSector, sectors - at);
+      const run = Math.abs(trust);
+      const here = data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
+      if (trust < 0) {
+        this.#rebuildRange({ ...range, failedSectors: 0 }, here, ended);
+      } else {
+        slot.read(range.memberSector, here, (error) => {
+          if (error === null) ended(null);
+          else this.#rebuildRange({ ...range, failedSectors: run }, here, ended);
+        });
+      }
+      return run;
     };
-    if (trust < 0) {
-      this.#rebuildRange({ ...range, failedSectors: 0 }, here, next);
-      return;
-    }
-    slot.read(range.memberSector, here, (error) => {
-      if (error === null) next(null);
-      else this.#rebuildRange({ ...range, failedSectors: run }, here, next);
-    });
+    inRuns(sectors, readRun, end);
   }
 
   /** Rebuilds `data` in steps over which every member of the row is either good or not. */
-  #rebuildRange(range: RowRange, data: Uint8Array, end: BioEnd): void {
+  #rebuildRange(whole: RowRange, data: Uint8Array, end: BioEnd): void {
     const sectors = data.length / SECTOR_BYTES;
-    let run = Math.min(sectors, REBUILD_SECTORS);
-    const lost = new Set([range.target]);
-    for (const slot of range.layout.slots) {
-      if (slot === range.target) continue;
-      const trust = this.#slots[slot]!.trust(range.memberSector, run);
-      run = Math.abs(trust);
-      if (trust < 0) lost.add(slot);
-    }
-    this.#rebuildStep(range, data.subarray(0, run * SECTOR_BYTES), lost, (error) => {
-      if (error !== null || run === sectors) end(error);
-      else this.#rebuildRange(advanced(range, run), data.subarray(run * SECTOR_BYTES), end);
-    });
+    const rebuildRun = (at: number, ended: BioEnd): number => {
+      const range = advanced(whole, at);
+      let run = Math.min(sectors - at, REBUILD_SECTORS);
+      const lost = new Set([range.target]);
+      for (const slot of range.layout.slots) {
+        if (slot === range.target) continue;
+        const trust = this.#slots[slot]!.trust(range.memberSector, run);
+        run = Math.abs(trust);
+        if (trust < 0) lost.add(slot);
+      }
+      const here = data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
+      this.#rebuildStep(range, here, lost, ended);
+      return run;
+    };
+    inRuns(sectors, rebuildRun, end);
   }
 
   #rebuildStep(range: RowRange, data: Uint8Array, lost: ReadonlySet<number>, end: BioEnd): void {
@@ -159,10 +164,13 @@ export class ParityPersonality implements Personality {
       return;
     }
     const half = Math.floor(sectors / 2);
-    this.#readRange(range, data.subarray(0, half * SECTOR_BYTES), (error) => {
-      if (error !== null) end(error);
-      else this.#readRange(advanced(range, half), data.subarray(half * SECTOR_BYTES), end);
-    });
+    const readHalf = (at: number, ended: BioEnd): number => {
+      const stop = at === 0 ? half : sectors;
+      const here = data.subarray(at * SECTOR_BYTES, stop * SECTOR_BYTES);
+      this.#readRange(advanced(range, at), here, ended);
+      return stop - at;
+    };
+    inRuns(sectors, readHalf, end);
   }
 }
 
