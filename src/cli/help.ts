@@ -16,7 +16,7 @@ function proseStyle(style: TableStyle): TableStyle {
 }
 
 /** "holdfast dump [OPTIONS] PATH... -o OUT", less the options. */
-export function usageLine(meta: CommandMeta): string {
+function usageLine(meta: CommandMeta): string {
   const options = meta.options.length === 0 ? [] : ["[OPTIONS]"];
   return ["holdfast", meta.name, ...options, ...meta.arguments.map(operandText)].join(" ");
 }

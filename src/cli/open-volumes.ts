@@ -18,7 +18,7 @@ function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest
 }
 
 /** Why a set was not opened, as one sentence. */
-export function refusal(report: VolumeReport): string {
+function refusal(report: VolumeReport): string {
   const who = `${report.name} (${shapeText(report)})`;
   const { verdict } = report;
   switch (verdict.kind) {

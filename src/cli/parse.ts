@@ -13,12 +13,7 @@ export function operandText(argument: ArgumentSpec): string {
   return argument.required ? name : `[${name}]`;
 }
 
-/** "-o, --output OUT"; without the short form when there is none. */
-export function optionText(option: OptionSpec): string {
-  const short = option.short === undefined ? "" : `-${option.short}, `;
-  return `${short}--${option.long}${valueText(option)}`;
-}
-
+/** " OUT", with its space; "" for a switch. */
 export function valueText({ value }: OptionSpec): string {
   if (value === undefined) return "";
   return value.optional === true ? ` [${value.name}]` : ` ${value.name}`;

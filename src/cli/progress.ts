@@ -20,7 +20,7 @@ function two(value: number): string {
 }
 
 /** "1:05" minutes, "2:03:04" hours. */
-export function formatDuration(ms: number): string {
+function formatDuration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}:${two(seconds % 60)}`;

@@ -24,18 +24,18 @@ export const JSON_OUTPUT: OptionSpec = {
   text: "print JSON for programs instead of tables (docs/json.md)",
 };
 
-export const VOLUME: OptionSpec = {
+const VOLUME: OptionSpec = {
   long: "volume",
   value: { name: "NAME", completes: "nothing" },
   text: "the volume to work on, by its name or UUID as 'holdfast scan' shows them; needed when the disks hold several",
 };
 
-export const FORCE: OptionSpec = {
+const FORCE: OptionSpec = {
   long: "force",
   text: "open sets that need it, by the rules of mdadm --assemble --force; nothing is written to the disks",
 };
 
-export const BACKUP_FILE: OptionSpec = {
+const BACKUP_FILE: OptionSpec = {
   long: "backup-file",
   value: { name: "FILE", completes: "files" },
   text: "the backup file of a reshape that was interrupted, as mdadm wrote it",
