@@ -650,6 +650,24 @@ describe("bounds", () => {
     expect(client.harness.isPaused).toBe(false);
   });
 
+  it("hold memory for what a reply carries until it is taken, no longer for what was written", async () => {
+    const device = patchy();
+    const context = contextFor([{ name: "", device }]);
+    const client = await Client.open(device, "structured", {}, context);
+    client.harness.slow = true;
+    for (const [request, held] of [
+      [{ type: READ, length: 65536 }, 65536],
+      [{ type: STATUS, length: 65536 }, 4096 + 4096 * 16],
+      [{ type: WRITE, data: Buffer.alloc(65536) }, 0],
+      [{ type: CACHE, length: 65536 }, 0],
+    ] as const) {
+      await client.harness.feed(client.bytes(request));
+      expect(context.stats.heldBytes).toBe(held);
+      client.harness.take();
+      expect(context.stats.heldBytes).toBe(0);
+    }
+  });
+
   it("hold memory of one connection, and of all, within limits", async () => {
     const device = patchy();
     const limits = {

@@ -274,7 +274,9 @@ export class Transmission implements Phase, RequestOwner {
   }
 
   #answer(request: NbdRequest, error: HoldfastError | null): void {
-    if (request.type !== Command.read && request.cost > 0) {
+    const { type } = request;
+    const isInReply = type === Command.read || type === Command.blockStatus;
+    if (!isInReply && request.cost > 0) {
       // A write's data is done with; only what a reply still uses waits for the client to take it.
       const { cost } = request;
       request.cost = 0;

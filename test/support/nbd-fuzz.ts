@@ -45,8 +45,10 @@ export class LateDevice implements BlockDevice {
     this.pending.push(bio);
   }
 
+  /** Bytes lent for requests; the one large buffer of zeros that all writes of zeros share is not theirs. */
   get pendingBytes(): number {
-    return this.pending.reduce((sum, bio) => sum + bio.data.length, 0);
+    const isOwn = (data: Uint8Array): boolean => data.buffer.byteLength <= 2 * MAX_PAYLOAD;
+    return this.pending.reduce((sum, { data }) => sum + (isOwn(data) ? data.length : 0), 0);
   }
 
   /** Ends one pending bio, one in ten with an error. */
