@@ -8,7 +8,7 @@
  *   then names without "..". Links that pass through other such links stay inside too.
  * Folders get their modes and times at the very end: one that is read-only could not be filled.
  */
-import { HoldfastError, toHoldfastError } from "../base/errors.ts";
+import { HoldfastError } from "../base/errors.ts";
 import { SparseFile } from "../copy/sparse-file.ts";
 import type { FileAttributes } from "../env/files.ts";
 import type { Env } from "../env/env.ts";
@@ -248,8 +248,8 @@ export class CopyOut {
   async #attempt(path: string, act: () => Promise<void>): Promise<void> {
     try {
       await act();
-    } catch (thrown) {
-      const error = toHoldfastError(thrown);
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
       this.result.failed.push({ path, why: error.message });
     }
   }

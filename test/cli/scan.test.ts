@@ -92,7 +92,13 @@ two can be opened with 1 of 3 members missing.
           findings: [{ ...disk!.findings[0]!, text: "GPT partition table" }],
           partitions: [{ ...disk!, path: "d0.img:p2" }],
         },
-        { ...disk!, path: "e.img", findings: [], problem: "e.img does not exist; check the path." },
+        {
+          ...disk!,
+          path: "e.img",
+          sizeBytes: 0,
+          findings: [],
+          problem: "e.img does not exist; check the path.",
+        },
       ],
       volumes: [],
     });
@@ -103,7 +109,7 @@ two can be opened with 1 of 3 members missing.
 DEVICE  SIZE   CONTENT
 d0.img  8 MiB  GPT partition table
   p2    8 MiB  member 0 of raid5 data (3 disks), metadata 1.2, clean
-e.img   8 MiB  e.img does not exist; check the path.
+e.img   -      e.img does not exist; check the path.
 
 No RAID sets were found.
 `);

@@ -101,7 +101,10 @@ class Interruption {
       resolve = resolved;
     });
     this.forget = terminal.onInterrupt((count) => {
-      if (count > 1) terminal.exitNow(EXIT_FAILED);
+      if (count > 1) {
+        terminal.exitNow(EXIT_FAILED);
+        return;
+      }
       void output.note("stopping once requests in flight are done; a second signal stops at once");
       resolve();
     });
@@ -141,10 +144,10 @@ async function serve(
   args: ParsedArguments,
   opened: OpenedVolumes,
   devices: readonly BlockDevice[],
+  interrupted: Promise<void>,
 ): Promise<ExitCode> {
   const { env, services, output } = context;
   const place = await choosePlace(context, args);
-  const signal = new Interruption(context);
   try {
     const names = exportNames(opened, place);
     const server = await services.serve(env, {
@@ -163,12 +166,11 @@ async function serve(
         const { openLines } = await import("../views/open-view.ts");
         await output.lines(openLines(served, server.address, output.tableStyle));
       }
-      await signal.happened;
+      await interrupted;
     } finally {
       await server.stop();
     }
   } finally {
-    signal.forget();
     await place.clean();
   }
   return EXIT_DONE;
@@ -239,13 +241,19 @@ export const command: Command = {
   async run(context, args) {
     refuseReadWrite(args);
     const { overlay, paths } = await sortOutOverlay(context, args);
-    return withVolumes(context, paths, args, async (opened) => {
-      const laid = await layOverlays(context, opened, overlay);
-      try {
-        return await serve(context, args, opened, laid.devices);
-      } finally {
-        await laid.close();
-      }
-    });
+    // From the start: what is made on the way is taken away again, however early the signal comes.
+    const signal = new Interruption(context);
+    try {
+      return await withVolumes(context, paths, args, async (opened) => {
+        const laid = await layOverlays(context, opened, overlay);
+        try {
+          return await serve(context, args, opened, laid.devices, signal.happened);
+        } finally {
+          await laid.close();
+        }
+      });
+    } finally {
+      signal.forget();
+    }
   },
 };

@@ -18,7 +18,8 @@ function deviceRows(device: DeviceReport, parent: DeviceReport | null, depth: nu
   const contents: Cell[] = device.findings.map(({ text }) => text);
   if (device.problem !== null) contents.push({ text: device.problem, tone: "bad" });
   if (contents.length === 0) contents.push({ text: "nothing known", tone: "dim" });
-  const size = formatBytes(device.sizeBytes);
+  const isUnknown = device.problem !== null && device.sizeBytes === 0;
+  const size: Cell = isUnknown ? { text: "-", tone: "dim" } : formatBytes(device.sizeBytes);
   return [
     ...contents.map((content, index) => (index === 0 ? [name, size, content] : ["", "", content])),
     ...device.partitions.flatMap((partition) => deviceRows(partition, device, depth + 1)),
