@@ -9,6 +9,11 @@ import { writeFileSync } from "node:fs";
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
 export default class LogReporter {
+  /** @param {import("vitest/node").Vitest} vitest */
+  onInit(vitest) {
+    console.log(`HOLDFAST_SEED=${vitest.config.env["HOLDFAST_SEED"]}`);
+  }
+
   /**
    * @param {readonly import("vitest/node").TestModule[]} modules
    * @param {readonly unknown[]} unhandledErrors

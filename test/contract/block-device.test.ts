@@ -16,9 +16,10 @@ import {
   writeZeroes,
 } from "../../src/block/promises.ts";
 import { randomBytes, sameBytes } from "../support/bytes.ts";
+import { seedOfRun } from "../support/seed.ts";
 import { DEVICE_MAKERS } from "./block-devices.ts";
 
-const SEED = Number(process.env["HOLDFAST_SEED"] ?? 7);
+const SEED = seedOfRun();
 
 function codeOf(device: BlockDevice, make: (end: Bio["end"]) => Bio): Promise<string | null> {
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@
  * The kernel stops two dozen sets in the middle of a recovery, a resync, a replacement or a reshape; Holdfast must read
  * the whole volume from them as it stands, also with members missing.
  *
- * Replay with `HOLDFAST_KERNEL_SEED=N npx vitest run test/kernel/held-states.test.ts`.
+ * Replay with `HOLDFAST_SEED=N npx vitest run test/kernel/held-states.test.ts`.
  */
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,11 +17,11 @@ import { bootGuest, looksOf } from "./guest.ts";
 import { HELD_SEED, HELD_STAMP_SECTORS, JUNK_SEED, planHeld } from "./held-plan.ts";
 import type { HeldPlan } from "./held-plan.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
-import { kernelSeed } from "./seed.ts";
+import { seedOfRun } from "../support/seed.ts";
 import { runJobs } from "./slices.ts";
 import type { DoneJob } from "./slices.ts";
 
-const SEED = kernelSeed();
+const SEED = seedOfRun();
 const PLANS = planHeld(SEED);
 const STAMPS = [HELD_SEED, JUNK_SEED].map((seed) => ({ seed, sectors: HELD_STAMP_SECTORS }));
 

@@ -2,7 +2,7 @@
  * The kernel makes some fifty random arrays; Holdfast must read from their members, given in any order and with any members
  * left out that the level can do without, what the kernel wrote. Where too many are left out it must say so.
  *
- * The seed is printed and part of every test's name: `HOLDFAST_KERNEL_SEED=N npx vitest run test/kernel/random-arrays.test.ts` replays a run.
+ * The seed is printed and part of every test's name: `HOLDFAST_SEED=N npx vitest run test/kernel/random-arrays.test.ts` replays a run.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,12 +17,12 @@ import { expectedContent, makeArrays } from "./array-jobs.ts";
 import type { MadeArray } from "./array-jobs.ts";
 import { describePlan, lostSlots, planArrays, survives } from "./array-plan.ts";
 import type { ArrayPlan } from "./array-plan.ts";
-import { kernelSeed } from "./seed.ts";
+import { seedOfRun } from "../support/seed.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
 
 /** Ways to open each array besides the one with all members. */
 const REOPENINGS = 3;
-const SEED = kernelSeed();
+const SEED = seedOfRun();
 const PLANS = planArrays(SEED);
 
 let folder = "";

@@ -4,6 +4,7 @@
  * enough is left of every sector, and an error otherwise; wrong bytes never.
  */
 import { describe, expect, it } from "vitest";
+import { seedOfRun } from "../../../test/support/seed.ts";
 import { Prng } from "../../base/prng.ts";
 import type { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
@@ -170,7 +171,7 @@ function arrayOf(world: World, damage: Damage): MdArray {
 }
 
 const ROUNDS = 40;
-const seed = Number(process.env["HOLDFAST_TEST_SEED"] ?? 20261121);
+const seed = seedOfRun();
 
 describe.each(SHAPES)("$level of $raidDisks, layout $layout", (shape) => {
   it(`reads what is left and invents nothing (seed ${seed})`, async () => {
