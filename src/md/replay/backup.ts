@@ -6,6 +6,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { readSectors } from "../../block/promises.ts";
+import type { Patch } from "../../devices/patched.ts";
 import {
   BACKUP_MEMBER_SECTORS,
   decodeBackupHeader,
@@ -16,7 +17,7 @@ import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import type { MdReshape, MdSuperblock } from "../../formats/md/superblock.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import { NOTHING_TO_REPLAY } from "./patches.ts";
-import type { Patch, Replay } from "./patches.ts";
+import type { Replay } from "./patches.ts";
 
 export interface BackupReplay {
   readonly replay: Replay;

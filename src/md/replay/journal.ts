@@ -11,6 +11,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import { alignDown, formatBytes } from "../../base/units.ts";
 import { readSectors } from "../../block/promises.ts";
+import type { Patch } from "../../devices/patched.ts";
 import { R5_BLOCK_BYTES, R5_BLOCK_SECTORS, r5Seed, readR5Log } from "../../formats/md/r5-log.ts";
 import type { R5Block, R5Log, R5Payload } from "../../formats/md/r5-log.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
@@ -19,7 +20,7 @@ import { makeGeometry } from "../geometry/geometry.ts";
 import { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import { NOTHING_TO_REPLAY } from "./patches.ts";
-import type { Patch, Replay } from "./patches.ts";
+import type { Replay } from "./patches.ts";
 
 interface Stripe {
   /** By volume sector. */

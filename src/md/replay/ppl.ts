@@ -9,6 +9,7 @@
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { crc32c } from "../../codec/crc32c.ts";
 import { readSectors } from "../../block/promises.ts";
+import type { Patch } from "../../devices/patched.ts";
 import { findNewestPpl, pplExtent, pplSignature } from "../../formats/md/ppl.ts";
 import type { PplEntry, PplExtent } from "../../formats/md/ppl.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
@@ -18,7 +19,7 @@ import { makeGeometry } from "../geometry/geometry.ts";
 import { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import { NOTHING_TO_REPLAY } from "./patches.ts";
-import type { Patch, Replay } from "./patches.ts";
+import type { Replay } from "./patches.ts";
 
 interface Counts {
   entries: number;

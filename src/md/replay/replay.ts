@@ -10,12 +10,12 @@
  * which a missing block can be rebuilt only as long as nothing of it is replaced.
  */
 import type { BlockDevice } from "../../block/device.ts";
+import { layOver } from "../../devices/patched.ts";
 import type { MdReshape } from "../../formats/md/superblock.ts";
 import type { MdCandidate } from "../candidate.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import { replayBackup } from "./backup.ts";
 import { replayJournal } from "./journal.ts";
-import { layOver } from "./patches.ts";
 import { replayPpl } from "./ppl.ts";
 
 export interface ReplayOptions {
