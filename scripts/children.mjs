@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 
 const GRACE_MS = 5000;
+const ORPHAN_CHECK_MS = 250;
 
 /** @type {Set<import("node:child_process").ChildProcess>} */
 const running = new Set();
@@ -63,17 +64,23 @@ export function runToEnd(program, args, options) {
 }
 
 /**
- * On SIGINT, SIGTERM and SIGHUP: hands the signal to all children, waits for them, kills what is left after 5 s, then calls `finish`.
+ * On SIGINT, SIGTERM and SIGHUP: hands the signal to all children, waits for them, kills what is left after 5 s, then calls
+ * `finish`. The end of npm counts as SIGTERM: a signal that only npm gets ends npm and its shell, and never arrives here.
  * @param {(signal: NodeJS.Signals) => void} finish
  */
 export function stopOnSignals(finish) {
+  const stop = (/** @type {NodeJS.Signals} */ signal) => {
+    if (isStopping) return;
+    isStopping = true;
+    void stopAll(signal).then(() => finish(signal));
+  };
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) {
-    process.on(signal, () => {
-      if (isStopping) return;
-      isStopping = true;
-      void stopAll(signal).then(() => finish(signal));
-    });
+    process.on(signal, () => stop(signal));
   }
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const parent = process.ppid;
+  const watch = () => process.ppid === parent || stop("SIGTERM");
+  setInterval(watch, ORPHAN_CHECK_MS).unref();
 }
 
 /** @param {NodeJS.Signals} signal */

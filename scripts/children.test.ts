@@ -11,16 +11,15 @@ const CHILDREN = fileURLToPath(new URL("children.mjs", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "children-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+const SCRIPT = `import { runToEnd, stopOnSignals } from ${JSON.stringify(CHILDREN)};
+  stopOnSignals((signal) => { console.log("finish", signal); process.exit(9); });
+  await runToEnd("/bin/sh", ["-c", "sleep 1000 & echo ready; wait"]);
+  console.log("goes on");`;
+
 describe("stopOnSignals", () => {
   it("ends children and grandchildren before it lets the script finish", async () => {
     const script = join(folder, "script.mjs");
-    writeFileSync(
-      script,
-      `import { runToEnd, stopOnSignals } from ${JSON.stringify(CHILDREN)};
-      stopOnSignals((signal) => { console.log("finish", signal); process.exit(9); });
-      await runToEnd("/bin/sh", ["-c", "sleep 1000 & echo ready; wait"]);
-      console.log("goes on");`,
-    );
+    writeFileSync(script, SCRIPT);
     const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
     let output = "";
     child.stdout.on("data", (data: Buffer) => {
@@ -31,6 +30,24 @@ describe("stopOnSignals", () => {
     const [code] = await once(child, "close");
     expect(output).toBe("ready\nfinish SIGTERM\n");
     expect(code).toBe(9);
+  });
+
+  it("takes the end of npm for a signal", async () => {
+    const script = join(folder, "orphan.mjs");
+    writeFileSync(script, SCRIPT);
+    // A shell between them, as npm has one: killed, it tells nobody.
+    const command = `"${process.execPath}" "${script}"; true`;
+    const shell = spawn("/bin/sh", ["-c", command], {
+      env: { ...process.env, npm_lifecycle_event: "start" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    shell.stdout.on("data", (data: Buffer) => {
+      output += data.toString();
+      if (data.includes("ready")) shell.kill("SIGKILL");
+    });
+    await once(shell, "close");
+    expect(output).toBe("ready\nfinish SIGTERM\n");
   });
 });
 
