@@ -3,6 +3,7 @@
  * has not copied. One without spare room does: all along when the number of data disks stays, else only in the first stripes,
  * where reading and writing are less than a stripe apart. The rules are mdadm's (Grow.c).
  */
+import { assert } from "../base/assert.ts";
 import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
 
 export function needsBackup(reshape: MdReshape): boolean {
@@ -50,26 +51,28 @@ export function dataDisks(shape: MdShape): number {
 
 /** Array sectors that a growing reshape backs up: until the new stripes lie wholly before the old ones still to be read. */
 function growingSection(before: MdShape, after: MdShape): number {
-  let written = 0;
-  let read = 0;
-  let end = 0;
-  while (written >= read) {
-    written += after.chunkSectors;
-    end = written * dataDisks(after);
-    read = Math.floor(end / dataDisks(before) / before.chunkSectors) * before.chunkSectors;
-  }
-  return end;
+  return firstGap(after, before) * dataDisks(after);
 }
 
 /** The same for a shrinking one, which comes from the end. */
 function shrinkingSection(before: MdShape, after: MdShape): number {
-  let written = 0;
-  let read = 0;
-  let start = 0;
-  while (read >= written) {
-    read += before.chunkSectors;
-    start = read * dataDisks(before);
-    written = Math.floor(start / dataDisks(after) / after.chunkSectors) * after.chunkSectors;
-  }
-  return start;
+  return firstGap(before, after) * dataDisks(before);
+}
+
+/**
+ * The first member sector, in whole chunks of `wide`, at which as much data reaches a whole chunk of `narrow` further on the members
+ * of that. Not by trying one chunk after the other: a damaged superblock can make that a matter of minutes. Chunks are
+ * powers of two, so the smaller divides the larger.
+ */
+function firstGap(wide: MdShape, narrow: MdShape): number {
+  const more = dataDisks(wide);
+  const fewer = dataDisks(narrow);
+  const step = wide.chunkSectors;
+  const other = narrow.chunkSectors;
+  assert(more > fewer, "a change of the number of disks changes that of data disks");
+  // The wide side is where the narrow one has come a chunk of its own further: at * more / fewer >= at + other.
+  if (step >= other) return Math.ceil((other * fewer) / (more - fewer) / step) * step;
+  // Or the first narrow chunk border with a wide one less than its lead before it: border - step >= border * fewer / more.
+  const border = Math.ceil((step * more) / (more - fewer) / other) * other;
+  return Math.ceil((border * fewer) / more / step) * step;
 }

@@ -63,3 +63,29 @@ function everyChunkHasACopy(shape: MdShape, present: readonly boolean[]): boolea
   }
   return true;
 }
+
+/**
+ * Does the slot hold nothing but parity, whatever the row? The loss of such a member puts no data in doubt, even where parity
+ * cannot be trusted. As only_parity in the kernel's raid5.c, plus raid4, whose parity is always on the last disk.
+ */
+export function holdsOnlyParity(shape: MdShape, slot: number): boolean {
+  const last = shape.raidDisks - 1;
+  if (shape.level === "raid4") return slot === last;
+  if (shape.level === "raid5") return slot === { 4: 0, 5: last }[shape.layout];
+  if (shape.level !== "raid6") return false;
+  switch (shape.layout) {
+    case 4:
+      return slot <= 1;
+    case 5:
+      return slot >= last - 1;
+    case 16:
+    case 17:
+    case 18:
+    case 19:
+      return slot === last;
+    case 20:
+      return slot === 0 || slot === last;
+    default:
+      return false;
+  }
+}

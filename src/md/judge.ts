@@ -1,7 +1,8 @@
 /**
  * Which candidates belong into the array, and as what: mdadm's rules of assembly, on superblocks alone.
  *
- * 1. The freshest superblock (most events) speaks for the array.
+ * 1. The freshest superblock of a member (most events) speaks for the array. Spares have no say: their event counts may
+ *    lag or lead, and are not looked at.
  * 2. A member may be one event behind: a crash between two superblock writes leaves that. More is stale: it left
  *    the array and missed writes since. `--force` takes stale members back, freshest first, until there are enough.
  * 3. The freshest superblock's role table has the last word: a member it calls faulty is stale, even one event behind
@@ -26,17 +27,21 @@ export function findFreshest(set: readonly MdCandidate[]): MdCandidate | null {
   let freshest: MdCandidate | null = null;
   for (const candidate of set) {
     if (!candidate.superblock.checksumOk) continue;
-    if (freshest === null || rank(candidate) > rank(freshest)) freshest = candidate;
+    if (freshest === null || isFresher(candidate.superblock, freshest.superblock))
+      freshest = candidate;
   }
   return freshest;
 }
 
-/** By events; among equals a working member before spares and journals, whose copies of some fields lag. */
-function rank(candidate: MdCandidate): number {
-  return candidate.superblock.events + (candidate.superblock.role.kind === "active" ? 0.5 : 0);
+/** A working member before spares and journals, whose copies of some fields lag; then by events. */
+function isFresher(a: MdSuperblock, b: MdSuperblock): boolean {
+  const isMember = a.role.kind === "active";
+  if (isMember !== (b.role.kind === "active")) return isMember;
+  return a.events > b.events;
 }
 
-function differsInShape(a: MdSuperblock, b: MdSuperblock): boolean {
+/** Could the two be members of one array at one time? */
+export function differsInShape(a: MdSuperblock, b: MdSuperblock): boolean {
   return (
     a.levelNumber !== b.levelNumber ||
     a.shape?.raidDisks !== b.shape?.raidDisks ||
@@ -68,8 +73,7 @@ function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): J
       note: `the freshest superblock lists this device as ${describeRole(given)}`,
     };
   }
-  const freshestThere = roleOf(own, freshest.deviceNumber);
-  if (freshest.role.kind === "active" && freshestThere.kind !== "active") {
+  if (freshest.role.kind === "active" && !hasMemberAt(own, freshest.role.slot)) {
     return {
       fate: "stale",
       slot,
@@ -84,6 +88,11 @@ function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): J
     replacement: own.replacement,
     note: null,
   };
+}
+
+/** Whoever it is: a device that took over the slot since counts as well. */
+function hasMemberAt(superblock: MdSuperblock, slot: number): boolean {
+  return superblock.roles.some((role) => role.kind === "active" && role.slot === slot);
 }
 
 export function describeRole(role: MdRole): string {
@@ -102,6 +111,7 @@ function judgeOne(own: MdSuperblock, freshest: MdSuperblock): Judgement {
     );
   }
   const role = own.role;
+  if (role.kind === "spare") return outside("spare", null);
   if (own.events + EVENT_MARGIN < freshest.events) {
     const slot = role.kind === "active" ? role.slot : null;
     return { fate: "stale", slot, replacement: own.replacement, note: behind(own, freshest) };
@@ -112,10 +122,12 @@ function judgeOne(own: MdSuperblock, freshest: MdSuperblock): Judgement {
   switch (role.kind) {
     case "active":
       return judgeActive(own, role.slot, freshest);
-    case "spare":
     case "journal":
+      return freshest.hasJournal
+        ? outside("journal", null)
+        : outside("foreign", "it is the journal of an array that has none any more");
     case "faulty":
-      return outside(role.kind, null);
+      return outside("faulty", null);
   }
 }
 

@@ -2,15 +2,17 @@
  * The plan of an assembly: who stands in which slot, and whether the array may be started. Pure: superblocks in,
  * plan out; nothing is opened or written.
  *
- * `--force` follows mdadm: it takes stale members back, the freshest first, only until there are enough; it starts a dirty
+ * `--force` follows mdadm: it takes stale members back, the freshest first, only until there are enough, and none whose
+ * data would lie elsewhere (another shape, another point of a reshape) or that was not complete; it starts a dirty
  * and degraded raid4/5/6, and one whose journal is missing. It never makes up for members that are not there.
  */
 import { MD_OTHER_LEVEL_NAMES } from "../formats/md/superblock.ts";
 import type { MdShape, MdSuperblock } from "../formats/md/superblock.ts";
 import type { JudgedCandidate, MdCandidate } from "./candidate.ts";
-import { needsBackup } from "./critical-section.ts";
-import { survival } from "./enough.ts";
-import { findFreshest, judgeCandidates } from "./judge.ts";
+import { dataDisks, needsBackup } from "./critical-section.ts";
+import { holdsOnlyParity, survival } from "./enough.ts";
+import { differsInShape, findFreshest, judgeCandidates } from "./judge.ts";
+import { reshapeProblem } from "./reshape-check.ts";
 import type { SetVerdict } from "./verdict.ts";
 
 export interface PlannedSlot {
@@ -83,6 +85,14 @@ function whyNotServed(superblock: MdSuperblock): SetVerdict | null {
       kind: "cannot-start",
       reason: `its level is ${name}, which is not served`,
       remedy: "the members hold no striped or mirrored data of their own; look inside them",
+    };
+  }
+  const reshape = reshapeProblem(superblock);
+  if (reshape !== null) {
+    return {
+      kind: "cannot-start",
+      reason: `its superblocks tell of a reshape ${reshape}`,
+      remedy: "compare the superblocks of all members with 'holdfast examine'; this one is damaged",
     };
   }
   return null;
@@ -166,6 +176,23 @@ function hasParity(shape: MdShape): boolean {
   return shape.level === "raid4" || shape.level === "raid5" || shape.level === "raid6";
 }
 
+/**
+ * Members that are being filled with parity only, where reading needs none of it: the disk for Q that a raid5 gets on its
+ * way to raid6. The kernel, too, does not count them when it looks for a dirty and degraded array (raid5_run).
+ */
+function fillingParity(superblock: MdSuperblock, { slots }: Arrangement): number {
+  const { reshape, shape } = superblock;
+  const before = reshape?.before ?? shape!;
+  return slots.filter(({ member, replacement }, slot) => {
+    if (member?.fate !== "recovering" || replacement?.fate === "in-sync") return false;
+    if (!holdsOnlyParity(before, slot)) return false;
+    if (reshape === null || holdsOnlyParity(reshape.after, slot)) return true;
+    // What lies in the new shape must be filled as far as the reshape got.
+    const reached = Math.floor(reshape.positionSectors / dataDisks(reshape.after));
+    return member.candidate.superblock.recoveryOffsetSectors >= reached;
+  }).length;
+}
+
 /** Enough members are there; is it safe to start with them? */
 function judgeStart(frame: Frame, arrangement: Arrangement, degradedBy: number): SetVerdict {
   const { superblock, options } = frame;
@@ -177,7 +204,8 @@ function judgeStart(frame: Frame, arrangement: Arrangement, degradedBy: number):
     };
   }
   const dirty = superblock.resyncOffsetSectors !== Infinity;
-  if (hasParity(superblock.shape!) && dirty && degradedBy > 0 && superblock.ppl === null) {
+  const inDoubt = degradedBy - fillingParity(superblock, arrangement);
+  if (hasParity(superblock.shape!) && dirty && inDoubt > 0 && superblock.ppl === null) {
     return {
       kind: "needs-force",
       reason: `it was not stopped cleanly and ${degradedBy === 1 ? "a member is" : `${degradedBy} members are`} missing`,
@@ -230,30 +258,39 @@ function missingSlots(arrangement: Arrangement): number {
   return arrangement.slots.filter((slot) => !counted(slot, false)).length;
 }
 
-/** All stale members with the highest event count among those whose slot is empty become members again. */
+/**
+ * The stale members with the highest event count among those whose slot is empty become members again, one a slot. As with
+ * mdadm, not those that were still being rebuilt: there is nothing behind where that got to.
+ */
 function takeBackFreshest(
   decision: Decision,
 ): { judged: JudgedCandidate[]; sentences: string[] } | null {
-  const empty = (one: JudgedCandidate): boolean =>
-    one.fate === "stale" &&
-    one.slot !== null &&
-    !one.replacement &&
-    one.candidate.superblock.createdSeconds === decision.superblock.createdSeconds &&
-    one.candidate.superblock.shape?.raidDisks === decision.superblock.shape?.raidDisks &&
-    decision.arrangement.slots[one.slot]?.member === null;
-  const events = Math.max(
-    -1,
-    ...decision.judged.filter(empty).map((one) => one.candidate.superblock.events),
-  );
+  const returning = decision.judged.filter((one) => canReturn(decision, one));
+  const events = Math.max(-1, ...returning.map((one) => one.candidate.superblock.events));
   if (events < 0) return null;
   const sentences: string[] = [];
+  const taken = new Set<number>();
   const judged = decision.judged.map((one): JudgedCandidate => {
-    if (!empty(one) || one.candidate.superblock.events !== events) return one;
+    if (!returning.includes(one) || one.candidate.superblock.events !== events) return one;
+    if (taken.has(one.slot!)) return one;
+    taken.add(one.slot!);
     const behind = decision.superblock.events - events;
     const note = `taken back by force, ${behind} events behind: where the array was written since, its data is old`;
     sentences.push(`${one.candidate.path} is ${note}`);
-    const recovering = one.candidate.superblock.recoveryOffsetSectors !== Infinity;
-    return { ...one, fate: recovering ? "recovering" : "in-sync", note };
+    return { ...one, fate: "in-sync", note };
   });
   return { judged, sentences };
+}
+
+function canReturn({ superblock, arrangement }: Decision, one: JudgedCandidate): boolean {
+  if (one.fate !== "stale" || one.slot === null || one.replacement) return false;
+  const own = one.candidate.superblock;
+  return (
+    arrangement.slots[one.slot]?.member === null &&
+    own.createdSeconds === superblock.createdSeconds &&
+    own.recoveryOffsetSectors === Infinity &&
+    // In another shape, or at another point of a reshape, its data are not old but in another place.
+    !differsInShape(own, superblock) &&
+    own.reshape?.positionSectors === superblock.reshape?.positionSectors
+  );
 }
