@@ -4,7 +4,7 @@
  * - nothing throws, and nothing hangs: every complete request is answered once, as the protocol says, or the
  *   connection is dropped;
  * - the device is only asked for what is inside it (`checked`), and memory stays within its limits and is given back.
- * A failure names its seed; HOLDFAST_FUZZ_SEED=that starts with it.
+ * A failure names its seed; HOLDFAST_SEED=that starts with it.
  */
 import { expect, it } from "vitest";
 import { Prng } from "../../src/base/prng.ts";
@@ -24,6 +24,7 @@ import {
 } from "../support/nbd-fuzz.ts";
 import type { Expectation, ExpectedRequest } from "../support/nbd-fuzz.ts";
 import { contextFor } from "../support/nbd-harness.ts";
+import { seedOfRun } from "../support/seed.ts";
 import { readResult, takeChunk } from "../support/nbd-wire.ts";
 import type { Chunk, WireMode } from "../support/nbd-wire.ts";
 
@@ -278,11 +279,10 @@ async function fuzzHandshake(prng: Prng): Promise<void> {
   await conversation.close();
 }
 
-const given = process.env["HOLDFAST_FUZZ_SEED"];
-const firstSeed = given === undefined ? Date.now() % 1_000_000_000 : Number(given);
+const firstSeed = seedOfRun();
 
 it(
-  `NBD bears ${CONVERSATIONS} spoilt conversations (HOLDFAST_FUZZ_SEED=${firstSeed})`,
+  `NBD bears ${CONVERSATIONS} spoilt conversations (HOLDFAST_SEED=${firstSeed})`,
   { timeout: 300_000 },
   async () => {
     for (let seed = firstSeed; seed < firstSeed + CONVERSATIONS; seed += 1) {
@@ -291,7 +291,7 @@ it(
         if (prng.chance(0.6)) await fuzzTransmission(prng);
         else await fuzzHandshake(prng);
       } catch (error) {
-        throw new Error(`HOLDFAST_FUZZ_SEED=${seed} fails: ${String(error)}`, { cause: error });
+        throw new Error(`HOLDFAST_SEED=${seed} fails: ${String(error)}`, { cause: error });
       }
     }
     expect(Number.isSafeInteger(firstSeed)).toBe(true);
