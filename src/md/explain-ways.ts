@@ -14,10 +14,12 @@ import type { SetBitmaps } from "./set-bitmaps.ts";
 
 function commandOf({ kind, set, options }: Attempt, forced: boolean): string {
   const words = ["holdfast", "open"];
-  if (kind === "overlay") words.push("--overlay");
   if (forced) words.push("--force");
   if (options.backupGiven) words.push("--backup-file", BACKUP_WORD);
-  return [...words, ...set.map((one) => shellWord(one.path))].join(" ");
+  words.push(...set.map((one) => shellWord(one.path)));
+  // Last, so that no path can be taken for the overlay's folder.
+  if (kind === "overlay") words.push("--overlay");
+  return words.join(" ");
 }
 
 /** Plans it, with --force where it is offered only so. */

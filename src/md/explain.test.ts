@@ -44,7 +44,7 @@ describe("explainSet", () => {
       stripesAtRisk: 0,
       stripesToSync: 0,
     });
-    expect(wayOf(told, "overlay").command).toBe("holdfast open --overlay d0 d1 d2 d3");
+    expect(wayOf(told, "overlay").command).toBe("holdfast open d0 d1 d2 d3 --overlay");
     // 4096 sectors of each member, in chunks of 128; three of four members hold data.
     expect(told).toMatchObject({ stripes: 32, stripeBytes: 3 * 65536, splitBrain: false });
   });
@@ -97,7 +97,7 @@ describe("explainSet", () => {
       bytesAtRisk: 32 * 2 * 65536,
     });
     expect(force.consequences.join()).toContain("d2 is taken back by force, 10 events behind");
-    expect(wayOf(told, "overlay").command).toBe("holdfast open --overlay --force d0 d1 d2 d3");
+    expect(wayOf(told, "overlay").command).toBe("holdfast open --force d0 d1 d2 d3 --overlay");
   });
 
   it("counts everything behind the resync offset of a dirty array without a bitmap", async () => {
