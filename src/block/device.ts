@@ -41,8 +41,8 @@ export interface BlockDevice {
   readonly limits: BlockLimits;
   submit(bio: Bio): void;
   /**
-   * The runs that cover `sector..sector+sectors`, in order, without gaps, neighbours of different kind; at least
-   * one, and it may stop early after `maxExtents`. Cheap: no data is read.
+   * The runs that cover `sector..sector+sectors`, in order, without gaps, neighbours of different kind; at least one. It
+   * may stop early: after `maxExtents`, or where looking further would take long. Cheap: no data is read.
    */
   extents(sector: number, sectors: number, maxExtents: number): Extent[];
   close(): Promise<void>;

@@ -67,7 +67,6 @@ describe("checked", () => {
     ["none", []],
     ["a gap", [{ sector: 1, sectors: 1, kind: "data" }]],
     ["too much", [{ sector: 0, sectors: 5, kind: "data" }]],
-    ["an early end", [{ sector: 0, sectors: 3, kind: "data" }]],
     [
       "equal neighbours",
       [
