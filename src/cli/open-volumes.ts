@@ -9,11 +9,14 @@ import { shapeText, trimStop } from "./views/verdict.ts";
 function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
   const volume = args.value("volume");
   const backupFile = args.value("backup-file");
+  const raid0Layout = args.value("raid0-layout");
   return {
     paths,
     force: args.has("force"),
     ...(volume === undefined ? {} : { volume }),
     ...(backupFile === undefined ? {} : { backupFile }),
+    // The parser takes no other words than these.
+    ...(raid0Layout === "original" || raid0Layout === "alternate" ? { raid0Layout } : {}),
   };
 }
 

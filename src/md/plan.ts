@@ -11,6 +11,7 @@ import type { MdShape, MdSuperblock } from "../formats/md/superblock.ts";
 import type { JudgedCandidate, MdCandidate } from "./candidate.ts";
 import { dataDisks, needsBackup } from "./critical-section.ts";
 import { holdsOnlyParity, survival } from "./enough.ts";
+import type { Raid0Layout } from "./geometry/raid0.ts";
 import { differsInShape, findFreshest, judgeCandidates } from "./judge.ts";
 import { reshapeProblem } from "./reshape-check.ts";
 import type { SetVerdict } from "./verdict.ts";
@@ -24,6 +25,8 @@ export interface PlanOptions {
   readonly force: boolean;
   /** mdadm's backup file of a reshape is at hand. */
   readonly backupGiven: boolean;
+  /** How a raid0 of unequal members is laid out, where its superblocks do not say. */
+  readonly raid0Layout?: Raid0Layout;
 }
 
 export interface AssemblyPlan {
@@ -47,7 +50,10 @@ export function planAssembly(
 ): AssemblyPlan | null {
   const freshest = findFreshest(set);
   if (freshest === null) return null;
-  const superblock = freshest.superblock;
+  const superblock = {
+    ...freshest.superblock,
+    raid0Layout: freshest.superblock.raid0Layout ?? options.raid0Layout ?? null,
+  };
   const judged = judgeCandidates(set, freshest);
   const common = { freshest, superblock };
 

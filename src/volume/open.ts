@@ -34,6 +34,7 @@ export async function openVolumes(env: Env, request: OpenRequest): Promise<Opene
     const sets = planSets(collected.candidates, {
       force: request.force,
       backupGiven: backup !== null,
+      ...(request.raid0Layout === undefined ? {} : { raid0Layout: request.raid0Layout }),
     });
     const volumes: OpenedVolume[] = [];
     const refused: VolumeReport[] = [];

@@ -26,6 +26,8 @@ export interface OpenRequest {
   readonly force: boolean;
   /** mdadm's --backup-file of a reshape. */
   readonly backupFile?: string;
+  /** For a raid0 of unequal members that does not record it. */
+  readonly raid0Layout?: "original" | "alternate";
   /** Bytes of replayed journal data that may be held in memory. */
   readonly replayLimitBytes?: number;
 }

@@ -41,5 +41,11 @@ const BACKUP_FILE: OptionSpec = {
   text: "the backup file of a reshape that was interrupted, as mdadm wrote it",
 };
 
+const RAID0_LAYOUT: OptionSpec = {
+  long: "raid0-layout",
+  value: { name: "LAYOUT", completes: ["original", "alternate"] },
+  text: "how a raid0 of disks of unequal size is laid out, if it does not say so itself: original (written by a kernel before 3.14) or alternate",
+};
+
 /** For verbs that open volumes. */
-export const OPENING: readonly OptionSpec[] = [VOLUME, FORCE, BACKUP_FILE];
+export const OPENING: readonly OptionSpec[] = [VOLUME, FORCE, BACKUP_FILE, RAID0_LAYOUT];

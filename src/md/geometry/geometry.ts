@@ -85,7 +85,7 @@ function makeRaid0(shape: MdShape, sizes: GeometrySizes): Raid0Geometry {
   if (countRaid0Zones(chunkSectors, members) > 1 && sizes.raid0Layout === null) {
     throw new HoldfastError(
       "cannot-start",
-      "the raid0 array has members of unequal size and does not record how it is laid out beyond the smallest; say whether a kernel before 3.14 wrote it (original layout) or a later one (alternate layout)",
+      "the raid0 array has members of unequal size and does not record how it is laid out beyond the smallest; say it with --raid0-layout: original if a kernel before 3.14 wrote it, alternate if a later one did",
     );
   }
   return new Raid0Geometry(chunkSectors, members, sizes.raid0Layout ?? "original");
