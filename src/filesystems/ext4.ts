@@ -3,7 +3,8 @@
  *
  * Paths begin with "/" and are resolved inside the file system: links on the way are followed, absolute ones from
  * its root, ".." ends there, so nothing leads outside. `stat`, `readLink` and `walk` look at a link itself. Names
- * that are not UTF-8 keep their bytes (names.ts). The journal is not replayed: if it holds changes a note says so.
+ * that are not UTF-8 keep their bytes (names.ts). If the journal holds changes they are replayed in memory (ext4-journal.ts), so
+ * what is shown is what the kernel would show after a mount; where that cannot be done, a note says why.
  *
  * Errors: `not-found`, `usage` (a file where a folder is needed, links in a circle), `bad-metadata` (damage), `unsupported`, `io`.
  */
@@ -11,6 +12,8 @@ import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { EXT_ROOT_INODE, ExtInodeFlag, ExtState, extDirectoryEntry } from "../formats/ext4.ts";
 import { inlineContents, inlineFolderParts } from "./ext4-inline.ts";
+import { replayExt4Journal } from "./ext4-journal.ts";
+import type { ReplayedJournal } from "./ext4-journal.ts";
 import { Ext4Volume } from "./ext4-volume.ts";
 import type { Inode } from "./ext4-volume.ts";
 import { nameToText, textToName } from "./names.ts";
@@ -98,9 +101,10 @@ export class Ext4 {
   readonly notes: readonly string[];
   readonly #volume: Ext4Volume;
 
-  constructor(volume: Ext4Volume) {
+  /** @param notes of the journal */
+  constructor(volume: Ext4Volume, notes: readonly string[]) {
     this.#volume = volume;
-    this.notes = notesOf(volume);
+    this.notes = [...notes, ...notesOf(volume)];
   }
 
   /** What is at `path`; a link itself, not what it leads to. */
@@ -294,10 +298,6 @@ function kindOf(inode: Inode): Ext4Kind | null {
 
 function notesOf(volume: Ext4Volume): string[] {
   const notes: string[] = [];
-  if (volume.hasIncompat("recover"))
-    notes.push(
-      "The file system was not unmounted cleanly: its journal holds changes that are not shown here, and files changed last may be old or damaged; a mount or e2fsck of what 'holdfast open --overlay' serves takes them over.",
-    );
   if ((volume.superblock.state & ExtState.errors) !== 0)
     notes.push("The file system is marked as having errors; check a copy of it with `e2fsck -fn`.");
   const missing = volume.blocks * volume.blockBytes - volume.deviceBytes;
@@ -306,7 +306,36 @@ function notesOf(volume: Ext4Volume): string[] {
   return notes;
 }
 
-/** Borrows the device. @throws HoldfastError `bad-metadata`, `unsupported` or `io` */
-export async function openExt4(device: BlockDevice): Promise<Ext4> {
-  return new Ext4(await Ext4Volume.open(device));
+function unreplayedNote(why: string): string {
+  return `The file system was not unmounted cleanly, and ${why} Changes in its journal are not shown here, and files changed last may be old or damaged; a mount or e2fsck of what 'holdfast open --overlay' serves takes them over.`;
+}
+
+export interface Ext4Options {
+  /** "ignore": the file system as it lies on the disk, with a note. */
+  readonly journal: "replay" | "ignore";
+  /** Memory for what is replayed. A journal that holds more is ignored, with a note. */
+  readonly replayLimitBytes: number;
+}
+
+const DEFAULT_OPTIONS: Ext4Options = { journal: "replay", replayLimitBytes: 512 * 1024 * 1024 };
+
+/** Borrows the device, and does not write to it. @throws HoldfastError `bad-metadata`, `unsupported` or `io` */
+export async function openExt4(
+  device: BlockDevice,
+  options: Partial<Ext4Options> = {},
+): Promise<Ext4> {
+  const { journal, replayLimitBytes } = { ...DEFAULT_OPTIONS, ...options };
+  const volume = await Ext4Volume.open(device);
+  if (!volume.hasIncompat("recover")) return new Ext4(volume, []);
+  if (journal === "ignore") return new Ext4(volume, [unreplayedNote("its journal was ignored.")]);
+  let replayed: ReplayedJournal;
+  try {
+    replayed = await replayExt4Journal(device, volume, replayLimitBytes);
+  } catch (error) {
+    // Files as they lie on the disk are better than none.
+    if (!(error instanceof HoldfastError)) throw error;
+    return new Ext4(volume, [unreplayedNote(error.message)]);
+  }
+  // The superblock, and everything else that was read, may have been replayed.
+  return new Ext4(await Ext4Volume.open(replayed.device), replayed.notes);
 }

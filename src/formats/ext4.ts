@@ -50,6 +50,9 @@ export const extSuperblock = struct("extSuperblock", "little", 1024, {
   featureRoCompat: u32(100),
   uuid: bytes(104, 16),
   volumeName: text(120, 16),
+  journalUuid: bytes(208, 16),
+  /** 0: the journal is on another device. */
+  journalInode: u32(224),
   descriptorBytes: u16(254),
   firstMetaGroup: u32(260),
   blocksCountHigh: u32(336),
