@@ -91,12 +91,19 @@ async function gatherMembers(
 }
 
 async function badBlocksOf(candidate: MdCandidate): Promise<readonly SectorRange[]> {
-  const decoded = await readBadBlocks(candidate.device, candidate.superblock);
-  if (decoded.kind === "ok") return decoded.ranges;
-  throw new HoldfastError(
-    "bad-metadata",
-    `the bad-block log of ${candidate.path} cannot be right: ${decoded.reason}; leave this member out to open the array without it`,
-  );
+  const advice = "leave this member out to open the array without it";
+  try {
+    const decoded = await readBadBlocks(candidate.device, candidate.superblock);
+    if (decoded.kind === "ok") return decoded.ranges;
+    throw new HoldfastError(
+      "bad-metadata",
+      `the bad-block log of ${candidate.path} cannot be right: ${decoded.reason}; ${advice}`,
+    );
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === "bad-metadata") throw error;
+    const text = `the bad-block log of ${candidate.path} cannot be read (${error.message}); ${advice}`;
+    throw new HoldfastError(error.code, text, { cause: error });
+  }
 }
 
 function cutOffNote(member: Member): string[] {

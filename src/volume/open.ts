@@ -24,8 +24,11 @@ export async function openVolumes(env: Env, request: OpenRequest): Promise<Opene
   const collected = await collectDevices(env, request.paths, { open: openDevice });
   const owned: BlockDevice[] = [];
   const close = async (): Promise<void> => {
-    for (const device of owned.toReversed()) await device.close();
-    await collected.close();
+    try {
+      for (const device of owned.toReversed()) await device.close();
+    } finally {
+      await collected.close();
+    }
   };
   try {
     const notes = failuresToLiveWith(collected);
@@ -39,8 +42,11 @@ export async function openVolumes(env: Env, request: OpenRequest): Promise<Opene
     const volumes: OpenedVolume[] = [];
     const refused: VolumeReport[] = [];
     for (const set of select(sets, request.volume, collected)) {
-      const limit = request.replayLimitBytes ?? REPLAY_LIMIT_BYTES;
-      const started = await startSet(set, { backup, replayLimitBytes: limit, notes });
+      const replayLimitBytes = request.replayLimitBytes ?? REPLAY_LIMIT_BYTES;
+      // Where there are several sets, the backup is for the one that is being reshaped.
+      const isForIt = sets.length === 1 || set.plan.superblock.reshape !== null;
+      const options = { backup: isForIt ? backup : null, replayLimitBytes, notes };
+      const started = await startSet(set, options);
       if ("device" in started) {
         owned.push(started.device);
         volumes.push(started);

@@ -22,6 +22,8 @@ type Check = () => string | null;
 /** The kernel refuses less. */
 const LEAST_DATA_SECTORS = 10;
 const MAX_LOGICAL_BLOCK_BYTES = 65536;
+/** The kernel wants the log in one page, and has pages of at most 64 KiB. mdadm makes it 4 KiB. */
+const MOST_BAD_BLOCK_SECTORS = 128;
 
 function headerProblem(raw: Superblock1, place: SuperblockPlace): string | null {
   if (raw.majorVersion !== 1)
@@ -133,6 +135,8 @@ function areaProblem(raw: Superblock1, place: SuperblockPlace): string | null {
     return (raw.featureMap & FEATURE.badBlocks) === 0
       ? null
       : "it has bad blocks but no place where they are listed";
+  if (log.inUse && log.sectors > MOST_BAD_BLOCK_SECTORS)
+    return `its bad block log has ${log.sectors} sectors, more than any kernel reads`;
   if (log.inUse && log.shift > 53)
     return `its bad blocks are counted in units of 2^${log.shift} sectors`;
   return log.inUse ? outside("bad block log", log.startSector, log.sectors) : null;

@@ -309,6 +309,7 @@ describe("what cannot be", () => {
     ["on top of the superblock", { dataOffset: 8n }],
     ["bitmap is at sector -92", { featureMap: FEATURE.bitmap, bitmapOffset: -100 }],
     ["no place where they are listed", { featureMap: FEATURE.badBlocks, bblogOffset: 0 }],
+    ["log has 65535 sectors", { featureMap: FEATURE.badBlocks, bblogSize: 65535 }],
     ["units of 2^60", { featureMap: FEATURE.badBlocks, bblogShift: 60 }],
     ["bad block log is at sector 1000008", { featureMap: FEATURE.badBlocks, bblogOffset: 1e6 }],
     ["both feature bits", { featureMap: FEATURE.ppl | FEATURE.multiplePpls }],

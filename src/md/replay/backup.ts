@@ -4,6 +4,7 @@
  * position behind the backed-up section says. docs/formats/mdadm-backup-file.md.
  */
 import { HoldfastError } from "../../base/errors.ts";
+import { formatBytes, formatSectors, SECTOR_BYTES } from "../../base/units.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { readSectors } from "../../block/promises.ts";
 import type { Patch } from "../../devices/patched.ts";
@@ -29,11 +30,14 @@ export interface BackupReplay {
 interface Place {
   readonly device: BlockDevice;
   readonly headerSector: number;
+  /** Of what is backed up, held in memory. */
+  readonly limitBytes: number;
 }
 
 export async function replayBackup(
   plan: AssemblyPlan,
   file: BlockDevice | null,
+  limitBytes: number,
 ): Promise<BackupReplay> {
   const { superblock } = plan;
   const { reshape } = superblock;
@@ -42,7 +46,8 @@ export async function replayBackup(
     throw new HoldfastError("usage", `no reshape is under way, so ${file.name} is not needed`);
   }
   if (file !== null) {
-    const used = await tryPlace({ device: file, headerSector: 0 }, superblock, reshape);
+    const place = { device: file, headerSector: 0, limitBytes };
+    const used = await tryPlace(place, superblock, reshape);
     if ("refused" in used)
       throw new HoldfastError(
         "bad-metadata",
@@ -51,14 +56,14 @@ export async function replayBackup(
     return used;
   }
   for (const place of addedMembers(plan, reshape)) {
-    const used = await tryPlace(place, superblock, reshape);
-    if (!("refused" in used)) return used;
+    const used = await tryPlaceOnMember({ ...place, limitBytes }, superblock, reshape);
+    if (used !== null) return used;
   }
   return { replay: NOTHING_TO_REPLAY, reshape };
 }
 
 /** Without a file mdadm keeps the backup on the disks that a growing reshape adds. */
-function addedMembers(plan: AssemblyPlan, reshape: MdReshape): Place[] {
+function addedMembers(plan: AssemblyPlan, reshape: MdReshape): Omit<Place, "limitBytes">[] {
   return plan.slots.slice(reshape.before.raidDisks).flatMap(({ member }) => {
     if (member === null) return [];
     const { device, superblock } = member.candidate;
@@ -67,12 +72,27 @@ function addedMembers(plan: AssemblyPlan, reshape: MdReshape): Place[] {
   });
 }
 
+/** Null where there is none. A member that cannot be read there has none that helps, and may do without. */
+async function tryPlaceOnMember(
+  place: Place,
+  superblock: MdSuperblock,
+  reshape: MdReshape,
+): Promise<BackupReplay | null> {
+  try {
+    const used = await tryPlace(place, superblock, reshape);
+    return "refused" in used ? null : used;
+  } catch (error) {
+    if (error instanceof HoldfastError && error.code === "io") return null;
+    throw error;
+  }
+}
+
 async function tryPlace(
   place: Place,
   superblock: MdSuperblock,
   reshape: MdReshape,
 ): Promise<BackupReplay | { readonly refused: string }> {
-  const { device, headerSector } = place;
+  const { device, headerSector, limitBytes } = place;
   if (headerSector < 0 || headerSector >= device.sectors) return { refused: "it is too short" };
   const header = await readSectors(device, headerSector, 1);
   const decoded = decodeBackupHeader(header);
@@ -92,7 +112,7 @@ async function tryPlace(
       return { replay: NOTHING_TO_REPLAY, reshape };
     case "use":
       return {
-        replay: await sectionsOver(device, verdict.sections),
+        replay: await sectionsOver(device, verdict.sections, limitBytes),
         reshape: { ...reshape, positionSectors: verdict.positionSectors },
       };
   }
@@ -114,13 +134,19 @@ async function whyIncomplete(
 async function sectionsOver(
   device: BlockDevice,
   sections: readonly BackupSection[],
+  limitBytes: number,
 ): Promise<Replay> {
+  const sectors = sections.reduce((sum, section) => sum + section.sectors, 0);
+  if (sectors * SECTOR_BYTES > limitBytes) {
+    throw new HoldfastError(
+      "no-space",
+      `the reshape backup ${device.name} holds ${formatSectors(sectors)}, and ${formatBytes(limitBytes)} is the limit for keeping it in memory; raise the limit`,
+    );
+  }
   const volume: Patch[] = [];
-  let sectors = 0;
   for (const section of sections) {
     const data = await readSectors(device, section.backupSector, section.sectors);
     volume.push({ sector: section.arraySector, data });
-    sectors += section.sectors;
   }
   const notes = [
     `${sectors} sectors at the reshape position are taken from the backup ${device.name}`,

@@ -6,6 +6,7 @@
  * A changed block whose own member is missing leaves its parity as it is; a missing member with an unchanged block does no
  * harm, its content is in the log. Facts: drivers/md/raid5-ppl.c; docs/formats/md-ppl.md.
  */
+import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { crc32c } from "../../codec/crc32c.ts";
 import { readSectors } from "../../block/promises.ts";
@@ -74,7 +75,9 @@ async function replayMember(
   if (ppl === null) return [];
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(device, ppl.startSector + sector, sectors);
-  const found = await findNewestPpl(read, ppl.sectors, pplSignature(arrayUuidBytes(superblock)));
+  const signature = pplSignature(arrayUuidBytes(superblock));
+  // A log that cannot be read is as good as none: only reads that rebuild a member depend on it.
+  const found = await readable(findNewestPpl(read, ppl.sectors, signature));
   if (found === null) {
     counts.mismatches += 1;
     return [];
@@ -82,15 +85,14 @@ async function replayMember(
   const patches: Patch[] = [];
   for (const entry of found.log.entries) {
     const extent = pplExtent(entry, geometry);
-    const partial =
-      entry.ppBytes === 0
-        ? new Uint8Array(0)
-        : await read(found.sector + entry.ppSector, entry.ppBytes / SECTOR_BYTES);
-    if (
-      extent === null ||
-      !believable(entry, extent, slot, geometry) ||
-      crc32c(partial) !== entry.checksum
-    ) {
+    const start = found.sector + entry.ppSector;
+    const sectors = entry.ppBytes / SECTOR_BYTES;
+    const fits =
+      extent !== null &&
+      believable(entry, extent, slot, geometry) &&
+      start + sectors <= ppl.sectors;
+    const partial = !fits ? null : sectors === 0 ? NO_PARITY : await readable(read(start, sectors));
+    if (extent === null || partial === null || crc32c(partial) !== entry.checksum) {
       counts.mismatches += 1;
       continue;
     }
@@ -98,6 +100,18 @@ async function replayMember(
     patches.push(...(await replayEntry(plan, geometry, slot, extent, partial, counts)));
   }
   return patches;
+}
+
+const NO_PARITY = new Uint8Array(0);
+
+/** Null when the member cannot be read there. */
+async function readable<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof HoldfastError) return null;
+    throw error;
+  }
 }
 
 /** Does the entry speak of a place in the array whose parity is on this member? */
@@ -157,7 +171,7 @@ async function readChanged(
     if (member?.fate !== "in-sync") return null;
     const { device, superblock } = member.candidate;
     const at = superblock.dataOffsetSectors + place.memberSector;
-    const block = await readSectors(device, at, extent.blockSectors).catch(() => null);
+    const block = await readable(readSectors(device, at, extent.blockSectors));
     if (block === null) return null;
     blocks.push(block);
   }

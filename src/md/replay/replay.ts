@@ -9,8 +9,10 @@
  * Data without parity goes over the volume and not over the member: the members still hold a consistent old stripe, from
  * which a missing block can be rebuilt only as long as nothing of it is replaced.
  */
+import { SECTOR_BYTES } from "../../base/units.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { layOver } from "../../devices/patched.ts";
+import type { Patch } from "../../devices/patched.ts";
 import type { MdReshape } from "../../formats/md/superblock.ts";
 import type { MdCandidate } from "../candidate.ts";
 import type { AssemblyPlan } from "../plan.ts";
@@ -36,7 +38,7 @@ export async function replayLogs(
   plan: AssemblyPlan,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
-  const backup = await replayBackup(plan, options.backup);
+  const backup = await replayBackup(plan, options.backup, options.replayLimitBytes);
   const ppl = await replayPpl(plan);
   const journal = await replayJournal(plan, options.replayLimitBytes);
   const replays = [backup.replay, ppl, journal];
@@ -53,6 +55,16 @@ export async function replayLogs(
     notes: replays.flatMap((replay) => replay.notes),
     reshape: backup.reshape,
     deviceOf: (candidate) => patched.get(candidate) ?? candidate.device,
-    overVolume: (volume) => layOver(volume, volumePatches),
+    overVolume: (volume) => layOver(volume, insideOf(volume, volumePatches)),
   };
+}
+
+/** A backup of whole stripes may reach behind the end of a volume that has the size of the smaller shape. */
+function insideOf(volume: BlockDevice, patches: readonly Patch[]): Patch[] {
+  return patches
+    .filter((patch) => patch.sector < volume.sectors)
+    .map(({ sector, data }) => ({
+      sector,
+      data: data.subarray(0, (volume.sectors - sector) * SECTOR_BYTES),
+    }));
 }
