@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ArrayDevice } from "../../test/support/array-device.ts";
 import { goldenCase, unpackImage } from "../../test/support/golden.ts";
 import { HoldfastError } from "../base/errors.ts";
+import { bitmapSuper } from "../formats/md/bitmap.ts";
 import { superblock1, superblock1Checksum } from "../formats/md/superblock-1-layout.ts";
 import { probeMdSuperblocks, readBadBlocks, readMemberBitmap } from "./probe.ts";
 
@@ -108,5 +109,25 @@ describe("what else is on a member", () => {
     expect(short?.decoded.kind).toBe("none");
     expect(await short!.read(256, 4096)).toHaveLength(256);
     expect(await readMemberBitmap(device, { ...superblock, bitmapSector: null })).toBeNull();
+  });
+});
+
+describe("a bitmap that says it is larger than there is room", () => {
+  it.each([
+    ["raid1-2-bitmap", "1.2: up to the data"],
+    ["raid1-2-writemostly-m10", "1.0: up to the end"],
+  ])("is not looked through: %s, %s", async (name) => {
+    const device = diskOf(name);
+    const { primary } = await probeMdSuperblocks(device);
+    const before = await readMemberBitmap(device, primary!);
+    expect(before?.decoded.kind).toBe("ok");
+    const at = primary!.bitmapSector! * 512;
+    const bytes = device.bytes.subarray(at, at + 256);
+    bitmapSuper.encodeInto(bytes, 0, { syncSize: 1n << 45n });
+    const bitmap = await readMemberBitmap(device, primary!);
+    expect(bitmap?.decoded).toMatchObject({
+      kind: "bad",
+      reason: expect.stringMatching(/would take \d+ sectors, and there is room for \d+/),
+    });
   });
 });

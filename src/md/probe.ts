@@ -11,7 +11,7 @@ import type { DescribedField } from "../codec/struct.ts";
 import { decodeBadBlocks } from "../formats/md/bad-blocks.ts";
 import type { BadBlockDecode } from "../formats/md/bad-blocks.ts";
 import { clusterSlotOffset, decodeBitmap } from "../formats/md/bitmap.ts";
-import type { BitmapDecode } from "../formats/md/bitmap.ts";
+import type { BitmapDecode, MdBitmap } from "../formats/md/bitmap.ts";
 import type { BitmapReader } from "../formats/md/bitmap-runs.ts";
 import { decodeSuperblock090, superblock090Sector } from "../formats/md/superblock-090.ts";
 import { superblock1Sector } from "../formats/md/superblock-1-layout.ts";
@@ -101,6 +101,25 @@ export interface MemberBitmap {
 }
 
 /**
+ * Why the bitmap cannot be as large as it says; null when it can. What lies behind it is data or nothing, and to look
+ * through a whole disk for its bits could take a day.
+ */
+function bitmapTooLarge(
+  device: BlockDevice,
+  superblock: MdSuperblock,
+  bitmapSector: number,
+  bitmap: MdBitmap,
+  nodes: number,
+): string | null {
+  const { dataOffsetSectors } = superblock;
+  const next = bitmapSector < dataOffsetSectors ? dataOffsetSectors : device.sectors;
+  const bytes = clusterSlotOffset(bitmap, nodes - 1) + bitmap.dataOffset + bitmap.dataBytes;
+  const sectors = Math.ceil(bytes / 512);
+  if (sectors <= next - bitmapSector) return null;
+  return `its bitmap would take ${sectors} sectors, and there is room for ${next - bitmapSector}`;
+}
+
+/**
  * The member's internal bitmap, in a cluster that of node `node`; null when the array has none.
  * @param node below MdBitmap.nodes of node 0's bitmap
  */
@@ -111,10 +130,23 @@ export async function readMemberBitmap(
 ): Promise<MemberBitmap | null> {
   const sector = superblock.bitmapSector;
   if (sector === null) return null;
+  const first = await bitmapAt(device, superblock, sector, "with all nodes");
+  if (node === 0 || first.decoded.kind !== "ok") return first;
+  const start = sector + clusterSlotOffset(first.decoded.bitmap, node) / 512;
+  return bitmapAt(device, superblock, start, "alone");
+}
+
+async function bitmapAt(
+  device: BlockDevice,
+  superblock: MdSuperblock,
+  sector: number,
+  extent: "with all nodes" | "alone",
+): Promise<MemberBitmap> {
   const read = bitmapReader(device, sector);
-  const first = decodeBitmap(await read(0, 512));
-  if (node === 0 || first.kind !== "ok") return { decoded: first, read };
-  const start = sector + clusterSlotOffset(first.bitmap, node) / 512;
-  const own = bitmapReader(device, start);
-  return { decoded: decodeBitmap(await own(0, 512)), read: own };
+  const decoded = decodeBitmap(await read(0, 512));
+  if (decoded.kind !== "ok") return { decoded, read };
+  const nodes = extent === "alone" ? 1 : Math.max(1, decoded.bitmap.nodes);
+  const reason = bitmapTooLarge(device, superblock, sector, decoded.bitmap, nodes);
+  if (reason === null) return { decoded, read };
+  return { decoded: { kind: "bad", reason, fields: decoded.bitmap.fields }, read };
 }
