@@ -8,14 +8,14 @@ import { crc32cUpdate } from "../codec/crc32c.ts";
 import { u16, u32 } from "../codec/fields.ts";
 import { struct } from "../codec/struct.ts";
 
-export const ExtFastTag = { tail: 8, head: 9 } as const;
+const ExtFastTag = { tail: 8, head: 9 } as const;
 
-export const extFastTag = struct("extFastTag", "little", 4, { tag: u16(0), valueBytes: u16(2) });
-export const extFastHead = struct("extFastHead", "little", 8, {
+const extFastTag = struct("extFastTag", "little", 4, { tag: u16(0), valueBytes: u16(2) });
+const extFastHead = struct("extFastHead", "little", 8, {
   features: u32(0),
   sequence: u32(4),
 });
-export const extFastTail = struct("extFastTail", "little", 8, { sequence: u32(0), crc: u32(4) });
+const extFastTail = struct("extFastTail", "little", 8, { sequence: u32(0), crc: u32(4) });
 
 /** Counts the complete fast commits of a transaction, block by block. */
 export class FastCommitCounter {

@@ -46,7 +46,7 @@ const KNOWN_INCOMPAT = 0x3f;
 export const Jbd2TagFlag = { escaped: 1, sameUuid: 2, deleted: 4, last: 8 } as const;
 
 /** The values of `checksumType`. */
-export const Jbd2ChecksumType = { crc32: 1, md5: 2, sha1: 3, crc32c: 4 } as const;
+const Jbd2ChecksumType = { crc32: 1, md5: 2, sha1: 3, crc32c: 4 } as const;
 
 /** The first bytes of every block but those of data. */
 export const jbd2Header = struct("jbd2Header", "big", 12, {
