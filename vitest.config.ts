@@ -3,7 +3,12 @@ import { seedOfRun } from "./test/support/seed.ts";
 
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
+    include: [
+      "src/**/*.test.ts",
+      "test/**/*.test.ts",
+      "scripts/**/*.test.ts",
+      "bench/**/*.test.ts",
+    ],
     // All workers get the same; `npm test` prints it.
     env: { HOLDFAST_SEED: String(seedOfRun()) },
     setupFiles: ["test/support/seed-properties.ts"],

@@ -1,0 +1,111 @@
+/**
+ * What is measured against what, as data. A cell is one workload on one array in one place with all the variants that its ratios need;
+ * its id is "array/place/workload". Quick runs take the cells that goals look at, once each.
+ */
+import type { ArrayName } from "./arrays.ts";
+import type { ServerName } from "./servers.ts";
+import { WORKLOADS } from "./workload.ts";
+import type { Workload } from "./workload.ts";
+
+/** ext4 stands for "a folder on a disk", whatever its file system; the results name it. */
+export type PlaceName = "disk" | "tmpfs";
+
+export interface LoadVariant {
+  readonly server: ServerName;
+  /** Holdfast and quorum take the members, all others the plain file. */
+  readonly files: "members" | "members-but-one" | "plain";
+}
+
+export interface LoadCell {
+  readonly kind: "load";
+  readonly id: string;
+  readonly array: ArrayName;
+  readonly place: PlaceName;
+  readonly workload: Workload;
+  readonly variants: Readonly<Record<string, LoadVariant>>;
+  readonly isQuick: boolean;
+}
+
+/** A pass over all the bytes, without NBD. */
+export interface PassCell {
+  readonly kind: "pass";
+  readonly id: string;
+  readonly array: ArrayName;
+  readonly place: PlaceName;
+  /** Slots that are left out, by Holdfast and by its peers. */
+  readonly lost: readonly number[];
+  readonly isQuick: boolean;
+}
+
+export type Cell = LoadCell | PassCell;
+
+const HOLDFAST: LoadVariant = { server: "holdfast", files: "members" };
+const DEGRADED: LoadVariant = { server: "holdfast", files: "members-but-one" };
+const QEMU: LoadVariant = { server: "qemu-nbd", files: "plain" };
+const LINEAR = {
+  holdfast: HOLDFAST,
+  "qemu-nbd": QEMU,
+  "qemu-nbd-uring": { server: "qemu-nbd-uring", files: "plain" },
+  nbdkit: { server: "nbdkit", files: "plain" },
+} as const satisfies Record<string, LoadVariant>;
+const MIRROR = { holdfast: HOLDFAST, quorum: { server: "quorum", files: "members" } } as const;
+const PARITY = { holdfast: HOLDFAST, "holdfast-degraded": DEGRADED, "qemu-nbd": QEMU } as const;
+
+const QUICK = new Set([
+  "linear/tmpfs/randread-4k-q1",
+  "linear/tmpfs/randread-4k-q32",
+  "linear/tmpfs/randread-4k-q32-j4",
+  "linear/tmpfs/randwrite-4k-q32",
+  "linear/tmpfs/read-1m",
+  "linear/tmpfs/write-1m",
+  "linear/disk/randread-4k-q32-cold",
+  "linear/disk/randwrite-4k-q32-flush32",
+  "raid1-2/tmpfs/randread-4k-q32",
+  "raid1-3/tmpfs/randread-4k-q32",
+  "raid5-4/tmpfs/randread-4k-q32",
+  "raid6-4/tmpfs/randread-4k-q32",
+  "raid5-4/tmpfs/pass-degraded",
+  "raid6-4/tmpfs/pass-degraded",
+]);
+
+const PLACES: readonly PlaceName[] = ["tmpfs", "disk"];
+/** What arrays with redundancy are measured with: writing to them goes through the overlay and would say nothing about them. */
+const READS = ["randread-4k-q1", "randread-4k-q32", "randread-4k-q32-j4", "read-1m"];
+
+function loadCells(
+  array: ArrayName,
+  variants: LoadCell["variants"],
+  isWanted: (workload: Workload) => boolean,
+): LoadCell[] {
+  return PLACES.flatMap((place) =>
+    // Nothing is cold in memory.
+    WORKLOADS.filter((each) => isWanted(each) && !(each.isCold && place === "tmpfs")).map(
+      (workload) => {
+        const id = `${array}/${place}/${workload.name}`;
+        return { kind: "load", id, array, place, workload, variants, isQuick: QUICK.has(id) };
+      },
+    ),
+  );
+}
+
+function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
+  return PLACES.map((place) => {
+    const id = `${array}/${place}/pass${lost.length === 0 ? "" : "-degraded"}`;
+    return { kind: "pass", id, array, place, lost, isQuick: QUICK.has(id) };
+  });
+}
+
+const isRead = ({ name }: Workload): boolean => READS.includes(name);
+
+export const CELLS: readonly Cell[] = [
+  ...loadCells("linear", LINEAR, () => true),
+  ...loadCells("raid1-2", MIRROR, isRead),
+  ...loadCells("raid1-3", MIRROR, isRead),
+  ...loadCells("raid5-4", PARITY, isRead),
+  ...loadCells("raid6-4", PARITY, isRead),
+  ...passCells("raid1-2", []),
+  ...passCells("raid5-4", []),
+  ...passCells("raid5-4", [1]),
+  ...passCells("raid6-4", []),
+  ...passCells("raid6-4", [0, 1]),
+];
