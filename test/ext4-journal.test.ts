@@ -11,7 +11,6 @@ import { Prng } from "../src/base/prng.ts";
 import { openFileDevice } from "../src/devices/file.ts";
 import { nodeEnv } from "../src/env/node/env.ts";
 import { openExt4 } from "../src/filesystems/ext4.ts";
-import type { Ext4Options } from "../src/filesystems/ext4.ts";
 import {
   JBD2_MAGIC,
   Jbd2BlockType,
@@ -25,7 +24,7 @@ import {
 import { mutateBytes, mutateField } from "./fuzz/mutate.ts";
 import { ArrayDevice } from "./support/array-device.ts";
 import { randomBytes } from "./support/bytes.ts";
-import { contentsOf, treeOf } from "./support/ext4.ts";
+import { contentsOf, readTree, treeOf } from "./support/ext4.ts";
 import { peerDescribe } from "./support/peers.ts";
 import { emptyDisk, testFolder } from "./support/temp.ts";
 
@@ -145,19 +144,6 @@ function holdChanges(flavour: Flavour): Held {
   const open = `journal_open ${flavour.journal}`;
   debugfs(disk, [open, ...script, "journal_close"], folder);
   return { disk, folder, b: readFileSync(join(tree, "b")) };
-}
-
-async function readTree(
-  disk: string,
-  options?: Partial<Ext4Options>,
-): Promise<{ readonly notes: readonly string[]; readonly tree: Map<string, string> }> {
-  const device = await openFileDevice(env, disk, { readOnly: true });
-  try {
-    const fs = await openExt4(device, options);
-    return { notes: fs.notes, tree: await treeOf(fs) };
-  } finally {
-    await device.close();
-  }
 }
 
 /** e2fsck ends with 1 when it changed something. */

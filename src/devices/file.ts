@@ -13,7 +13,7 @@ import { READ_ONLY_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { refusal } from "../block/refuse.ts";
+import { admit, afterPreflush } from "../block/admit.ts";
 import { inZeroSteps } from "../block/zeros.ts";
 import type { Env } from "../env/env.ts";
 import type { FileHandle } from "../env/files.ts";
@@ -46,18 +46,14 @@ export class FileDevice implements OpenedDevice {
   }
 
   submit(bio: Bio): void {
-    const refused = refusal(this, bio);
-    if (refused !== null) {
-      bio.end(refused);
-      return;
-    }
-    this.#inFlight.begin();
-    const end: BioEnd = (error) => {
-      this.#inFlight.end();
-      bio.end(error);
-    };
-    if ((bio.flags & BioFlags.preflush) === 0) this.#run(bio, end);
-    else this.#flush((error) => (error === null ? this.#run(bio, end) : end(error)));
+    const end = admit(this, this.#inFlight, bio);
+    if (end === null) return;
+    afterPreflush(
+      bio,
+      end,
+      (flushed) => this.#flush(flushed),
+      () => this.#run(bio, end),
+    );
   }
 
   #run(bio: Bio, end: BioEnd): void {

@@ -16,7 +16,7 @@ import { Bio, BioFlags, flushBio } from "../block/bio.ts";
 import type { BioEnd, BioOp } from "../block/bio.ts";
 import type { BlockLimits, Extent } from "../block/device.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { refusal } from "../block/refuse.ts";
+import { admit, afterPreflush } from "../block/admit.ts";
 import { submitSplit } from "../block/split.ts";
 import type { Env } from "../env/env.ts";
 import type { Connection } from "../env/sockets.ts";
@@ -107,18 +107,14 @@ class NbdDevice implements OpenedDevice {
   }
 
   submit(bio: Bio): void {
-    const refused = refusal(this, bio);
-    if (refused !== null) {
-      bio.end(refused);
-      return;
-    }
-    this.#inFlight.begin();
-    const end: BioEnd = (error) => {
-      this.#inFlight.end();
-      bio.end(error);
-    };
-    if ((bio.flags & BioFlags.preflush) === 0) this.#split(bio, end);
-    else this.#flush((error) => (error === null ? this.#split(bio, end) : end(error)));
+    const end = admit(this, this.#inFlight, bio);
+    if (end === null) return;
+    afterPreflush(
+      bio,
+      end,
+      (flushed) => this.#flush(flushed),
+      () => this.#split(bio, end),
+    );
   }
 
   /** Every run is data: what the server knows of holes is not asked for. */

@@ -20,7 +20,7 @@ import { fanOut, inSequence } from "../block/fan-out.ts";
 import { InFlight } from "../block/in-flight.ts";
 import { RangeLock } from "../block/range-lock.ts";
 import type { RangeHold } from "../block/range-lock.ts";
-import { refusal } from "../block/refuse.ts";
+import { admit, afterPreflush } from "../block/admit.ts";
 import { bioPart } from "../block/split.ts";
 import { ZEROS } from "../block/zeros.ts";
 import type { Env } from "../env/env.ts";
@@ -63,16 +63,8 @@ export class OverlayDevice implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    const refused = refusal(this, bio);
-    if (refused !== null) {
-      bio.end(refused);
-      return;
-    }
-    this.#inFlight.begin();
-    const end: BioEnd = (error) => {
-      this.#inFlight.end();
-      bio.end(error);
-    };
+    const end = admit(this, this.#inFlight, bio);
+    if (end === null) return;
     const plain = new Bio(
       bio.op,
       bio.sector,
@@ -81,8 +73,12 @@ export class OverlayDevice implements BlockDevice {
       bio.flags & ~BioFlags.preflush,
       end,
     );
-    if ((bio.flags & BioFlags.preflush) === 0) this.#run(plain);
-    else this.#store.submit(flushBio((error) => (error === null ? this.#run(plain) : end(error))));
+    afterPreflush(
+      bio,
+      end,
+      (flushed) => this.#store.submit(flushBio(flushed)),
+      () => this.#run(plain),
+    );
   }
 
   #run(bio: Bio): void {

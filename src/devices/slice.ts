@@ -3,7 +3,7 @@ import { assert } from "../base/assert.ts";
 import type { Bio } from "../block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { refusal } from "../block/refuse.ts";
+import { admit } from "../block/admit.ts";
 import { movedBio } from "../block/split.ts";
 
 export class SliceDevice implements BlockDevice {
@@ -28,16 +28,8 @@ export class SliceDevice implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    const refused = refusal(this, bio);
-    if (refused !== null) {
-      bio.end(refused);
-      return;
-    }
-    this.#inFlight.begin();
-    const end: Bio["end"] = (error) => {
-      this.#inFlight.end();
-      bio.end(error);
-    };
+    const end = admit(this, this.#inFlight, bio);
+    if (end === null) return;
     const sector = bio.op === "flush" ? 0 : bio.sector + this.#startSector;
     this.#inner.submit(movedBio(bio, sector, end));
   }

@@ -8,12 +8,12 @@
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import type { Bio } from "../block/bio.ts";
+import { admit } from "../block/admit.ts";
+import type { Bio, BioEnd } from "../block/bio.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { refusal } from "../block/refuse.ts";
 import type { Personality } from "./personalities/personality.ts";
 
 export interface ArrayRegion {
@@ -55,11 +55,11 @@ export class MdArray implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    const refused = refusal(this, bio);
-    if (refused !== null) bio.end(refused);
-    else if (bio.op === "read") this.#read(bio);
+    const end = admit(this, this.#inFlight, bio);
+    if (end === null) return;
+    if (bio.op === "read") this.#read(bio, end);
     // Nothing was written, so nothing is to be flushed.
-    else bio.end(null);
+    else end(null);
   }
 
   /** Members belong to whoever opened them; this waits for the I/O under way. */
@@ -67,11 +67,9 @@ export class MdArray implements BlockDevice {
     return this.#inFlight.drain();
   }
 
-  #read(bio: Bio): void {
-    this.#inFlight.begin();
+  #read(bio: Bio, end: BioEnd): void {
     const read = new PiecewiseRead(this.#regions, bio.sector, bio.data, (error) => {
-      this.#inFlight.end();
-      bio.end(error === null ? null : inArray(this.name, error));
+      end(error === null ? null : inArray(this.name, error));
     });
     read.run();
   }

@@ -6,17 +6,12 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { openFileDevice } from "../../src/devices/file.ts";
-import { nodeEnv } from "../../src/env/node/env.ts";
-import { openExt4 } from "../../src/filesystems/ext4.ts";
-import type { Ext4Options } from "../../src/filesystems/ext4.ts";
-import { treeOf } from "../support/ext4.ts";
+import { readTree } from "../support/ext4.ts";
 import { peerDescribe } from "../support/peers.ts";
 import { emptyDisk, testFolder } from "../support/temp.ts";
 import { bootGuest } from "./guest.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
 
-const env = nodeEnv();
 const MIB = 1024 * 1024;
 
 interface Mounted {
@@ -105,19 +100,6 @@ function guestScript(): string {
   return ["set -e", FILL, hold, ...mounts, "ready"].join("\n");
 }
 
-async function shownOf(
-  disk: string,
-  options?: Partial<Ext4Options>,
-): Promise<{ readonly notes: readonly string[]; readonly tree: Map<string, string> }> {
-  const device = await openFileDevice(env, disk, { readOnly: true });
-  try {
-    const fs = await openExt4(device, options);
-    return { notes: fs.notes, tree: await treeOf(fs) };
-  } finally {
-    await device.close();
-  }
-}
-
 /** What e2fsck says; it ends with 1 when it changed something. */
 function e2fsck(disk: string): string {
   try {
@@ -154,7 +136,7 @@ peerDescribe(
         const dump = ["-R", "logdump -S", disk];
         forms += execFileSync("debugfs", dump, { encoding: "utf8", stdio: "pipe" });
         const before = readFileSync(disk);
-        const shown = await shownOf(disk);
+        const shown = await readTree(disk);
         expect(shown.notes, what).toEqual([
           expect.stringMatching(/the journal held \d+ transactions, replayed in memory\.$/),
         ]);
@@ -164,17 +146,17 @@ peerDescribe(
         copyFileSync(disk, checked);
         const said = e2fsck(checked);
         expect(said, what).toContain("recovering journal");
-        const expected = await shownOf(checked, { journal: "ignore" });
+        const expected = await readTree(checked, { journal: "ignore" });
         expect(shown.tree, `${what}\n${said}`).toEqual(expected.tree);
         // Without the journal much is missing, or this would prove nothing.
-        const raw = await shownOf(disk, { journal: "ignore" }).then(
+        const raw = await readTree(disk, { journal: "ignore" }).then(
           ({ tree }) => tree,
           () => new Map<string, string>(),
         );
         expect(raw, what).not.toEqual(expected.tree);
       }
       for (const form of FORMS) expect(forms).toMatch(new RegExp(`\\b${form}\\b`));
-      const fast = await shownOf(disks[MOUNTED.length]!);
+      const fast = await readTree(disks[MOUNTED.length]!);
       expect(fast.notes).toEqual([
         expect.stringMatching(/the journal held \d+ transactions, replayed in memory\.$/),
         expect.stringMatching(/^The journal also holds \d+ fast commits?, .* not shown here/),

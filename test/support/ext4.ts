@@ -1,7 +1,10 @@
 /** Reading all of an ext4 file system, to compare two. */
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
-import type { Ext4 } from "../../src/filesystems/ext4.ts";
+import { openFileDevice } from "../../src/devices/file.ts";
+import { nodeEnv } from "../../src/env/node/env.ts";
+import { openExt4 } from "../../src/filesystems/ext4.ts";
+import type { Ext4, Ext4Options } from "../../src/filesystems/ext4.ts";
 
 /** A file's contents, holes as zeros. */
 export async function contentsOf(fs: Ext4, path: string): Promise<Buffer> {
@@ -30,4 +33,18 @@ export async function treeOf(fs: Ext4): Promise<Map<string, string>> {
     lines.push([path, `${JSON.stringify(told)} ${sha256}`]);
   }
   return new Map(lines.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What is shown of the file system on an image. */
+export async function readTree(
+  disk: string,
+  options?: Partial<Ext4Options>,
+): Promise<{ readonly notes: readonly string[]; readonly tree: Map<string, string> }> {
+  const device = await openFileDevice(nodeEnv(), disk, { readOnly: true });
+  try {
+    const fs = await openExt4(device, options);
+    return { notes: fs.notes, tree: await treeOf(fs) };
+  } finally {
+    await device.close();
+  }
 }
