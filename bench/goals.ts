@@ -206,6 +206,6 @@ export function needsVariant(cell: string, variant: string): boolean {
 
 /** The peer that the ratios of a cell are formed to: the first of these that is there. */
 export function peerOf(cell: CellResult): string {
-  const peers = ["qemu-nbd", "quorum", "cat"];
+  const peers = ["qemu-nbd", "quorum", "nbdkit", "cat"];
   return peers.find((name) => name in cell.variants) ?? "holdfast";
 }

@@ -62,7 +62,7 @@ function planOf(args: readonly string[]): Plan {
     repetitions: Number(values.repetitions ?? (quick ? 3 : 5)),
     seconds: Number(values.seconds ?? (quick ? 1 : 2)),
     loadMiB: quick ? 258 : 516,
-    passMiB: quick ? 258 : 1026,
+    passMiB: quick ? 126 : 1026,
     withParity: !quick && pattern.test("parity"),
   };
 }

@@ -20,8 +20,10 @@ export interface ServerPlace {
   readonly files: readonly string[];
   /** Holdfast never writes to members: what clients write goes to an overlay beside the socket. */
   readonly isWriting: boolean;
-  /** For the socket and the overlay; exists. */
+  /** For the socket and the overlay. */
   readonly folder: string;
+  /** Options for Node, where the server runs in it. */
+  readonly nodeOptions?: string;
 }
 
 export interface RunningServer {
@@ -121,6 +123,7 @@ export async function startServer(name: ServerName, place: ServerPlace): Promise
   mkdirSync(place.folder, { recursive: true });
   const child = start(kind.program, kind.args(place, socket), {
     stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, NODE_OPTIONS: place.nodeOptions ?? "" },
   });
   const complaints = collectComplaints(child);
   let isOver = false;
