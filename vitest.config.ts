@@ -11,6 +11,7 @@ export default defineConfig({
     ],
     // All workers get the same; `npm test` prints it.
     env: { HOLDFAST_SEED: String(seedOfRun()) },
+    globalSetup: ["test/support/build-wasm.ts"],
     setupFiles: ["test/support/seed-properties.ts"],
     // Kernel guests, servers and outside clients share two cores; a test's own limits are about hangs, not speed.
     testTimeout: 60_000,

@@ -6,7 +6,7 @@
  *   dist/chunks/*.mjs    loaded only when needed
  *   dist/build.json      what went in (each file's sha256) and what came out
  *
- * It does nothing when no input changed. Files are written under another name and renamed, and only then are old
+ * The WebAssembly module goes in as TypeScript (wasm.mjs). Nothing is done when no input changed. Files are written under another name and renamed, and only then are old
  * chunks removed, so that a program that starts meanwhile finds whole files. Packages in EXTERNAL are loaded from node_modules
  * at run time: they bring native files along.
  */
@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildWasm } from "./wasm.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DIST = join(ROOT, "dist");
@@ -35,7 +36,8 @@ const ALWAYS_INPUTS = ["scripts/build.mjs", "package-lock.json", "tsconfig.json"
  * @returns {Promise<boolean>} False when there was nothing to do.
  */
 export async function build() {
-  if (isUpToDate()) return false;
+  const compiled = buildWasm();
+  if (!compiled && isUpToDate()) return false;
   const esbuild = await import("esbuild");
   /** @type {import("esbuild").BuildOptions} */
   const common = {

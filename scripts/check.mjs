@@ -8,6 +8,7 @@ import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { ended, start, stopOnSignals } from "./children.mjs";
 import { ROOT } from "./setup.mjs";
+import { buildWasm } from "./wasm.mjs";
 
 /** @typedef {{ name: string, ok: boolean, seconds: number, output: string }} CheckResult */
 
@@ -61,6 +62,8 @@ async function runCheck({ name, script, args }) {
  * @returns {Promise<CheckResult[]>}
  */
 export async function runChecks() {
+  // What the types are checked with.
+  buildWasm();
   return Promise.all(
     CHECKS.map(async (check) => {
       const result = await runCheck(check);

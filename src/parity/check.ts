@@ -8,15 +8,9 @@
  */
 import { assert } from "../base/assert.ts";
 import { GF_ORDER, gfLog } from "./gf256.ts";
-import type { ParityKernels } from "./kernels.ts";
+import type { ParityDifference, ParityKernels } from "./kernels.ts";
 import { oracleKernels } from "./oracle.ts";
 import type { BlocksBySlot, ParityRow } from "./parity.ts";
-
-/** From the first differing byte to behind the last. */
-export interface DifferingBytes {
-  readonly startByte: number;
-  readonly endByte: number;
-}
 
 export type RowSuspect =
   /** One block, if wrong, explains all differences. */
@@ -24,22 +18,12 @@ export type RowSuspect =
   /** More than one block is wrong, or the row has no Q, which could tell. */
   | { readonly kind: "unknown" };
 
-export interface RowCheck {
-  /** Where P is not what the data makes; null: nowhere. */
-  readonly p: DifferingBytes | null;
-  readonly q: DifferingBytes | null;
+export interface RowCheck extends ParityDifference {
   /** Null: nothing differs. */
   readonly suspect: RowSuspect | null;
 }
 
 const NOTHING: RowCheck = { p: null, q: null, suspect: null };
-
-/** The range of the bytes that are not 0. */
-function differing(off: Uint8Array): DifferingBytes | null {
-  const startByte = off.findIndex((byte) => byte !== 0);
-  if (startByte < 0) return null;
-  return { startByte, endByte: off.findLastIndex((byte) => byte !== 0) + 1 };
-}
 
 /** The slot that explains this byte; null if none does. */
 function suspectOfByte(row: ParityRow, p: number, q: number): number | null {
@@ -77,18 +61,14 @@ export function checkRow(
   };
   const data = row.data.map(present);
   const storedP = present(row.p);
+  const storedQ = row.q === null ? null : present(row.q);
+  const { p, q } = kernels.check(storedP, storedQ, data, row.coefficients);
+  if (p === null && q === null) return NOTHING;
+  if (storedQ === null) return { p, q, suspect: { kind: "unknown" } };
   const offP = new Uint8Array(storedP.length);
-  if (row.q === null) {
-    kernels.xor(offP, [storedP, ...data]);
-    const p = differing(offP);
-    return p === null ? NOTHING : { p, q: null, suspect: { kind: "unknown" } };
-  }
   const offQ = new Uint8Array(storedP.length);
   kernels.pq(offP, offQ, data, row.coefficients);
   kernels.xor(offP, [offP, storedP]);
-  kernels.xor(offQ, [offQ, present(row.q)]);
-  const p = differing(offP);
-  const q = differing(offQ);
-  if (p === null && q === null) return NOTHING;
+  kernels.xor(offQ, [offQ, storedQ]);
   return { p, q, suspect: findSuspect(row, offP, offQ) };
 }

@@ -3,8 +3,9 @@
  * multiplication. What faster kernels are compared with, and used where there are none.
  */
 import { assert } from "../base/assert.ts";
+import { crc32cUpdate } from "../codec/crc32c.ts";
 import { gfPower, gfTable } from "./gf256.ts";
-import type { ParityKernels } from "./kernels.ts";
+import type { DifferingBytes, ParityDifference, ParityKernels } from "./kernels.ts";
 
 /** The whole words of a block; null if it does not start on a word. */
 function wordsOf(block: Uint8Array): Uint32Array | null {
@@ -65,4 +66,33 @@ function solveTwo(x: Uint8Array, y: Uint8Array, factorX: number, factorY: number
   }
 }
 
-export const oracleKernels: ParityKernels = { name: "plain", xor, pq, mulXor, mul, solveTwo };
+function differing(left: Uint8Array, right: Uint8Array): DifferingBytes | null {
+  const startByte = left.findIndex((byte, i) => byte !== right[i]);
+  if (startByte < 0) return null;
+  return { startByte, endByte: left.findLastIndex((byte, i) => byte !== right[i]) + 1 };
+}
+
+function check(
+  p: Uint8Array,
+  q: Uint8Array | null,
+  data: readonly Uint8Array[],
+  coefficients: readonly number[],
+): ParityDifference {
+  const computed = new Uint8Array(p.length);
+  xor(computed, data);
+  const differenceOfP = differing(p, computed);
+  if (q === null) return { p: differenceOfP, q: null };
+  pq(null, computed, data, coefficients);
+  return { p: differenceOfP, q: differing(q, computed) };
+}
+
+export const oracleKernels: ParityKernels = {
+  name: "plain",
+  xor,
+  pq,
+  mulXor,
+  mul,
+  solveTwo,
+  check,
+  crc32cUpdate,
+};

@@ -1,7 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Arena } from "../base/arena.ts";
 import { Prng } from "../base/prng.ts";
 import { checkRow } from "./check.ts";
+import { createParityKernels } from "./create.ts";
+import type { ParityKernels } from "./kernels.ts";
+import { oracleKernels } from "./oracle.ts";
 import { generate, isRecoverable, rebuild, recover } from "./parity.ts";
 import type { ParityRow } from "./parity.ts";
 
@@ -27,6 +31,40 @@ function slotsOf(row: ParityRow): number[] {
 
 function randomBytes(random: Prng, length: number): Uint8Array {
   return Uint8Array.from({ length }, () => random.u32());
+}
+
+/** Kernels, and where blocks have to lie for them. */
+interface Bench {
+  readonly kernels: ParityKernels;
+  /** A copy in such a place. */
+  place(block: Uint8Array): Uint8Array;
+  /** The copies are not used any more. */
+  clear(): void;
+}
+
+function simdBench(): Bench {
+  const arena = new Arena(4 * 1024 * 1024);
+  const taken: Uint8Array[] = [];
+  const place = (block: Uint8Array): Uint8Array => {
+    const room = arena.take(block.length + 16)!;
+    taken.push(room);
+    const start = taken.length % 16;
+    room.set(block, start);
+    return room.subarray(start, start + block.length);
+  };
+  const clear = (): void => {
+    for (const room of taken.splice(0)) arena.give(room);
+  };
+  return { kernels: createParityKernels(arena), place, clear };
+}
+
+const BENCHES: readonly Bench[] = [
+  { kernels: oracleKernels, place: (block) => block.slice(), clear: () => undefined },
+  simdBench(),
+];
+
+function placed(bench: Bench, blocks: ReadonlyMap<number, Uint8Array>): Map<number, Uint8Array> {
+  return new Map([...blocks].map(([slot, block]) => [slot, bench.place(block)]));
 }
 
 /** Slots whose blocks differ. */
@@ -60,7 +98,24 @@ const cases = fc.record({
   length: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 4096 })),
 });
 
-describe("what a row may lose comes back", () => {
+describe.each(BENCHES)("what a row may lose comes back, with $kernels.name kernels", (bench) => {
+  const { kernels } = bench;
+
+  it("generate: the same P and Q whoever makes them", () => {
+    fc.assert(
+      fc.property(cases, ({ seed, dataDisks, withQ, length }) => {
+        const random = new Prng(seed);
+        const row = someRow(random, dataDisks, withQ);
+        const good = someBlocks(random, row, length);
+        const blocks = placed(bench, good);
+        for (const slot of [row.p, row.q]) blocks.get(slot ?? row.p)!.fill(0xa5);
+        generate(row, blocks, kernels);
+        expect(differences(blocks, good)).toEqual([]);
+        bench.clear();
+      }),
+    );
+  });
+
   it("recover: every loss, overwriting whatever is there", () => {
     fc.assert(
       fc.property(cases, ({ seed, dataDisks, withQ, length }) => {
@@ -69,12 +124,11 @@ describe("what a row may lose comes back", () => {
         const good = someBlocks(random, row, length);
         for (const lost of lossesOf(row)) {
           expect(isRecoverable(row, lost)).toBe(true);
-          const blocks = new Map<number, Uint8Array>(
-            [...good].map(([slot, block]) => [slot, block.slice()]),
-          );
-          for (const slot of lost) blocks.set(slot, randomBytes(random, length));
-          recover(row, blocks, lost);
+          const blocks = placed(bench, good);
+          for (const slot of lost) random.fill(blocks.get(slot)!);
+          recover(row, blocks, lost, kernels);
           expect(differences(blocks, good)).toEqual([]);
+          bench.clear();
         }
       }),
       { numRuns: 60 },
@@ -94,18 +148,30 @@ describe("what a row may lose comes back", () => {
             ...row.data.filter((slot) => !lost.has(slot)),
             ...parity.slice(0, lostData).map((slot) => slot!),
           ];
-          const blocks = new Map(sources.map((slot) => [slot, good.get(slot)!]));
+          const read = new Map(sources.map((slot) => [slot, good.get(slot)!]));
           for (const target of lost) {
-            const out = new Uint8Array(length).fill(0xa5);
-            rebuild(row, target, lost, blocks, out);
+            const blocks = placed(bench, read);
+            // With room for what else is lost, and without.
+            const others = row.data.filter((slot) => slot !== target && lost.has(slot));
+            if (random.chance(0.5)) {
+              for (const slot of others) blocks.set(slot, bench.place(randomBytes(random, length)));
+            }
+            const out = bench.place(randomBytes(random, length));
+            rebuild(row, target, lost, blocks, out, kernels);
             expect(Buffer.compare(out, good.get(target)!)).toBe(0);
+            for (const slot of sources) {
+              expect(Buffer.compare(blocks.get(slot)!, good.get(slot)!)).toBe(0);
+            }
+            bench.clear();
           }
         }
       }),
       { numRuns: 60 },
     );
   });
+});
 
+describe("parity", () => {
   it("refuses to make up data: two of raid5, three of raid6", () => {
     const random = new Prng(7);
     for (const withQ of [false, true]) {
@@ -131,14 +197,16 @@ describe("what a row may lose comes back", () => {
   });
 });
 
-describe("checkRow", () => {
+describe.each(BENCHES)("checkRow with $kernels.name kernels", (bench) => {
   it("finds nothing wrong with a good row", () => {
     fc.assert(
       fc.property(cases, ({ seed, dataDisks, withQ, length }) => {
         const random = new Prng(seed);
         const row = someRow(random, dataDisks, withQ);
-        const check = checkRow(row, someBlocks(random, row, length));
+        const blocks = placed(bench, someBlocks(random, row, length));
+        const check = checkRow(row, blocks, bench.kernels);
         expect(check).toEqual({ p: null, q: null, suspect: null });
+        bench.clear();
       }),
       { numRuns: 40 },
     );
@@ -149,22 +217,25 @@ describe("checkRow", () => {
       fc.property(fc.integer(), fc.integer({ min: 1, max: 7 }), (seed, dataDisks) => {
         const random = new Prng(seed);
         const row = someRow(random, dataDisks, true);
-        const blocks = someBlocks(random, row, 600);
+        const blocks = placed(bench, someBlocks(random, row, 600));
         const wrong = random.pick(slotsOf(row));
         const startByte = random.below(600);
         const endByte = random.between(startByte + 1, 600);
         const block = blocks.get(wrong)!;
         for (let i = startByte; i < endByte; i += 1) block[i]! ^= random.between(1, 255);
         const where = { startByte, endByte };
-        expect(checkRow(row, blocks)).toEqual({
+        expect(checkRow(row, blocks, bench.kernels)).toEqual({
           p: wrong === row.q ? null : where,
           q: wrong === row.p ? null : where,
           suspect: { kind: "block", slot: wrong },
         });
+        bench.clear();
       }),
     );
   });
+});
 
+describe("checkRow", () => {
   it("does not accuse one block when two are wrong in different bytes", () => {
     const row: ParityRow = { p: 0, q: 1, data: [2, 3, 4], coefficients: [2, 3, 4] };
     const blocks = someBlocks(new Prng(3), row, 64);

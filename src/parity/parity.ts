@@ -159,7 +159,7 @@ export function recover(
  * Writes one lost block of a row, of which not even all the good blocks need to be at hand: all good data and as many of P and Q
  * as data blocks are lost are enough.
  * @param target its slot, one of `lost`
- * @param blocks the blocks that were read; none of `lost`
+ * @param blocks the blocks that were read. For another lost data block it may have room, which is overwritten; else some is allocated
  * @param out gets the block; overlaps none of `blocks`
  */
 export function rebuild(
@@ -176,7 +176,7 @@ export function rebuild(
   for (const slot of row.data) {
     if (!lost.has(slot)) continue;
     absent.add(slot);
-    if (slot !== target) complete.set(slot, new Uint8Array(out.length));
+    if (!complete.has(slot)) complete.set(slot, new Uint8Array(out.length));
   }
   if (!blocks.has(row.p)) absent.add(row.p);
   if (row.q !== null && !blocks.has(row.q)) absent.add(row.q);

@@ -1,0 +1,32 @@
+/** What the module exports. AssemblyScript, not TypeScript: compiled by scripts/wasm.mjs, used by ../kernels.ts alone. */
+import { crc32c, prepareCrc32c } from "./crc32c.ts";
+import { mul, pq, solveTwo } from "./field.ts";
+import {
+  DIFFERENCE,
+  MAX_SOURCES,
+  MORE_DOUBLINGS,
+  PIECE_BYTES,
+  PIECE_P,
+  PIECE_Q,
+  PRODUCTS,
+  SOURCES,
+} from "./layout.ts";
+import { compare, xor } from "./xor.ts";
+
+export {
+  DIFFERENCE,
+  MAX_SOURCES,
+  MORE_DOUBLINGS,
+  PIECE_BYTES,
+  PIECE_P,
+  PIECE_Q,
+  PRODUCTS,
+  SOURCES,
+  compare,
+  crc32c,
+  mul,
+  pq,
+  prepareCrc32c,
+  solveTwo,
+  xor,
+};
