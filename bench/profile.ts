@@ -50,11 +50,10 @@ async function record(folder: string, array: ArrayName, workloadName: string): P
     throw new Error(`no workload ${workloadName}: ${WORKLOADS.map(({ name }) => name).join(", ")}`);
   }
   const { members } = makeArray(folder, array, SIZE_MIB);
-  const server = await startServer("holdfast", {
+  const server = await startServer("holdfast-profiled", {
     files: members,
     isWriting: isWriting(workload),
     folder,
-    nodeOptions: `--cpu-prof --cpu-prof-dir=${folder}`,
   });
   try {
     const load = { uri: server.uri, seconds: SECONDS, seed: 1, folder };

@@ -22,8 +22,6 @@ export interface ServerPlace {
   readonly isWriting: boolean;
   /** For the socket and the overlay. */
   readonly folder: string;
-  /** Options for Node, where the server runs in it. */
-  readonly nodeOptions?: string;
 }
 
 export interface RunningServer {
@@ -69,16 +67,26 @@ function quorumOptions({ files }: ServerPlace): string {
   return ["driver=quorum", "vote-threshold=1", "read-pattern=fifo", ...children].join(",");
 }
 
+function holdfastArgs({ files, isWriting, folder }: ServerPlace, socket: string): string[] {
+  const overlay = isWriting ? [`--overlay=${join(folder, "overlay")}`] : [];
+  return ["open", "--nbd", `nbd+unix:///${EXPORT}?socket=${socket}`, ...overlay, ...files];
+}
+
 const KINDS = {
   holdfast: {
     program: join(ROOT, "bin", "holdfast"),
     exportName: EXPORT,
-    args: ({ files, isWriting, folder }, socket) => [
-      "open",
-      "--nbd",
-      `nbd+unix:///${EXPORT}?socket=${socket}`,
-      ...(isWriting ? [`--overlay=${join(folder, "overlay")}`] : []),
-      ...files,
+    args: holdfastArgs,
+  },
+  /** Leaves V8's profile in its folder at the end. */
+  "holdfast-profiled": {
+    program: process.execPath,
+    exportName: EXPORT,
+    args: (place, socket) => [
+      "--cpu-prof",
+      `--cpu-prof-dir=${place.folder}`,
+      join(ROOT, "dist", "holdfast.cjs"),
+      ...holdfastArgs(place, socket),
     ],
   },
   "qemu-nbd": qemuNbd("threads"),
@@ -123,7 +131,6 @@ export async function startServer(name: ServerName, place: ServerPlace): Promise
   mkdirSync(place.folder, { recursive: true });
   const child = start(kind.program, kind.args(place, socket), {
     stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, NODE_OPTIONS: place.nodeOptions ?? "" },
   });
   const complaints = collectComplaints(child);
   let isOver = false;
