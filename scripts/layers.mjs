@@ -43,7 +43,7 @@ export const RULES = {
     commander: ["cli"],
     koffi: ["env", "bin"],
   },
-  choosers: { "env/node": ["env/node", "bin"] },
+  choosers: { "env/node": ["env/node", "env/ring", "bin"], "env/ring": ["env/ring", "bin"] },
 };
 
 /**

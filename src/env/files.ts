@@ -28,7 +28,8 @@ export interface FileExtent {
 }
 
 /**
- * An open file. `read`, `write` and `flush` call `done` exactly once, never before they return.
+ * An open file. `read`, `write` and `flush` call `done` exactly once, perhaps before they return: callers prepare what they
+ * need first. Calls that are nested in each other this way are bounded, so the stack stays flat whatever `done` starts.
  * They borrow `data` until then. `bytes` is smaller than asked only at the end of the file.
  */
 export interface FileHandle {

@@ -38,6 +38,13 @@ export function peerDescribe(programs: readonly string[], name: string, fn: () =
   else describe.skip(`${name} (${plan.why})`, fn);
 }
 
+/** `describe`, unless there is a reason against it, which is part of a sentence: then skipped by name, and failing in CI. */
+export function describeUnless(why: string | null, name: string, fn: () => void): void {
+  if (why === null) describe(name, fn);
+  else if (IN_CI) describe(name, () => failFor("runs", `cannot run: ${why}`));
+  else describe.skip(`${name} (${why})`, fn);
+}
+
 export type Plan =
   | { readonly kind: "run" }
   | { readonly kind: "skip" | "fail"; readonly why: string };

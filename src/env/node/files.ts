@@ -1,24 +1,22 @@
 /**
  * Files and block devices through node:fs. Reads and writes use the callback calls (no promise an I/O) and go on after
- * short transfers and interruptions. A flush that failed once fails for good on this handle: the kernel may have dropped
- * the pages it could not write, and a second fdatasync would then say yes without them.
+ * short transfers and interruptions.
  *
  * Opening never blocks (O_NONBLOCK: a FIFO without a writer), and a block device that is to be written is opened
  * with O_EXCL, so one that is mounted or in a running array is refused with `busy`.
  */
-import { close, constants, fdatasync, fstat, ftruncate, lstat, open, read, write } from "node:fs";
+import { close, constants, fdatasync, fstat, lstat, open, read, write } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { chmod, mkdir, readdir, rmdir, stat, symlink, unlink, utimes } from "node:fs/promises";
 import { promisify } from "node:util";
 import { HoldfastError } from "../../base/errors.ts";
-import type { FileExtent, FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
+import type { FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
 import { sizeByProbing, sizeFromSysfs } from "./block-device-size.ts";
+import { DescriptorFile, MAX_TRANSFER_BYTES } from "./descriptor-file.ts";
 import { fileError, isInterrupted, isMissing } from "./file-errors.ts";
-import { libc } from "./libc.ts";
 
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
-const truncateDescriptor = promisify(ftruncate);
 const linkStat = promisify(lstat);
 
 function statDescriptor(descriptor: number): Promise<BigIntStats> {
@@ -27,26 +25,7 @@ function statDescriptor(descriptor: number): Promise<BigIntStats> {
   });
 }
 
-/** One call transfers at most 2^31 - 1 bytes. */
-const MAX_TRANSFER_BYTES = 1 << 30;
-
-class NodeFile implements FileHandle {
-  readonly path: string;
-  #sizeBytes: number;
-  readonly #descriptor: number;
-  #flushFailure: HoldfastError | null = null;
-  #isOpen = true;
-
-  constructor(path: string, descriptor: number, sizeBytes: number) {
-    this.path = path;
-    this.#descriptor = descriptor;
-    this.#sizeBytes = sizeBytes;
-  }
-
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
+class NodeFile extends DescriptorFile {
   read(
     data: Uint8Array,
     offsetBytes: number,
@@ -55,9 +34,9 @@ class NodeFile implements FileHandle {
     let filled = 0;
     const next = (): void => {
       const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - filled);
-      read(this.#descriptor, data, filled, wanted, offsetBytes + filled, (error, count) => {
+      read(this.descriptor, data, filled, wanted, offsetBytes + filled, (error, count) => {
         if (error !== null && isInterrupted(error)) next();
-        else if (error !== null) done(this.#failed(error, "reading", offsetBytes + filled), filled);
+        else if (error !== null) done(this.failed(error, "reading", offsetBytes + filled), filled);
         else {
           filled += count;
           if (count === 0 || filled === data.length) done(null, filled);
@@ -72,15 +51,15 @@ class NodeFile implements FileHandle {
     let written = 0;
     const next = (): void => {
       const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - written);
-      write(this.#descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
+      write(this.descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
         if (error !== null && isInterrupted(error)) next();
-        else if (error !== null) done(this.#failed(error, "writing", offsetBytes + written));
+        else if (error !== null) done(this.failed(error, "writing", offsetBytes + written));
         else {
           written += count;
           if (written < data.length && count > 0) next();
-          else if (written < data.length) done(this.#endOfDevice(offsetBytes + written));
+          else if (written < data.length) done(this.endOfDevice(offsetBytes + written));
           else {
-            this.#sizeBytes = Math.max(this.#sizeBytes, offsetBytes + written);
+            this.grown(offsetBytes + written);
             done(null);
           }
         }
@@ -90,60 +69,8 @@ class NodeFile implements FileHandle {
   }
 
   flush(done: (error: Error | null) => void): void {
-    fdatasync(this.#descriptor, (error) => {
-      if (error !== null) this.#flushFailure ??= fileError(error, this.path, "flushing");
-      done(this.#flushFailure);
-    });
+    fdatasync(this.descriptor, (error) => done(this.flushed(error)));
   }
-
-  punchHole(offsetBytes: number, lengthBytes: number): boolean {
-    return libc()?.punchHole(this.#descriptor, offsetBytes, lengthBytes) ?? false;
-  }
-
-  async truncate(sizeBytes: number): Promise<void> {
-    try {
-      await truncateDescriptor(this.#descriptor, sizeBytes);
-      this.#sizeBytes = sizeBytes;
-    } catch (error) {
-      throw fileError(error, this.path, `setting its size to ${sizeBytes} bytes`);
-    }
-  }
-
-  extentAt(offsetBytes: number, lengthBytes: number): FileExtent {
-    const all: FileExtent = { offsetBytes, lengthBytes, kind: "data" };
-    const seek = libc();
-    if (seek === null) return all;
-    try {
-      const data = seek.seekData(this.#descriptor, offsetBytes) ?? Infinity;
-      if (data > offsetBytes) return cut(all, data, "hole");
-      return cut(all, seek.seekHole(this.#descriptor, offsetBytes) ?? Infinity, "data");
-    } catch {
-      // Block devices and some file systems cannot tell.
-      return all;
-    }
-  }
-
-  async close(): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    await closeDescriptor(this.#descriptor).catch((error: unknown) => {
-      throw fileError(error, this.path, "closing");
-    });
-  }
-
-  #failed(error: unknown, doing: string, offsetBytes: number): HoldfastError {
-    return fileError(error, this.path, `${doing} at byte ${offsetBytes}`);
-  }
-
-  #endOfDevice(offsetBytes: number): HoldfastError {
-    return new HoldfastError("no-space", `${this.path} ends at byte ${offsetBytes}.`);
-  }
-}
-
-/** An end that is not behind the start means that the file changed between two seeks: nothing is known then. */
-function cut(all: FileExtent, endBytes: number, kind: FileExtent["kind"]): FileExtent {
-  if (endBytes <= all.offsetBytes) return all;
-  return { ...all, lengthBytes: Math.min(all.lengthBytes, endBytes - all.offsetBytes), kind };
 }
 
 function kindOf(stats: BigIntStats): FileKind {
@@ -189,7 +116,18 @@ async function sizeOf(path: string, stats: BigIntStats, descriptor: number): Pro
   );
 }
 
-async function openFile(path: string, mode: OpenMode): Promise<FileHandle> {
+/** Makes the handle of a descriptor that was opened for it. */
+export type FileMaker = (path: string, descriptor: number, sizeBytes: number) => FileHandle;
+
+const nodeFile: FileMaker = (path, descriptor, sizeBytes) =>
+  new NodeFile(path, descriptor, sizeBytes);
+
+/** `Files.open` with another kind of handle. */
+export async function openFile(
+  path: string,
+  mode: OpenMode,
+  make: FileMaker = nodeFile,
+): Promise<FileHandle> {
   let descriptor = -1;
   try {
     const isBlockDevice = mode !== "create-new" && (await isBlockDeviceAt(path));
@@ -200,7 +138,7 @@ async function openFile(path: string, mode: OpenMode): Promise<FileHandle> {
       const what = kind === "folder" ? "is a folder" : "is neither a file nor a block device";
       throw new HoldfastError("usage", `${path} ${what}; name a disk image or a block device.`);
     }
-    return new NodeFile(path, descriptor, await sizeOf(path, stats, descriptor));
+    return make(path, descriptor, await sizeOf(path, stats, descriptor));
   } catch (error) {
     if (descriptor >= 0) await closeDescriptor(descriptor).catch(() => {});
     throw fileError(error, path);
@@ -231,7 +169,7 @@ async function statFile(path: string): Promise<FileStat | null> {
 }
 
 export const nodeFiles: Files = {
-  open: openFile,
+  open: (path, mode) => openFile(path, mode),
   stat: statFile,
   async list(path) {
     try {

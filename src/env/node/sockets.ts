@@ -7,12 +7,9 @@
  * A PSK needs ciphers of its own, which OpenSSL has for TLS 1.2.
  */
 import { createHash } from "node:crypto";
-import { chmodSync } from "node:fs";
-import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import tls from "node:tls";
 import { HoldfastError } from "../../base/errors.ts";
-import type { ErrorCode } from "../../base/errors.ts";
 import type {
   Connection,
   ConnectionHandlers,
@@ -21,10 +18,18 @@ import type {
   Sockets,
   TlsSettings,
 } from "../sockets.ts";
+import {
+  KEEP_ALIVE_DELAY_MS,
+  addressError,
+  checkAddress,
+  connectOnce,
+  describeAddress,
+  keepPrivate,
+  listenOrReplace,
+  peerName,
+  target,
+} from "./socket-addresses.ts";
 
-const KEEP_ALIVE_DELAY_MS = 60_000;
-/** sockaddr_un: 108 bytes with the NUL. Node cuts longer paths without a word. */
-const MAX_UNIX_PATH_BYTES = 107;
 /** Forward secrecy first; libnbd and qemu (GnuTLS) offer all of these. */
 const PSK_CIPHERS = [
   "ECDHE-PSK-CHACHA20-POLY1305",
@@ -39,48 +44,16 @@ async function listen(
   address: SocketAddress,
   accept: (connection: Connection) => void,
 ): Promise<Listener> {
-  checkAddress(address);
-  try {
-    return await listenOnce(address, accept);
-  } catch (error) {
-    if (
-      errnoName(error) !== "EADDRINUSE" ||
-      address.kind !== "unix" ||
-      !(await isLeftover(address))
-    )
-      throw addressError("listen on", address, error);
-  }
-  try {
-    await unlink(address.path);
-    return await listenOnce(address, accept);
-  } catch (error) {
-    throw addressError("listen on", address, error);
-  }
+  return listenOrReplace(address, () => listenOnce(address, accept));
 }
 
 async function connect(address: SocketAddress): Promise<Connection> {
   checkAddress(address);
   try {
-    return new NodeConnection(await connectOnce(address), describe(address));
+    return new NodeConnection(await connectOnce(address), describeAddress(address));
   } catch (error) {
     throw addressError("connect to", address, error);
   }
-}
-
-function describe(address: SocketAddress): string {
-  return address.kind === "unix"
-    ? address.path
-    : net.isIPv6(address.host)
-      ? `[${address.host}]:${address.port}`
-      : `${address.host}:${address.port}`;
-}
-
-function checkAddress(address: SocketAddress): void {
-  if (address.kind === "unix" && Buffer.byteLength(address.path) > MAX_UNIX_PATH_BYTES)
-    throw new HoldfastError(
-      "usage",
-      `The unix socket path ${address.path} is longer than ${MAX_UNIX_PATH_BYTES} bytes, the most the system allows; use a shorter one.`,
-    );
 }
 
 function listenOnce(
@@ -102,8 +75,7 @@ function listenOnce(
       server.off("error", reject);
       // Running out of file descriptors, say: the next client may fare better.
       server.on("error", () => {});
-      // Whoever may write the socket may connect: its owner alone, whatever the umask says.
-      if (address.kind === "unix") chmodSync(address.path, 0o600);
+      keepPrivate(address);
       resolve(new NodeListener(server, address));
     });
   });
@@ -127,71 +99,8 @@ class NodeListener implements Listener {
   }
 }
 
-function target(address: SocketAddress): net.ListenOptions & net.SocketConnectOpts {
-  if (address.kind === "unix") return { path: address.path };
-  return { host: address.host, port: address.port };
-}
-
 function peerOf(socket: net.Socket, address: SocketAddress): string {
-  if (address.kind === "unix") return `a client on ${address.path}`;
-  return describe({
-    kind: "tcp",
-    host: socket.remoteAddress ?? "unknown",
-    port: socket.remotePort ?? 0,
-  });
-}
-
-function connectOnce(address: SocketAddress): Promise<net.Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect({
-      ...target(address),
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: address.kind === "tcp",
-      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
-    });
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.off("error", reject);
-      resolve(socket);
-    });
-  });
-}
-
-/** Whether a unix socket has nobody behind it. */
-async function isLeftover(address: SocketAddress & { kind: "unix" }): Promise<boolean> {
-  const stat = await lstat(address.path).catch(() => null);
-  if (stat === null || !stat.isSocket()) return false;
-  try {
-    (await connectOnce(address)).destroy();
-    return false;
-  } catch (error) {
-    return errnoName(error) === "ECONNREFUSED";
-  }
-}
-
-function errnoName(error: unknown): string {
-  return error instanceof Error ? String((error as NodeJS.ErrnoException).code) : "";
-}
-
-const ADDRESS_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  EADDRINUSE: ["busy", "something is there already"],
-  EACCES: ["permission", "permission denied"],
-  EPERM: ["permission", "permission denied"],
-  EADDRNOTAVAIL: ["usage", "this machine does not have that address"],
-  ENOTFOUND: ["usage", "the host name is not known"],
-  EAI_AGAIN: ["usage", "the host name could not be looked up"],
-  ENOENT: ["not-found", "there is no such file or folder"],
-  ENOTDIR: ["not-found", "there is no such folder"],
-  ECONNREFUSED: ["not-found", "nobody listens there"],
-  ENOTSOCK: ["not-found", "that is not a socket"],
-  ETIMEDOUT: ["timeout", "no answer"],
-};
-
-function addressError(verb: string, address: SocketAddress, error: unknown): HoldfastError {
-  const message = error instanceof Error ? error.message : String(error);
-  const [code, why] = ADDRESS_ERRORS[errnoName(error)] ?? (["io", message] as const);
-  return new HoldfastError(code, `Cannot ${verb} ${describe(address)}: ${why}.`, { cause: error });
+  return peerName(address, socket.remoteAddress, socket.remotePort);
 }
 
 class NodeConnection implements Connection {
@@ -385,6 +294,16 @@ function clientHandshake(
       resolve(secureConnection(secured, peer));
     });
   });
+}
+
+/**
+ * Takes over a connected socket that somebody else has used up to now.
+ * @param early what was read from it already
+ */
+export function connectionOn(descriptor: number, peer: string, early: Uint8Array): Connection {
+  const socket = new net.Socket({ fd: descriptor, allowHalfOpen: true });
+  if (early.length > 0) socket.unshift(early);
+  return new NodeConnection(socket, peer);
 }
 
 export const nodeSockets: Sockets = { listen, connect, checkTls };

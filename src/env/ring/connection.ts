@@ -1,0 +1,256 @@
+/**
+ * A connection on a ring: one receive and one send with the kernel at a time.
+ *
+ *   input    off --start, resume--> receiving --data--> onData -> receiving ...      pause: what still comes is held back
+ *   output   write -> queue -> (flush, once a turn) -> one message with all pieces -> sent
+ *   life     open --destroy, error, both halves ended--> closing: the kernel gives both operations back --> closed
+ *            open --startTls--> handing over: likewise, then node:tls has the descriptor
+ *
+ * A buffer is the kernel's while an operation flies, so it is given back only afterwards, and the descriptor is
+ * closed last. Handlers are called from the loop, never from inside `start`, `resume`, `write`, `end` or `destroy`.
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import type { Connection, ConnectionHandlers, TlsSettings } from "../sockets.ts";
+import { connectionOn } from "../node/sockets.ts";
+import { CQE_SOCKET_NOT_EMPTY, Errno, Op, RECEIVE_POLL_FIRST, SHUT_WR } from "./abi.ts";
+import { systemError } from "./errors.ts";
+import type { Flushed, RingLoop } from "./loop.ts";
+import { Operation } from "./operation.ts";
+import type { Completed } from "./operation.ts";
+import { OutputQueue } from "./output-queue.ts";
+import type { ReceiveBuffers } from "./receive-buffers.ts";
+
+/** Queued bytes above which a writer is asked to wait. */
+const HIGH_WATER_BYTES = 256 * 1024;
+const NOTHING = new Uint8Array(0);
+
+type Life = "open" | "closing" | "handing-over" | "handed-over" | "closed";
+
+export class RingConnection implements Connection, Completed, Flushed {
+  readonly peer: string;
+  isDirty = false;
+  readonly #loop: RingLoop;
+  readonly #buffers: ReceiveBuffers;
+  readonly #descriptor: number;
+  readonly #gone: (connection: RingConnection) => void;
+  readonly #receive = new Operation(this);
+  readonly #send = new Operation(this);
+  readonly #output: OutputQueue;
+  #life: Life = "open";
+  #handlers: ConnectionHandlers | null = null;
+  #buffer: Uint8Array | null = null;
+  /** Bytes in the buffer that came while the input was off. */
+  #heldBytes = 0;
+  #isInputOn = false;
+  #hasInputEnded = false;
+  #hasToldEnd = false;
+  #wantsEnd = false;
+  #hasOutputEnded = false;
+  #isOver = false;
+  #error: Error | null = null;
+  /** After the hand-over. */
+  #heir: Connection | null = null;
+  #handOver: (() => void) | null = null;
+
+  /** Takes the descriptor over. @param gone called once, when it no longer has it */
+  constructor(
+    loop: RingLoop,
+    buffers: ReceiveBuffers,
+    descriptor: number,
+    peer: string,
+    gone: (connection: RingConnection) => void,
+  ) {
+    this.#loop = loop;
+    this.#buffers = buffers;
+    this.#descriptor = descriptor;
+    this.peer = peer;
+    this.#gone = gone;
+    this.#output = new OutputQueue(loop.system);
+    this.#receive.opcode = Op.receive;
+    this.#receive.descriptor = descriptor;
+    this.#send.descriptor = descriptor;
+    loop.hold();
+  }
+
+  get queuedBytes(): number {
+    return this.#output.bytes;
+  }
+
+  start(handlers: ConnectionHandlers): void {
+    this.#handlers = handlers;
+    this.#isInputOn = true;
+    if (this.#life === "closed") this.#loop.defer(() => handlers.onClose(this.#error));
+    else this.#loop.touch(this);
+  }
+
+  write(pieces: readonly Uint8Array[], sent?: () => void): boolean {
+    if (this.#life !== "open" || this.#wantsEnd || pieces.length === 0) {
+      sent?.();
+      return true;
+    }
+    this.#output.add(pieces, sent ?? null);
+    this.#loop.touch(this);
+    if (this.#output.bytes < HIGH_WATER_BYTES) return true;
+    this.#isOver = true;
+    return false;
+  }
+
+  pause(): void {
+    this.#isInputOn = false;
+  }
+
+  resume(): void {
+    if (this.#handlers === null) return;
+    this.#isInputOn = true;
+    this.#loop.touch(this);
+  }
+
+  end(): void {
+    this.#wantsEnd = true;
+    this.#loop.touch(this);
+  }
+
+  destroy(error?: Error): void {
+    this.#heir?.destroy(error);
+    if (this.#life !== "open" && this.#life !== "handing-over") return;
+    this.#error ??= error ?? null;
+    this.#life = "closing";
+    this.#loop.cancel(this.#receive);
+    this.#loop.cancel(this.#send);
+    this.#loop.touch(this);
+  }
+
+  async startTls(side: "server" | "client", settings: TlsSettings): Promise<Connection> {
+    this.#handlers = null;
+    this.#isInputOn = false;
+    if (this.#life === "open") {
+      this.#life = "handing-over";
+      this.#loop.cancel(this.#receive);
+      await new Promise<void>((resolve) => {
+        this.#handOver = resolve;
+        this.#loop.touch(this);
+      });
+    }
+    if (this.#heir === null)
+      throw new HoldfastError("protocol", `TLS with ${this.peer} failed: it was closed.`);
+    return this.#heir.startTls(side, settings);
+  }
+
+  completed(operation: Operation, result: number, flags: number): void {
+    if (operation === this.#receive) this.#received(result, flags);
+    else this.#sent(result);
+    if (this.#life !== "open") this.#loop.touch(this);
+  }
+
+  /** Everything that is due, before the loop submits. */
+  flush(): void {
+    if (this.#life === "open") this.#deliver();
+    if (this.#life === "open") this.#sendMore();
+    if (this.#life === "open") this.#receiveMore();
+    const isQuiet = this.#receive.state === "idle" && this.#send.state === "idle";
+    if (!isQuiet) return;
+    if (this.#life === "closing") this.#close();
+    else if (this.#life === "handing-over") this.#giveAway();
+  }
+
+  #received(result: number, flags: number): void {
+    this.#receive.ioprio = (flags & CQE_SOCKET_NOT_EMPTY) === 0 ? RECEIVE_POLL_FIRST : 0;
+    if (result > 0) {
+      this.#heldBytes = result;
+    } else if (result === 0) {
+      this.#hasInputEnded = true;
+    } else if (result !== -Errno.EINTR && result !== -Errno.EAGAIN && this.#life === "open") {
+      this.destroy(systemError("read", -result));
+      return;
+    }
+    if (this.#life !== "open") return;
+    this.#deliver();
+    this.#loop.touch(this);
+  }
+
+  /** What has come goes to the handlers, if they want it. */
+  #deliver(): void {
+    if (!this.#isInputOn || this.#receive.state !== "idle") return;
+    if (this.#heldBytes > 0) {
+      const data = this.#buffer!.subarray(0, this.#heldBytes);
+      this.#heldBytes = 0;
+      this.#handlers?.onData(data);
+    }
+    if (this.#hasInputEnded && this.#isInputOn && !this.#hasToldEnd) {
+      this.#hasToldEnd = true;
+      this.#giveBackBuffer();
+      this.#handlers?.onEnd();
+      this.#closeIfOver();
+    }
+  }
+
+  #receiveMore(): void {
+    const isDue = this.#isInputOn && !this.#hasInputEnded && this.#heldBytes === 0;
+    if (!isDue || this.#receive.state !== "idle") return;
+    const buffer = (this.#buffer ??= this.#buffers.take());
+    this.#receive.address = this.#loop.system.addressOf(buffer);
+    this.#receive.length = buffer.length;
+    this.#receive.keeps = buffer;
+    this.#loop.start(this.#receive);
+  }
+
+  #sendMore(): void {
+    if (this.#send.state !== "idle") return;
+    if (this.#output.hasBytes()) {
+      this.#output.prepare(this.#send);
+      this.#loop.start(this.#send);
+    } else if (this.#wantsEnd && !this.#hasOutputEnded) {
+      this.#hasOutputEnded = true;
+      this.#loop.system.shutdown(this.#descriptor, SHUT_WR);
+      this.#closeIfOver();
+    }
+  }
+
+  #sent(result: number): void {
+    if (result > 0) this.#output.advance(result);
+    else if (result < 0 && result !== -Errno.EINTR && result !== -Errno.EAGAIN) {
+      if (this.#life === "open") this.destroy(systemError("write", -result));
+      return;
+    }
+    if (this.#life !== "open") return;
+    if (!this.#output.isEmpty || this.#wantsEnd) this.#loop.touch(this);
+    else if (this.#isOver) {
+      this.#isOver = false;
+      this.#handlers?.onDrain();
+    }
+  }
+
+  #closeIfOver(): void {
+    if (this.#life === "open" && this.#hasToldEnd && this.#hasOutputEnded) this.destroy();
+  }
+
+  #close(): void {
+    this.#life = "closed";
+    this.#loop.system.close(this.#descriptor);
+    this.#giveBackBuffer();
+    this.#leave();
+    this.#output.drop();
+    this.#handlers?.onClose(this.#error);
+  }
+
+  #giveAway(): void {
+    this.#life = "handed-over";
+    const early = this.#buffer?.slice(0, this.#heldBytes) ?? NOTHING;
+    this.#giveBackBuffer();
+    this.#heir = connectionOn(this.#descriptor, this.peer, early);
+    this.#leave();
+    this.#output.drop();
+  }
+
+  #leave(): void {
+    this.#loop.release();
+    this.#gone(this);
+    this.#handOver?.();
+  }
+
+  #giveBackBuffer(): void {
+    if (this.#buffer !== null) this.#buffers.give(this.#buffer);
+    this.#buffer = null;
+    this.#heldBytes = 0;
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * Files through a ring. What the page cache can do at once is done at once, in the call; what would wait goes through the ring.
+ *
+ *   read   preadv2(RWF_NOWAIT) --EAGAIN or short--> ring        where the file system refuses RWF_NOWAIT (tmpfs):
+ *   write  pwrite, timed: a slow file's go through the ring     pread, timed like writes
+ *   flush  ring
+ *
+ * Buffered writes have no form that does not wait, and through the ring they would cost a hand-over to a kernel thread each.
+ * Transfers are pooled; short ones are continued. Everything else of a file is env/node's.
+ */
+import type { Clock } from "../env.ts";
+import type { FileHandle, Files } from "../files.ts";
+import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
+import { openFile } from "../node/files.ts";
+import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_NOWAIT } from "./abi.ts";
+import { systemError } from "./errors.ts";
+import { makeBlocking } from "./kernel.ts";
+import type { RingLoop } from "./loop.ts";
+import { Operation } from "./operation.ts";
+import type { Completed } from "./operation.ts";
+import { Pace } from "./pace.ts";
+
+type ReadDone = (error: Error | null, bytes: number) => void;
+
+const TWO_32 = 0x1_0000_0000;
+const MAX_SPARE_TRANSFERS = 1024;
+const NOTHING = new Uint8Array(0);
+
+/** What all files of one ring share. */
+class FileSpace {
+  readonly loop: RingLoop;
+  readonly clock: Clock;
+  readonly #spare: Transfer[] = [];
+  readonly #iovec = new Int32Array(IOVEC_WORDS);
+  readonly #iovecAddress: number;
+
+  constructor(loop: RingLoop, clock: Clock) {
+    this.loop = loop;
+    this.clock = clock;
+    this.#iovecAddress = loop.system.addressOf(new Uint8Array(this.#iovec.buffer));
+  }
+
+  transfer(): Transfer {
+    return this.#spare.pop() ?? new Transfer(this);
+  }
+
+  giveBack(transfer: Transfer): void {
+    if (this.#spare.length < MAX_SPARE_TRANSFERS) this.#spare.push(transfer);
+  }
+
+  /** Bytes read without waiting, or an errno with its sign changed. */
+  readNoWait(descriptor: number, address: number, length: number, offset: number): number {
+    this.#iovec[0] = address;
+    this.#iovec[1] = address / TWO_32;
+    this.#iovec[2] = length;
+    return this.loop.system.preadv2(descriptor, this.#iovecAddress, 1, offset, RWF_NOWAIT);
+  }
+}
+
+/** The part of a read, a write or a flush that goes through the ring. */
+class Transfer implements Completed {
+  readonly #space: FileSpace;
+  readonly #operation = new Operation(this);
+  #file: RingFile | null = null;
+  #data: Uint8Array = NOTHING;
+  #filled = 0;
+  #offset = 0;
+  #done: ReadDone = ignore;
+
+  constructor(space: FileSpace) {
+    this.#space = space;
+  }
+
+  /** @param filled bytes of `data` that are through already */
+  begin(
+    file: RingFile,
+    opcode: number,
+    data: Uint8Array,
+    filled: number,
+    offset: number,
+    done: ReadDone,
+  ): void {
+    this.#file = file;
+    this.#data = data;
+    this.#filled = filled;
+    this.#offset = offset;
+    this.#done = done;
+    this.#operation.opcode = opcode;
+    this.#operation.descriptor = file.number;
+    this.#space.loop.hold();
+    this.#next();
+  }
+
+  #next(): void {
+    const operation = this.#operation;
+    const isFlush = operation.opcode === Op.fsync;
+    const left = this.#data.length - this.#filled;
+    operation.length = Math.min(MAX_TRANSFER_BYTES, left);
+    operation.address = isFlush ? 0 : this.#space.loop.system.addressOf(this.#data) + this.#filled;
+    operation.offset = isFlush ? 0 : this.#offset + this.#filled;
+    operation.opFlags = isFlush ? FSYNC_DATASYNC : 0;
+    operation.keeps = this.#data;
+    this.#space.loop.start(operation);
+  }
+
+  completed(operation: Operation, result: number): void {
+    if (result === -Errno.EINTR || result === -Errno.EAGAIN) {
+      this.#next();
+      return;
+    }
+    if (result > 0) this.#filled += result;
+    if (result > 0 && this.#filled < this.#data.length) {
+      this.#next();
+      return;
+    }
+    const done = this.#done;
+    const file = this.#file!;
+    const filled = this.#filled;
+    const offset = this.#offset;
+    this.#file = null;
+    this.#data = NOTHING;
+    this.#done = ignore;
+    const { opcode } = operation;
+    this.#space.giveBack(this);
+    this.#space.loop.release();
+    file.transferred(opcode, result, offset + filled, filled, done);
+  }
+}
+
+function ignore(): void {}
+
+class RingFile extends DescriptorFile {
+  readonly #space: FileSpace;
+  readonly #readPace = new Pace();
+  readonly #writePace = new Pace();
+  /** Refused by the file system: found out with the first read. */
+  #knowsNoWait = true;
+  #inFlight = 0;
+  readonly #draining: (() => void)[] = [];
+
+  constructor(space: FileSpace, path: string, descriptor: number, sizeBytes: number) {
+    super(path, descriptor, sizeBytes);
+    this.#space = space;
+    // It was opened so that opening does not wait; in a ring the flag would turn waiting into an error.
+    makeBlocking(space.loop.system, descriptor);
+  }
+
+  get number(): number {
+    return this.descriptor;
+  }
+
+  read(data: Uint8Array, offsetBytes: number, done: ReadDone): void {
+    const result = data.length === 0 ? 0 : this.#readNow(data, offsetBytes);
+    if (result === data.length) this.#ended(done, result);
+    else this.#through(Op.read, data, Math.max(0, result), offsetBytes, done);
+  }
+
+  /** What can be read at once; the rest, and the reason, are the ring's to find. */
+  #readNow(data: Uint8Array, offsetBytes: number): number {
+    const space = this.#space;
+    const length = Math.min(MAX_TRANSFER_BYTES, data.length);
+    const address = space.loop.system.addressOf(data);
+    if (this.#knowsNoWait) {
+      const result = space.readNoWait(this.descriptor, address, length, offsetBytes);
+      if (result !== -Errno.EOPNOTSUPP) return result;
+      this.#knowsNoWait = false;
+    }
+    if (!this.#readPace.mayBlock()) return 0;
+    const start = space.clock.monotonicMs();
+    const result = space.loop.system.pread(this.descriptor, address, length, offsetBytes);
+    this.#readPace.took(space.clock.monotonicMs() - start);
+    return result;
+  }
+
+  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    const space = this.#space;
+    let result = 0;
+    if (data.length > 0 && this.#writePace.mayBlock()) {
+      const start = space.clock.monotonicMs();
+      const address = space.loop.system.addressOf(data);
+      const length = Math.min(MAX_TRANSFER_BYTES, data.length);
+      result = space.loop.system.pwrite(this.descriptor, address, length, offsetBytes);
+      this.#writePace.took(space.clock.monotonicMs() - start);
+    }
+    if (result === data.length) {
+      if (result > 0) this.grown(offsetBytes + result);
+      this.#ended(done, result);
+    } else this.#through(Op.write, data, Math.max(0, result), offsetBytes, done);
+  }
+
+  /** Waits for what is in flight: a descriptor that is closed may soon be another file's. */
+  override async close(): Promise<void> {
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#draining.push(resolve));
+    await super.close();
+  }
+
+  flush(done: (error: Error | null) => void): void {
+    this.#through(Op.fsync, NOTHING, 0, 0, done);
+  }
+
+  /** Before the call returns, unless too many such calls are nested. */
+  #ended(done: ReadDone, bytes: number): void {
+    const { loop } = this.#space;
+    if (!loop.nest()) {
+      loop.defer(() => done(null, bytes));
+      return;
+    }
+    try {
+      done(null, bytes);
+    } finally {
+      loop.unnest();
+    }
+  }
+
+  #through(
+    opcode: number,
+    data: Uint8Array,
+    filled: number,
+    offsetBytes: number,
+    done: ReadDone,
+  ): void {
+    if (this.#space.loop.ring.isClosed) {
+      done(this.failed(systemError("io_uring", Errno.ECANCELED), "using it", offsetBytes), 0);
+      return;
+    }
+    this.#inFlight += 1;
+    this.#space.transfer().begin(this, opcode, data, filled, offsetBytes, done);
+  }
+
+  /** The ring is done. @param end where it stopped */
+  transferred(opcode: number, result: number, end: number, bytes: number, done: ReadDone): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) for (const drained of this.#draining.splice(0)) drained();
+    if (opcode === Op.fsync) {
+      done(this.flushed(result < 0 ? systemError("fdatasync", -result) : null), 0);
+    } else if (opcode === Op.read) {
+      if (result < 0) done(this.failed(systemError("read", -result), "reading", end), bytes);
+      else done(null, bytes);
+    } else if (result < 0) done(this.failed(systemError("write", -result), "writing", end), bytes);
+    else if (result === 0) done(this.endOfDevice(end), bytes);
+    else {
+      this.grown(end);
+      done(null, bytes);
+    }
+  }
+}
+
+/** @param base for everything but open files */
+export function ringFiles(loop: RingLoop, clock: Clock, base: Files): Files {
+  const space = new FileSpace(loop, clock);
+  const make = (path: string, descriptor: number, sizeBytes: number): FileHandle =>
+    new RingFile(space, path, descriptor, sizeBytes);
+  return { ...base, open: (path, mode) => openFile(path, mode, make) };
+}

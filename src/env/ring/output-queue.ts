@@ -1,0 +1,137 @@
+/**
+ * What a connection has still to send: pieces in order, each write's `sent` called when its last piece is through. `prepare`
+ * puts as many pieces as fit into one message, of which one is with the kernel at a time.
+ */
+import { IOVEC_WORDS, MSG_NOSIGNAL, MessageHeader, Op } from "./abi.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Operation } from "./operation.ts";
+
+/** Of one message. The kernel takes 1024. */
+const MAX_PIECES = 128;
+const TWO_32 = 0x1_0000_0000;
+/** Sent pieces that are kept at the front before they are cut off. */
+const MAX_STALE = 1024;
+
+export class OutputQueue {
+  readonly #system: Kernel;
+  #pieces: Uint8Array[] = [];
+  #sents: ((() => void) | null)[] = [];
+  /** The oldest piece that is not through, and how much of it is. */
+  #next = 0;
+  #nextSent = 0;
+  #bytes = 0;
+  #message: Int32Array | null = null;
+  #messageAddress = 0;
+
+  constructor(system: Kernel) {
+    this.#system = system;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#next === this.#pieces.length;
+  }
+
+  /** Takes the pieces over until `sent`. At least one. */
+  add(pieces: readonly Uint8Array[], sent: (() => void) | null): void {
+    const last = pieces.length - 1;
+    for (let i = 0; i <= last; i += 1) {
+      const piece = pieces[i]!;
+      this.#pieces.push(piece);
+      this.#sents.push(i === last ? sent : null);
+      this.#bytes += piece.length;
+    }
+  }
+
+  /** Calls what waits for pieces of no bytes at the front; false if nothing is left to send then. */
+  hasBytes(): boolean {
+    while (!this.isEmpty && this.#pieces[this.#next]!.length === 0) this.#pieceOver();
+    return !this.isEmpty;
+  }
+
+  /** After `hasBytes` that was true. */
+  prepare(operation: Operation): void {
+    const first = this.#pieces[this.#next]!;
+    const count = Math.min(MAX_PIECES, this.#pieces.length - this.#next);
+    operation.opFlags = MSG_NOSIGNAL;
+    if (count === 1) {
+      operation.opcode = Op.send;
+      operation.address = this.#system.addressOf(first) + this.#nextSent;
+      operation.length = first.length - this.#nextSent;
+      operation.keeps = first;
+      return;
+    }
+    operation.opcode = Op.sendMessage;
+    this.#fillMessage(count);
+    operation.address = this.#messageAddress;
+    operation.length = 1;
+    // The pieces stay in the queue until the kernel is done; so does the message.
+    operation.keeps = this;
+  }
+
+  #fillMessage(count: number): void {
+    const message = (this.#message ??= this.#newMessage());
+    for (let i = 0; i < count; i += 1) {
+      const piece = this.#pieces[this.#next + i]!;
+      const skipped = i === 0 ? this.#nextSent : 0;
+      const at = MessageHeader.words + i * IOVEC_WORDS;
+      const address = piece.length === 0 ? 0 : this.#system.addressOf(piece) + skipped;
+      message[at] = address;
+      message[at + 1] = address / TWO_32;
+      message[at + 2] = piece.length - skipped;
+    }
+    message[MessageHeader.iovLength] = count;
+  }
+
+  /** The header with the pieces behind it. */
+  #newMessage(): Int32Array {
+    const message = new Int32Array(MessageHeader.words + MAX_PIECES * IOVEC_WORDS);
+    this.#messageAddress = this.#system.addressOf(new Uint8Array(message.buffer));
+    const pieces = this.#messageAddress + 4 * MessageHeader.words;
+    message[MessageHeader.iovLow] = pieces;
+    message[MessageHeader.iovHigh] = pieces / TWO_32;
+    return message;
+  }
+
+  /** So many bytes are through. */
+  advance(bytes: number): void {
+    let left = bytes;
+    while (left > 0) {
+      const piece = this.#pieces[this.#next]!;
+      const step = Math.min(left, piece.length - this.#nextSent);
+      left -= step;
+      this.#bytes -= step;
+      this.#nextSent += step;
+      if (this.#nextSent === piece.length) this.#pieceOver();
+    }
+    if (this.isEmpty || this.#next > MAX_STALE) this.#cutStale();
+  }
+
+  /** Nothing more is sent: calls all that wait. */
+  drop(): void {
+    this.#bytes = 0;
+    while (!this.isEmpty) this.#pieceOver();
+    this.#cutStale();
+  }
+
+  #pieceOver(): void {
+    const sent = this.#sents[this.#next]!;
+    this.#next += 1;
+    this.#nextSent = 0;
+    sent?.();
+  }
+
+  #cutStale(): void {
+    if (this.isEmpty) {
+      this.#pieces.length = 0;
+      this.#sents.length = 0;
+    } else {
+      this.#pieces.splice(0, this.#next);
+      this.#sents.splice(0, this.#next);
+    }
+    this.#next = 0;
+  }
+}
