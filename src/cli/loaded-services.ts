@@ -1,8 +1,12 @@
 /** The real services: each module is loaded when it is first needed. */
+import type { ParityEngine } from "../parity/engine.ts";
 import type { Services } from "./services.ts";
 
 /** An overlay in memory takes so much and no more; a folder takes what its file system has. */
 const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
+
+/** One for all volumes, made when the first needs it: a degraded array, or one whose member fails. */
+let parityEngine: ParityEngine | undefined;
 
 export const loadedServices: Services = {
   async scan(env, paths) {
@@ -19,7 +23,8 @@ export const loadedServices: Services = {
   },
   async open(env, request) {
     const { openVolumes } = await import("../volume/open.ts");
-    return openVolumes(env, request);
+    const { createParityEngine } = await import("../parity/engine.ts");
+    return openVolumes(env, request, () => (parityEngine ??= createParityEngine()));
   },
   async overlay(env, device, folder) {
     const { openOverlay } = await import("../devices/overlay.ts");

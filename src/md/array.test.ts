@@ -4,6 +4,7 @@ import type { Extent } from "../block/device.ts";
 import { writeSectors } from "../block/promises.ts";
 import { MemoryDevice } from "../devices/memory.ts";
 import type { MdShape } from "../formats/md/superblock.ts";
+import { plainEngine } from "../parity/engine.ts";
 import { MdArray } from "./array.ts";
 import { makeGeometry } from "./geometry/geometry.ts";
 import { makePersonality } from "./personalities/make.ts";
@@ -22,7 +23,7 @@ function arrayOver(disks: readonly MemoryDevice[]): MdArray {
     (disk, i) => new Slot(i, [new MemberView(disk.name, disk, 0, Infinity, [])], false),
   );
   const endSector = geometry.arraySectors;
-  const personality = makePersonality(geometry, slots);
+  const personality = makePersonality(geometry, slots, () => plainEngine);
   return new MdArray({
     name: "array",
     sectors: endSector,

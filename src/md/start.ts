@@ -9,6 +9,8 @@ import { alignDown, SECTOR_BYTES } from "../base/units.ts";
 import type { SectorRange } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
+import { plainEngine } from "../parity/engine.ts";
+import type { ParityEngine } from "../parity/engine.ts";
 import { MdArray } from "./array.ts";
 import type { ArrayRegion } from "./array.ts";
 import type { JudgedCandidate, MdCandidate } from "./candidate.ts";
@@ -27,6 +29,8 @@ export interface StartOptions {
   readonly backup: BlockDevice | null;
   /** Bytes of replayed log that may be held in memory. */
   readonly replayLimitBytes: number;
+  /** What to rebuild with, asked for when it is needed; the plain one unless given. */
+  readonly parityEngine?: () => ParityEngine;
 }
 
 export interface StartedArray {
@@ -56,10 +60,11 @@ export async function startArray(plan: AssemblyPlan, options: StartOptions): Pro
   const notes = [...plan.forced, ...replayed.notes];
   for (const member of members.values()) notes.push(...cutOffNote(member));
 
+  const parityEngine = options.parityEngine ?? (() => plainEngine);
   const sides =
     replayed.reshape === null
-      ? restRegion(plan, shape, members)
-      : reshapeRegions(plan, replayed.reshape, members);
+      ? restRegion(plan, shape, members, parityEngine)
+      : reshapeRegions(plan, replayed.reshape, members, parityEngine);
   const array = new MdArray({
     name: options.name,
     sectors: sides.sectors,
@@ -163,9 +168,14 @@ function restRegion(
   plan: AssemblyPlan,
   shape: MdShape,
   members: ReadonlyMap<MdCandidate, Member>,
+  parityEngine: () => ParityEngine,
 ): Regions {
   const geometry = geometryOf(plan, shape, plan.superblock.componentSectors);
-  const personality = makePersonality(geometry, slotsFor(plan, shape, members, "after"));
+  const personality = makePersonality(
+    geometry,
+    slotsFor(plan, shape, members, "after"),
+    parityEngine,
+  );
   const sectors = geometry.arraySectors;
   return { sectors, regions: [{ endSector: sectors, personality }] };
 }
@@ -200,10 +210,19 @@ function reshapeRegions(
   plan: AssemblyPlan,
   reshape: MdReshape,
   members: ReadonlyMap<MdCandidate, Member>,
+  parityEngine: () => ParityEngine,
 ): Regions {
   const { before, after, sectors } = reshapeGeometries(plan, reshape);
-  const old = makePersonality(before, slotsFor(plan, reshape.before, members, "before"));
-  const young = makePersonality(after, slotsFor(plan, reshape.after, members, "after"));
+  const old = makePersonality(
+    before,
+    slotsFor(plan, reshape.before, members, "before"),
+    parityEngine,
+  );
+  const young = makePersonality(
+    after,
+    slotsFor(plan, reshape.after, members, "after"),
+    parityEngine,
+  );
   // Forwards the start of the volume is in the new shape already, backwards its end.
   const [first, second] = reshape.backwards ? [old, young] : [young, old];
   const position = Math.min(reshape.positionSectors, sectors);

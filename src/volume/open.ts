@@ -4,6 +4,8 @@ import type { BlockDevice } from "../block/device.ts";
 import { openDevice } from "../devices/open.ts";
 import type { Env } from "../env/env.ts";
 import { startArray } from "../md/start.ts";
+import { plainEngine } from "../parity/engine.ts";
+import type { ParityEngine } from "../parity/engine.ts";
 import { collectDevices } from "./devices.ts";
 import type { DeviceCollection } from "./devices.ts";
 import { reportOf } from "./md-report.ts";
@@ -16,11 +18,16 @@ import type { OpenedVolume, OpenedVolumes, OpenRequest } from "./volume.ts";
 const REPLAY_LIMIT_BYTES = 1024 * 1024 * 1024;
 
 /**
+ * @param parityEngine what to rebuild with, asked for when it is needed
  * @throws HoldfastError `not-found` for a path that is not there and when there is no array on the devices, or none of that
  * name; `permission` for one that may not be read. A device that fails is left out with a note; a set that cannot be
  * started is in `refused`.
  */
-export async function openVolumes(env: Env, request: OpenRequest): Promise<OpenedVolumes> {
+export async function openVolumes(
+  env: Env,
+  request: OpenRequest,
+  parityEngine: () => ParityEngine = () => plainEngine,
+): Promise<OpenedVolumes> {
   const collected = await collectDevices(env, request.paths, { open: openDevice });
   const owned: BlockDevice[] = [];
   const close = async (): Promise<void> => {
@@ -45,7 +52,7 @@ export async function openVolumes(env: Env, request: OpenRequest): Promise<Opene
       const replayLimitBytes = request.replayLimitBytes ?? REPLAY_LIMIT_BYTES;
       // Where there are several sets, the backup is for the one that is being reshaped.
       const isForIt = sets.length === 1 || set.plan.superblock.reshape !== null;
-      const options = { backup: isForIt ? backup : null, replayLimitBytes, notes };
+      const options = { backup: isForIt ? backup : null, replayLimitBytes, parityEngine, notes };
       const started = await startSet(set, options);
       if ("device" in started) {
         owned.push(started.device);
@@ -100,6 +107,7 @@ function select(
 export interface StartSetOptions {
   readonly backup: BlockDevice | null;
   readonly replayLimitBytes: number;
+  readonly parityEngine?: () => ParityEngine;
   /** To be told with the volume. */
   readonly notes: readonly string[];
 }

@@ -3,12 +3,16 @@ import { createHash } from "node:crypto";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { readInto } from "../../src/block/promises.ts";
 import { nodeEnv } from "../../src/env/node/env.ts";
+import { createParityEngine } from "../../src/parity/engine.ts";
 import { openVolumes } from "../../src/volume/open.ts";
 import type { VolumeReport } from "../../src/volume/report.ts";
 import type { OpenRequest } from "../../src/volume/volume.ts";
 import { stampRuns } from "./stamp.ts";
 
 const PIECE_SECTORS = 2048;
+
+/** As the program has it: one for all that is opened. */
+const parityEngine = createParityEngine();
 
 export interface ReadVolume {
   readonly report: VolumeReport;
@@ -38,7 +42,11 @@ export async function readSets(
   paths: readonly string[],
   options: Partial<OpenRequest> = {},
 ): Promise<ReadSets> {
-  const opened = await openVolumes(nodeEnv(), { force: false, ...options, paths });
+  const opened = await openVolumes(
+    nodeEnv(),
+    { force: false, ...options, paths },
+    () => parityEngine,
+  );
   try {
     const volumes: ReadVolume[] = [];
     for (const volume of opened.volumes) {

@@ -10,6 +10,7 @@ import type { Bio } from "../../block/bio.ts";
 import { READ_ONLY_LIMITS } from "../../block/device.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
+import { plainEngine } from "../../parity/engine.ts";
 import { MdArray } from "../array.ts";
 import { makeGeometry } from "../geometry/geometry.ts";
 import { MemberView, Slot } from "../slot.ts";
@@ -49,7 +50,7 @@ function arrayOf(shape: MdShape, slots: readonly Slot[]): MdArray {
   return new MdArray({
     name: "array",
     sectors: endSector,
-    regions: [{ endSector, personality: makePersonality(geometry, slots) }],
+    regions: [{ endSector, personality: makePersonality(geometry, slots, () => plainEngine) }],
     optimalIoBytes: 0,
     logicalBlockBytes: 512,
   });

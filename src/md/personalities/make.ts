@@ -1,5 +1,6 @@
 /** From a geometry to the personality that reads it: the one place to add a level. */
 import { unreachable } from "../../base/assert.ts";
+import type { ParityEngine } from "../../parity/engine.ts";
 import type { Geometry } from "../geometry/geometry.ts";
 import type { Slot } from "../slot.ts";
 import { MirrorPersonality } from "./mirror.ts";
@@ -7,8 +8,15 @@ import { ParityPersonality } from "./parity.ts";
 import type { Personality } from "./personality.ts";
 import { PlainPersonality } from "./plain.ts";
 
-/** @param slots by slot number, as many as the geometry has disks */
-export function makePersonality(geometry: Geometry, slots: readonly Slot[]): Personality {
+/**
+ * @param slots by slot number, as many as the geometry has disks
+ * @param parityEngine asked for when there is something to rebuild
+ */
+export function makePersonality(
+  geometry: Geometry,
+  slots: readonly Slot[],
+  parityEngine: () => ParityEngine,
+): Personality {
   switch (geometry.level) {
     case "linear":
     case "raid0":
@@ -19,7 +27,7 @@ export function makePersonality(geometry: Geometry, slots: readonly Slot[]): Per
     case "raid4":
     case "raid5":
     case "raid6":
-      return new ParityPersonality(geometry, slots);
+      return new ParityPersonality(geometry, slots, parityEngine);
     default:
       return unreachable(geometry);
   }

@@ -13,9 +13,11 @@ import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
+import { WorkBuffers } from "../../parity/engine.ts";
+import type { ParityEngine } from "../../parity/engine.ts";
+import { rebuild } from "../../parity/parity.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { RowLayout } from "../geometry/stripe-layouts.ts";
-import { rebuild } from "../../parity/parity.ts";
 import type { Slot } from "../slot.ts";
 import type { Personality, PieceExtent } from "./personality.ts";
 
@@ -47,10 +49,15 @@ function advanced(range: RowRange, sectors: number): RowRange {
 export class ParityPersonality implements Personality {
   readonly #geometry: StripeGeometry;
   readonly #slots: readonly Slot[];
+  readonly #engine: () => ParityEngine;
 
-  constructor(geometry: StripeGeometry, slots: readonly Slot[]) {
+  /** @param engine asked for when there is, or will be, something to rebuild */
+  constructor(geometry: StripeGeometry, slots: readonly Slot[], engine: () => ParityEngine) {
     this.#geometry = geometry;
     this.#slots = slots;
+    this.#engine = engine;
+    // A member is missing: made now, it is warm when the first read needs it.
+    if (slots.some((slot) => slot.views.length === 0)) engine();
   }
 
   pieceSectors(sector: number): number {
@@ -124,6 +131,8 @@ export class ParityPersonality implements Personality {
       this.#tooManyLost(range, data, lost, end);
       return;
     }
+    const engine = this.#engine();
+    const buffers = new WorkBuffers(engine);
     const blocks = new Map<number, Uint8Array>();
     const failed = new Set<number>();
     let pending = sources.length;
@@ -131,14 +140,21 @@ export class ParityPersonality implements Personality {
       pending -= 1;
       if (pending > 0) return;
       if (failed.size > 0) {
+        buffers.giveBack();
         this.#rebuildStep(range, data, new Set([...lost, ...failed]), end);
       } else {
-        rebuild(range.layout, range.target, lost, blocks, data);
+        for (const slot of range.layout.data) {
+          if (slot !== range.target && lost.has(slot)) blocks.set(slot, buffers.take(data.length));
+        }
+        const out = buffers.standIn(data);
+        rebuild(range.layout, range.target, lost, blocks, out, engine.kernels);
+        if (out !== data) data.set(out);
+        buffers.giveBack();
         end(null);
       }
     };
     for (const slot of sources) {
-      const block = new Uint8Array(data.length);
+      const block = buffers.take(data.length);
       blocks.set(slot, block);
       this.#slots[slot]!.read(range.memberSector, block, (error) => {
         if (error !== null) failed.add(slot);

@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { seedOfRun } from "../../../test/support/seed.ts";
+import { Arena } from "../../base/arena.ts";
 import { Prng } from "../../base/prng.ts";
 import type { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
@@ -13,6 +14,9 @@ import { readInto, writeSectors } from "../../block/promises.ts";
 import { FaultyDevice } from "../../devices/faulty.ts";
 import { MemoryDevice } from "../../devices/memory.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
+import { createParityKernels } from "../../parity/create.ts";
+import { plainEngine } from "../../parity/engine.ts";
+import type { ParityEngine } from "../../parity/engine.ts";
 import { generate } from "../../parity/parity.ts";
 import { MdArray } from "../array.ts";
 import { makeGeometry } from "../geometry/geometry.ts";
@@ -146,7 +150,7 @@ function readable(geometry: Geometry, damage: Damage, sector: number): boolean {
   return lost.length <= geometry.raidDisks - geometry.dataDisks;
 }
 
-function arrayOf(world: World, damage: Damage): MdArray {
+function arrayOf(world: World, damage: Damage, engine: ParityEngine): MdArray {
   const slots = world.disks.map((disk, slot) => {
     if (damage.missing.has(slot)) return new Slot(slot, [], false);
     const device = new FaultyDevice(disk);
@@ -164,11 +168,22 @@ function arrayOf(world: World, damage: Damage): MdArray {
   return new MdArray({
     name: "array",
     sectors: endSector,
-    regions: [{ endSector, personality: makePersonality(world.geometry, slots) }],
+    regions: [{ endSector, personality: makePersonality(world.geometry, slots, () => engine) }],
     optimalIoBytes: 0,
     logicalBlockBytes: 512,
   });
 }
+
+const arena = new Arena(16 * 1024 * 1024);
+/** Four buffers and it is full. */
+const tightArena = new Arena(128 * 1024);
+tightArena.take(32 * 1024);
+tightArena.take(16 * 1024);
+const ENGINES: readonly ParityEngine[] = [
+  plainEngine,
+  { arena, kernels: createParityKernels(arena) },
+  { arena: tightArena, kernels: createParityKernels(tightArena) },
+];
 
 const ROUNDS = 40;
 const seed = seedOfRun();
@@ -181,7 +196,7 @@ describe.each(SHAPES)("$level of $raidDisks, layout $layout", (shape) => {
     let refused = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const damage = makeDamage(prng, shape.raidDisks);
-      const array = arrayOf(world, damage);
+      const array = arrayOf(world, damage, ENGINES[round % ENGINES.length]!);
       const sectors = array.sectors;
       const canRead = Array.from({ length: sectors }, (_unused, sector) =>
         readable(world.geometry, damage, sector),
@@ -215,5 +230,14 @@ describe.each(SHAPES)("$level of $raidDisks, layout $layout", (shape) => {
     // Both outcomes must have been tried, or the test says nothing.
     expect(right).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(20);
+  });
+});
+
+describe("the buffers of rebuilding", () => {
+  it("come from the arena while it has room, and all go back", () => {
+    expect(arena.counters()).toMatchObject({ buffers: 0, refusals: 0 });
+    expect(arena.counters().peakBytes).toBeGreaterThan(0);
+    expect(tightArena.counters().buffers).toBe(2);
+    expect(tightArena.counters().refusals).toBeGreaterThan(0);
   });
 });

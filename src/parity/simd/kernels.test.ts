@@ -156,6 +156,8 @@ describe(`the SIMD kernels do what the plain ones do, byte for byte (seed ${seed
   it("with more sources than one call takes", () => {
     const random = new Prng(seed + 3);
     for (const count of [63, 64, 65, 127, 128, 129, 190, 255]) checkAll(random, 200, count);
+    // In more than one piece, too.
+    checkAll(random, 50_000, 70);
   });
 
   it("at the very end of the memory", () => {
