@@ -1,7 +1,7 @@
 /**
  * Running many random cases so that each can be run again alone.
  *
- * HOLDFAST_FUZZ_SEED picks the campaign, HOLDFAST_FUZZ_CASE one case of it; a failure names both. Case n draws from
+ * HOLDFAST_SEED picks the campaign, HOLDFAST_FUZZ_CASE one case of it; a failure names both. Case n draws from
  * a generator of its own, so it does not matter which cases ran before.
  *
  * A case that never gives the thread back cannot be interrupted from within: a second thread watches the number of the case
@@ -10,6 +10,7 @@
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll } from "vitest";
 import { Prng } from "../../src/base/prng.ts";
+import { seedOfRun } from "../support/seed.ts";
 
 function numberFrom(variable: string): number | null {
   const given = process.env[variable];
@@ -19,8 +20,7 @@ function numberFrom(variable: string): number | null {
   return value;
 }
 
-/** HOLDFAST_FUZZ_SEED, or a new one each run. */
-export const FUZZ_SEED = numberFrom("HOLDFAST_FUZZ_SEED") ?? Date.now() % 1_000_000_000;
+export const FUZZ_SEED = seedOfRun();
 const ONLY_CASE = numberFrom("HOLDFAST_FUZZ_CASE");
 
 /** Memory that a campaign may hold more than at its start; what a collector has not got round to counts too. */
@@ -82,7 +82,7 @@ export type FuzzCase = (prng: Prng, log: string[]) => Promise<void>;
  */
 export async function runCases(name: string, cases: number, fuzzCase: FuzzCase): Promise<number> {
   new Uint8Array(sharedName).fill(0);
-  const label = new TextEncoder().encode(`HOLDFAST_FUZZ_SEED=${FUZZ_SEED} ${name}`).slice(0, 255);
+  const label = new TextEncoder().encode(`HOLDFAST_SEED=${FUZZ_SEED} ${name}`).slice(0, 255);
   new Uint8Array(sharedName).set(label);
   const before = heldBytes();
   const first = ONLY_CASE ?? 0;
@@ -94,7 +94,7 @@ export async function runCases(name: string, cases: number, fuzzCase: FuzzCase):
     try {
       await fuzzCase(new Prng(seedOf(name, index)), log);
     } catch (error) {
-      const replay = `HOLDFAST_FUZZ_SEED=${FUZZ_SEED} HOLDFAST_FUZZ_CASE=${index} npx vitest run test/fuzz -t "${name}"`;
+      const replay = `HOLDFAST_SEED=${FUZZ_SEED} HOLDFAST_FUZZ_CASE=${index} npx vitest run test/fuzz -t "${name}"`;
       const text = error instanceof Error ? error.message : String(error);
       throw new Error(`${text}\nafter: ${log.join("; ")}\nreplay: ${replay}`, { cause: error });
     }

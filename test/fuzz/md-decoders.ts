@@ -63,8 +63,11 @@ function checkDecoded(decoded: SuperblockDecode, deviceSectors: number): void {
   if (!finite.every((value) => Number.isSafeInteger(value) && value >= 0))
     throw new Error(`numbers that cannot be: ${finite.join(", ")}`);
   if (superblock.roles.length > 1920) throw new Error(`${superblock.roles.length} roles`);
-  if (role.kind === "active" && dataOffsetSectors + dataSectors > deviceSectors)
-    throw new Error("data reach behind the end of the device");
+  // An image may be cut short in the middle of its data; where the metadata lies at the end, nothing can be cut off.
+  const isAtStart = superblock.version === "1.1" || superblock.version === "1.2";
+  const needed = dataOffsetSectors + (isAtStart ? Math.min(1, dataSectors) : dataSectors);
+  if (role.kind === "active" && needed > deviceSectors)
+    throw new Error("data lie behind the end of the device");
   if (badBlockLog?.inUse === true && badBlockLog.startSector + badBlockLog.sectors > deviceSectors)
     throw new Error("the bad-block log reaches behind the end of the device");
   arrayUuidBytes(superblock);

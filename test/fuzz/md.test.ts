@@ -36,7 +36,7 @@ beforeAll(async () => {
     strangers.push(...(await loadSamples(name)));
 });
 
-describe(`spoilt md metadata (HOLDFAST_FUZZ_SEED=${FUZZ_SEED})`, () => {
+describe(`spoilt md metadata (HOLDFAST_SEED=${FUZZ_SEED})`, () => {
   it("tries more than 100,000 superblocks and bitmaps, three quarters of them superblocks", () => {
     const { superblocks, bitmaps, sets, safeSets } = CASES;
     const all = superblocks + bitmaps + sets + safeSets;
@@ -91,7 +91,7 @@ describe(`spoilt md metadata (HOLDFAST_FUZZ_SEED=${FUZZ_SEED})`, () => {
   });
 });
 
-describe(`spoilt dm-raid metadata (HOLDFAST_FUZZ_SEED=${FUZZ_SEED})`, () => {
+describe(`spoilt dm-raid metadata (HOLDFAST_SEED=${FUZZ_SEED})`, () => {
   const samples: Uint8Array[] = [];
 
   beforeAll(async () => {

@@ -45,6 +45,12 @@ export async function replayJournal(plan: AssemblyPlan, limitBytes: number): Pro
     sectors: alignDown(own.dataSectors, R5_BLOCK_SECTORS),
     seed: r5Seed(arrayUuidBytes(superblock)),
   };
+  if (own.dataOffsetSectors + log.sectors > device.sectors) {
+    throw new HoldfastError(
+      "bad-metadata",
+      `the write journal ${journal.path} is cut off: copy it to its end, or leave it out and use --force`,
+    );
+  }
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(device, own.dataOffsetSectors + sector, sectors);
   const table = new StripeTable(plan, geometry, limitBytes);

@@ -171,6 +171,8 @@ async function readChanged(
     if (member?.fate !== "in-sync") return null;
     const { device, superblock } = member.candidate;
     const at = superblock.dataOffsetSectors + place.memberSector;
+    // An image that was cut off there has no such block.
+    if (at + extent.blockSectors > device.sectors) return null;
     const block = await readable(readSectors(device, at, extent.blockSectors));
     if (block === null) return null;
     blocks.push(block);

@@ -47,7 +47,7 @@ export async function replayLogs(
   for (const replay of replays) {
     for (const [candidate, patches] of replay.members) {
       const base = patched.get(candidate) ?? candidate.device;
-      patched.set(candidate, await layOver(base, patches));
+      patched.set(candidate, await layOver(base, insideOf(base, patches)));
     }
   }
   const volumePatches = replays.flatMap((replay) => replay.volume);
@@ -59,12 +59,15 @@ export async function replayLogs(
   };
 }
 
-/** A backup of whole stripes may reach behind the end of a volume that has the size of the smaller shape. */
-function insideOf(volume: BlockDevice, patches: readonly Patch[]): Patch[] {
+/**
+ * A backup of whole stripes may reach behind the end of a volume that has the size of the smaller shape, and a log behind the end of
+ * a member that was cut off; there nothing is read from it.
+ */
+function insideOf(device: BlockDevice, patches: readonly Patch[]): Patch[] {
   return patches
-    .filter((patch) => patch.sector < volume.sectors)
+    .filter((patch) => patch.sector < device.sectors)
     .map(({ sector, data }) => ({
       sector,
-      data: data.subarray(0, (volume.sectors - sector) * SECTOR_BYTES),
+      data: data.subarray(0, (device.sectors - sector) * SECTOR_BYTES),
     }));
 }
