@@ -7,7 +7,7 @@ import type { ServerName } from "./servers.ts";
 import { WORKLOADS } from "./workload.ts";
 import type { Workload } from "./workload.ts";
 
-/** ext4 stands for "a folder on a disk", whatever its file system; the results name it. */
+/** "disk" is the folder for temporary files; the results name its file system. */
 export type PlaceName = "disk" | "tmpfs";
 
 export interface LoadVariant {

@@ -177,7 +177,7 @@ function parityRows({ parity }: Results): GoalRow[] {
 
 function memoryRow({ cells, idleNodeRssMiB }: Results): GoalRow {
   const text = "resident memory under load / idle Node";
-  const bound = `≤ 2 and ${ARENA_MIB} MiB`;
+  const bound = `≤ 2, and ${ARENA_MIB} MiB`;
   const loaded = cells
     .filter(({ id }) => /\/randread-4k-q32(-j4)?$/.test(id))
     .map((cell) => ({ where: cell.id, values: valuesOf(cell, "holdfast", "rssMiB") }))
