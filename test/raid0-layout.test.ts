@@ -4,7 +4,11 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { FEATURE, superblock1, superblock1Checksum } from "../src/formats/md/superblock-1-layout.ts";
+import {
+  FEATURE,
+  superblock1,
+  superblock1Checksum,
+} from "../src/formats/md/superblock-1-layout.ts";
 import { goldenCase, unpackToFolder } from "./support/golden.ts";
 import { readSets } from "./support/open.ts";
 

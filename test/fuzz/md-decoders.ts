@@ -104,7 +104,7 @@ function addReshape(prng: Prng, data: Uint8Array, is1: boolean, order: "little" 
     newLayout: prng.pick([0, 2, 16, 18, 0x102, 0x201, 0x10201]),
     newChunk: prng.pick([0, 8, 64, 128, 32768, 65536]),
   };
-  layout.encodeInto(data, 0, common as never, order);
+  layout.encodeInto(data, 0, common, order);
 }
 
 export function fuzzSuperblock(prng: Prng, samples: readonly SuperblockSample[], log: string[]) {
