@@ -3,7 +3,7 @@
  * the same process on the same memory (Debian: libisal2).
  *
  * Each case is measured in short turns, one contender after the other, and the median of the turns counts: what else
- * the machine does then hits all alike. "In cache" works on the same blocks again and again, "out of cache" walks through 512 MiB.
+ * the machine does then hits all alike; and it is processor time that is taken. "In cache" works on the same blocks again and again, "out of cache" walks through 512 MiB.
  * Figures are GB/s of data read (parity not counted).
  */
 import { parseArgs } from "node:util";
@@ -21,7 +21,7 @@ const ARENA_BYTES = 1024 * 1024 * KIB;
 const WALKED_BYTES = 512 * 1024 * KIB;
 const UNITS = [4 * KIB, 64 * KIB, 256 * KIB];
 const DATA_BLOCKS = [4, 8, 16];
-/** Ratios to ISA-L that are to be reached; in cache they are for units from 64 KiB. */
+/** Ratios to ISA-L that are to be reached, where `hasGoal`. */
 const GOALS = { xor: { cache: 0.5, memory: 0.6 }, pq: { cache: 0.3, memory: 0.6 } };
 
 const { values } = parseArgs({
@@ -81,12 +81,13 @@ function race(contenders, rows, rowBytes) {
   const figures = {};
   for (let turn = 0; turn < TURNS; turn += 1) {
     for (const [name, run] of Object.entries(contenders)) {
-      const started = performance.now();
+      const started = process.cpuUsage();
       let done = 0;
       let ms = 0;
       do {
         for (let i = 0; i < 16; i += 1) run(/** @type {Row} */ (rows[done++ % rows.length]));
-        ms = performance.now() - started;
+        const { user, system } = process.cpuUsage(started);
+        ms = (user + system) / 1000;
       } while (ms < TURN_MS);
       (figures[name] ??= []).push((done * rowBytes) / ms / 1e6);
     }
@@ -175,15 +176,22 @@ function measure(place, unitBytes, dataBlocks) {
   return results;
 }
 
+/**
+ * In cache, a call for units of 4 KiB is over so soon that it is about the cost of calls.
+ * @param {Result} result
+ */
+function hasGoal({ place, unitBytes }) {
+  return place === "memory" || unitBytes >= 64 * KIB;
+}
+
 /** @param {Result} result */
-function line({ name, kind, place, unitBytes, gigabytesPerSecond, ratioToIsal }) {
+function line(result) {
+  const { name, kind, place, gigabytesPerSecond, ratioToIsal } = result;
   const figures = Object.entries(gigabytesPerSecond).map(
     ([who, figure]) => `${who} ${figure.toFixed(1).padStart(5)}`,
   );
-  // In cache, a call of 4 KiB units is over so soon that it is about the cost of calls.
-  const isGoal = place === "memory" || unitBytes >= 64 * KIB;
   const goal = GOALS[kind][place];
-  const verdict = isGoal ? (ratioToIsal >= goal ? `met ${goal}` : `MISSED ${goal}`) : "";
+  const verdict = hasGoal(result) ? (ratioToIsal >= goal ? `met ${goal}` : `MISSED ${goal}`) : "";
   return `${name.padEnd(28)} ${figures.join("  ")}  ratio ${ratioToIsal.toFixed(2)}  ${verdict}`;
 }
 
@@ -198,4 +206,11 @@ for (const place of /** @type {const} */ (["cache", "memory"])) {
     }
   }
 }
-console.log(JSON.stringify({ kernels: kernels.name, node: process.version, results }));
+console.log(
+  JSON.stringify({
+    kernels: kernels.name,
+    node: process.version,
+    results: results.filter((each) => hasGoal(each)),
+    withoutGoal: results.filter((each) => !hasGoal(each)),
+  }),
+);
