@@ -10,27 +10,17 @@ import type { ParityResult } from "./results.ts";
 import { rounded } from "./stats.ts";
 
 const LIMIT_SECONDS = 180;
-const LEAST_UNIT = 64 * 1024;
-
-/** A case as the program prints it. */
-interface ParityCase {
-  readonly where: "hot" | "cold";
-  readonly op: "xor" | "pq";
-  readonly unit: number;
-  /** Data blocks. */
-  readonly data: number;
-  readonly ratio: number;
-}
+const LEAST_UNIT_BYTES = 64 * 1024;
 
 /** @param text one line of JSON */
 function parseParity(text: string): ParityResult[] {
-  const { results } = JSON.parse(text) as { results: readonly ParityCase[] };
+  const { results } = JSON.parse(text) as {
+    results: readonly (ParityResult & { readonly unitBytes: number })[];
+  };
   return results
-    .filter(({ unit }) => unit >= LEAST_UNIT)
-    .map(({ where, op, unit, data, ratio }) => {
-      const place = where === "hot" ? "cache" : "memory";
-      const name = `${op} of ${data} x ${unit / 1024} KiB, ${where === "hot" ? "in" : "out of"} cache`;
-      return { name, kind: op, place, ratioToIsal: rounded(ratio) };
+    .filter(({ unitBytes }) => unitBytes >= LEAST_UNIT_BYTES)
+    .map(({ name, kind, place, ratioToIsal }) => {
+      return { name, kind, place, ratioToIsal: rounded(ratioToIsal) };
     });
 }
 
