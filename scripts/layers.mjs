@@ -31,7 +31,6 @@ export const RULES = {
     ["formats"],
     ["devices"],
     ["copy"],
-    ["copy"],
     ["filesystems"],
     ["md"],
     ["volume"],
