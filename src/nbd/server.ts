@@ -133,8 +133,9 @@ export class NbdServer {
 
   async #stop(): Promise<void> {
     const { stopTimeoutMs } = this.#context.limits;
-    await this.#listener?.close();
+    const closed = this.#listener?.close();
     for (const session of this.#sessions) session.protocol.stop();
+    await closed;
     await this.#allOver(Math.min(HANDSHAKE_GRACE_MS, stopTimeoutMs));
     this.#cut((session) => session.protocol.phaseName === "handshake");
     await this.#allOver(Math.max(0, stopTimeoutMs - HANDSHAKE_GRACE_MS));

@@ -15,9 +15,10 @@ import {
   writeSectors,
   writeZeroes,
 } from "../../src/block/promises.ts";
+import { describeBackends } from "../support/backends.ts";
 import { randomBytes, sameBytes } from "../support/bytes.ts";
 import { seedOfRun } from "../support/seed.ts";
-import { DEVICE_MAKERS } from "./block-devices.ts";
+import { deviceMakers } from "./block-devices.ts";
 
 const SEED = seedOfRun();
 
@@ -90,92 +91,94 @@ function checkExtents(device: BlockDevice, oracle: Uint8Array): void {
   }
 }
 
-for (const maker of DEVICE_MAKERS) {
-  describe(`block device: ${maker.name}`, () => {
-    it(`reads what it holds, anywhere (seed ${SEED})`, async () => {
-      const { device: raw, contents } = await maker.make();
-      const device = checked(raw);
-      const prng = new Prng(SEED);
-      await checkWhole(device, contents);
-      for (let i = 0; i < 40; i += 1) {
-        const { sector, sectors } = randomRange(prng, 0, device.sectors);
-        const expected = contents.subarray(sector * 512, (sector + sectors) * 512);
-        expect(sameBytes(await readSectors(device, sector, sectors), expected)).toBe(true);
-      }
-      checkExtents(device, contents);
-      await device.close();
-    });
-
-    it(`behaves as an array of sectors (seed ${SEED})`, async () => {
-      const { device: raw, contents } = await maker.make();
-      const device = checked(raw);
-      const oracle = contents.slice();
-      const prng = new Prng(SEED);
-      for (let i = 0; i < 120 && !device.limits.readOnly; i += 1) {
-        await change(prng, device, oracle, 0, device.sectors);
-        const { sector, sectors } = randomRange(prng, 0, device.sectors);
-        const expected = oracle.subarray(sector * 512, (sector + sectors) * 512);
-        expect(sameBytes(await readSectors(device, sector, sectors), expected)).toBe(true);
-        if (i % 20 === 0) checkExtents(device, oracle);
-      }
-      await checkWhole(device, oracle);
-      checkExtents(device, oracle);
-      await device.close();
-    });
-
-    it(`keeps writers of different sectors apart (seed ${SEED})`, async () => {
-      const { device: raw, contents } = await maker.make();
-      const device = checked(raw);
-      const oracle = contents.slice();
-      const lanes = device.limits.readOnly ? 0 : 16;
-      // Lane borders lie inside 4 KiB blocks, so neighbours meet in one block.
-      const border = (lane: number): number => Math.floor((device.sectors * lane) / 16);
-      const runLane = async (lane: number): Promise<void> => {
-        const prng = new Prng(SEED * 100 + lane);
-        for (let i = 0; i < 15; i += 1)
-          await change(prng, device, oracle, border(lane), border(lane + 1));
-      };
-      await Promise.all(Array.from({ length: lanes }, (_unused, lane) => runLane(lane)));
-      await checkWhole(device, oracle);
-      await device.close();
-    });
-
-    it("refuses what lies outside, and when read-only what would change it", async () => {
-      const { device, contents } = await maker.make();
-      const data = new Uint8Array(1024).fill(1);
-      const none = new Uint8Array(0);
-      const last = device.sectors - 1;
-      expect(await codeOf(device, (end) => readBio(last, data.slice(), end))).toBe("usage");
-      expect(await codeOf(device, (end) => readBio(2 ** 45, data.slice(), end))).toBe("usage");
-      expect(await codeOf(device, (end) => writeBio(last, data, 0, end))).toBe("usage");
-      for (const op of ["discard", "write-zeroes"] as const) {
-        const bio = (end: Bio["end"]): Bio => new Bio(op, last, 2, none, 0, end);
-        expect(await codeOf(device, bio)).toBe("usage");
-      }
-      if (device.limits.readOnly) {
-        expect(await codeOf(device, (end) => writeBio(0, data, 0, end))).toBe("read-only");
-        for (const op of ["discard", "write-zeroes"] as const) {
-          const bio = (end: Bio["end"]): Bio => new Bio(op, 0, 2, none, 0, end);
-          expect(await codeOf(device, bio)).toBe("read-only");
+describeBackends(({ env }) => {
+  for (const maker of deviceMakers(env)) {
+    describe(`block device: ${maker.name}`, () => {
+      it(`reads what it holds, anywhere (seed ${SEED})`, async () => {
+        const { device: raw, contents } = await maker.make();
+        const device = checked(raw);
+        const prng = new Prng(SEED);
+        await checkWhole(device, contents);
+        for (let i = 0; i < 40; i += 1) {
+          const { sector, sectors } = randomRange(prng, 0, device.sectors);
+          const expected = contents.subarray(sector * 512, (sector + sectors) * 512);
+          expect(sameBytes(await readSectors(device, sector, sectors), expected)).toBe(true);
         }
-      }
-      await flush(device);
-      await checkWhole(device, contents);
-      await device.close();
-    });
-
-    it("waits for what is in flight when it is closed", async () => {
-      const { device: raw, contents } = await maker.make();
-      const device = checked(raw);
-      const outcomes: unknown[] = [];
-      const buffers = Array.from({ length: 20 }, () => new Uint8Array(512 * 16));
-      buffers.forEach((data, i) => {
-        device.submit(readBio(i * 10, data, (error) => outcomes.push(error)));
+        checkExtents(device, contents);
+        await device.close();
       });
-      await device.close();
-      expect(outcomes).toEqual(Array(20).fill(null));
-      for (const [i, data] of buffers.entries())
-        expect(sameBytes(data, contents.subarray(i * 5120, i * 5120 + data.length))).toBe(true);
+
+      it(`behaves as an array of sectors (seed ${SEED})`, async () => {
+        const { device: raw, contents } = await maker.make();
+        const device = checked(raw);
+        const oracle = contents.slice();
+        const prng = new Prng(SEED);
+        for (let i = 0; i < 120 && !device.limits.readOnly; i += 1) {
+          await change(prng, device, oracle, 0, device.sectors);
+          const { sector, sectors } = randomRange(prng, 0, device.sectors);
+          const expected = oracle.subarray(sector * 512, (sector + sectors) * 512);
+          expect(sameBytes(await readSectors(device, sector, sectors), expected)).toBe(true);
+          if (i % 20 === 0) checkExtents(device, oracle);
+        }
+        await checkWhole(device, oracle);
+        checkExtents(device, oracle);
+        await device.close();
+      });
+
+      it(`keeps writers of different sectors apart (seed ${SEED})`, async () => {
+        const { device: raw, contents } = await maker.make();
+        const device = checked(raw);
+        const oracle = contents.slice();
+        const lanes = device.limits.readOnly ? 0 : 16;
+        // Lane borders lie inside 4 KiB blocks, so neighbours meet in one block.
+        const border = (lane: number): number => Math.floor((device.sectors * lane) / 16);
+        const runLane = async (lane: number): Promise<void> => {
+          const prng = new Prng(SEED * 100 + lane);
+          for (let i = 0; i < 15; i += 1)
+            await change(prng, device, oracle, border(lane), border(lane + 1));
+        };
+        await Promise.all(Array.from({ length: lanes }, (_unused, lane) => runLane(lane)));
+        await checkWhole(device, oracle);
+        await device.close();
+      });
+
+      it("refuses what lies outside, and when read-only what would change it", async () => {
+        const { device, contents } = await maker.make();
+        const data = new Uint8Array(1024).fill(1);
+        const none = new Uint8Array(0);
+        const last = device.sectors - 1;
+        expect(await codeOf(device, (end) => readBio(last, data.slice(), end))).toBe("usage");
+        expect(await codeOf(device, (end) => readBio(2 ** 45, data.slice(), end))).toBe("usage");
+        expect(await codeOf(device, (end) => writeBio(last, data, 0, end))).toBe("usage");
+        for (const op of ["discard", "write-zeroes"] as const) {
+          const bio = (end: Bio["end"]): Bio => new Bio(op, last, 2, none, 0, end);
+          expect(await codeOf(device, bio)).toBe("usage");
+        }
+        if (device.limits.readOnly) {
+          expect(await codeOf(device, (end) => writeBio(0, data, 0, end))).toBe("read-only");
+          for (const op of ["discard", "write-zeroes"] as const) {
+            const bio = (end: Bio["end"]): Bio => new Bio(op, 0, 2, none, 0, end);
+            expect(await codeOf(device, bio)).toBe("read-only");
+          }
+        }
+        await flush(device);
+        await checkWhole(device, contents);
+        await device.close();
+      });
+
+      it("waits for what is in flight when it is closed", async () => {
+        const { device: raw, contents } = await maker.make();
+        const device = checked(raw);
+        const outcomes: unknown[] = [];
+        const buffers = Array.from({ length: 20 }, () => new Uint8Array(512 * 16));
+        buffers.forEach((data, i) => {
+          device.submit(readBio(i * 10, data, (error) => outcomes.push(error)));
+        });
+        await device.close();
+        expect(outcomes).toEqual(Array(20).fill(null));
+        for (const [i, data] of buffers.entries())
+          expect(sameBytes(data, contents.subarray(i * 5120, i * 5120 + data.length))).toBe(true);
+      });
     });
-  });
-}
+  }
+});

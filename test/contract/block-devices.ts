@@ -17,7 +17,7 @@ import { MemoryDevice } from "../../src/devices/memory.ts";
 import { openOverlayStore } from "../../src/devices/overlay-store.ts";
 import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
-import { nodeEnv } from "../../src/env/node/env.ts";
+import type { Env } from "../../src/env/env.ts";
 import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
@@ -35,7 +35,6 @@ export interface DeviceMaker {
   make(): Promise<MadeDevice> | MadeDevice;
 }
 
-const env = nodeEnv();
 /** Prime, so that no block, page or file size divides it. */
 const SECTORS = 1009;
 
@@ -64,6 +63,7 @@ function imageFile(contents: Uint8Array): string {
 }
 
 async function overlay(
+  env: Env,
   choice: Parameters<typeof openOverlayStore>[1],
   fileSectors?: number,
 ): Promise<MadeDevice> {
@@ -73,7 +73,7 @@ async function overlay(
   return { device: new OverlayDevice(base, store), contents };
 }
 
-async function nbd(limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
+async function nbd(env: Env, limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
   const contents = someContents();
   const served = checked(arrayWith(contents, limits));
   const server = await startNbdServer(env, {
@@ -85,106 +85,112 @@ async function nbd(limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
   return { device, contents };
 }
 
-export const DEVICE_MAKERS: readonly DeviceMaker[] = [
-  {
-    name: "memory",
-    make: () => ({
-      device: new MemoryDevice({ name: "memory", sectors: SECTORS }),
-      contents: new Uint8Array(SECTORS * 512),
-    }),
-  },
-  {
-    name: "file",
-    async make() {
-      const contents = someContents();
-      const device = await openFileDevice(env, imageFile(contents), { readOnly: false });
-      return { device, contents };
+/** What a device needs of the system comes from `env`. */
+export function deviceMakers(env: Env): readonly DeviceMaker[] {
+  return [
+    {
+      name: "memory",
+      make: () => ({
+        device: new MemoryDevice({ name: "memory", sectors: SECTORS }),
+        contents: new Uint8Array(SECTORS * 512),
+      }),
     },
-  },
-  {
-    name: "file, read-only, with a part of a sector at its end",
-    async make() {
-      const contents = someContents();
-      const path = imageFile(contents);
-      writeFileSync(path, new Uint8Array(100), { flag: "a" });
-      return { device: await openFileDevice(env, path, { readOnly: true }), contents };
+    {
+      name: "file",
+      async make() {
+        const contents = someContents();
+        const device = await openFileDevice(env, imageFile(contents), { readOnly: false });
+        return { device, contents };
+      },
     },
-  },
-  {
-    name: "slice",
-    make() {
-      const contents = someContents();
-      const whole = checked(arrayWith(someContents(SECTORS + 100)));
-      const device = new SliceDevice(whole, "slice", 13, SECTORS);
-      return {
-        device,
-        contents: someContents(SECTORS + 100).subarray(13 * 512, 13 * 512 + contents.length),
-      };
+    {
+      name: "file, read-only, with a part of a sector at its end",
+      async make() {
+        const contents = someContents();
+        const path = imageFile(contents);
+        writeFileSync(path, new Uint8Array(100), { flag: "a" });
+        return { device: await openFileDevice(env, path, { readOnly: true }), contents };
+      },
     },
-  },
-  {
-    name: "slice of a file",
-    async make() {
-      const contents = someContents();
-      const file = await openFileDevice(env, imageFile(contents), { readOnly: false });
-      const device = new SliceDevice(checked(file), "slice", 511, 300);
-      return { device, contents: contents.slice(511 * 512, 811 * 512) };
+    {
+      name: "slice",
+      make() {
+        const contents = someContents();
+        const whole = checked(arrayWith(someContents(SECTORS + 100)));
+        const device = new SliceDevice(whole, "slice", 13, SECTORS);
+        return {
+          device,
+          contents: someContents(SECTORS + 100).subarray(13 * 512, 13 * 512 + contents.length),
+        };
+      },
     },
-  },
-  {
-    name: "overlay in memory",
-    make: () => overlay({ kind: "memory", limitBytes: 2 ** 30 }),
-  },
-  {
-    name: "overlay in a file",
-    make: () => overlay({ kind: "folder", folder: testFolder("overlay") }),
-  },
-  {
-    name: "overlay in several files",
-    make: () => overlay({ kind: "folder", folder: testFolder("overlay") }, 304),
-  },
-  {
-    name: "overlay on an overlay on a sparse file",
-    async make() {
-      const contents = someContents();
-      const base = await openFileDevice(env, imageFile(contents), { readOnly: true });
-      const memory = { kind: "memory", limitBytes: 2 ** 30 } as const;
-      const middle = new OverlayDevice(
-        checked(base),
-        await openOverlayStore(env, memory, base.sectors),
-      );
-      const device = new OverlayDevice(
-        checked(middle),
-        await openOverlayStore(env, memory, base.sectors),
-      );
-      return { device, contents };
+    {
+      name: "slice of a file",
+      async make() {
+        const contents = someContents();
+        const file = await openFileDevice(env, imageFile(contents), { readOnly: false });
+        const device = new SliceDevice(checked(file), "slice", 511, 300);
+        return { device, contents: contents.slice(511 * 512, 811 * 512) };
+      },
     },
-  },
-  {
-    name: "faulty, without faults",
-    make() {
-      const contents = someContents();
-      return { device: new FaultyDevice(arrayWith(contents)), contents };
+    {
+      name: "overlay in memory",
+      make: () => overlay(env, { kind: "memory", limitBytes: 2 ** 30 }),
     },
-  },
-  { name: "NBD client", make: () => nbd({}, false) },
-  { name: "NBD client, read-only", make: () => nbd({ readOnly: true, discard: false }, true) },
-  {
-    name: "NBD client of a server that cannot discard or write zeroes",
-    make: () => nbd({ discard: false, writeZeroes: false }, false),
-  },
-  {
-    name: "counted",
-    make() {
-      const contents = someContents();
-      return { device: counted(arrayWith(contents)), contents };
+    {
+      name: "overlay in a file",
+      make: () => overlay(env, { kind: "folder", folder: testFolder("overlay") }),
     },
-  },
-  {
-    name: "read-only over a writable one",
-    make() {
-      const contents = someContents();
-      return { device: readOnly(arrayWith(contents)), contents };
+    {
+      name: "overlay in several files",
+      make: () => overlay(env, { kind: "folder", folder: testFolder("overlay") }, 304),
     },
-  },
-];
+    {
+      name: "overlay on an overlay on a sparse file",
+      async make() {
+        const contents = someContents();
+        const base = await openFileDevice(env, imageFile(contents), { readOnly: true });
+        const memory = { kind: "memory", limitBytes: 2 ** 30 } as const;
+        const middle = new OverlayDevice(
+          checked(base),
+          await openOverlayStore(env, memory, base.sectors),
+        );
+        const device = new OverlayDevice(
+          checked(middle),
+          await openOverlayStore(env, memory, base.sectors),
+        );
+        return { device, contents };
+      },
+    },
+    {
+      name: "faulty, without faults",
+      make() {
+        const contents = someContents();
+        return { device: new FaultyDevice(arrayWith(contents)), contents };
+      },
+    },
+    { name: "NBD client", make: () => nbd(env, {}, false) },
+    {
+      name: "NBD client, read-only",
+      make: () => nbd(env, { readOnly: true, discard: false }, true),
+    },
+    {
+      name: "NBD client of a server that cannot discard or write zeroes",
+      make: () => nbd(env, { discard: false, writeZeroes: false }, false),
+    },
+    {
+      name: "counted",
+      make() {
+        const contents = someContents();
+        return { device: counted(arrayWith(contents)), contents };
+      },
+    },
+    {
+      name: "read-only over a writable one",
+      make() {
+        const contents = someContents();
+        return { device: readOnly(arrayWith(contents)), contents };
+      },
+    },
+  ];
+}

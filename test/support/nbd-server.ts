@@ -1,6 +1,6 @@
 /** NBD servers for tests, and outside programs run against them. */
 import { execFile } from "node:child_process";
-import { nodeEnv } from "../../src/env/node/env.ts";
+import type { Env } from "../../src/env/env.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { readBio, writeBio } from "../../src/block/bio.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
@@ -49,10 +49,11 @@ export async function runWell(
 }
 
 export async function withNbdServer(
+  env: Env,
   options: NbdServerOptions,
   use: (server: NbdServer) => Promise<void>,
 ): Promise<void> {
-  const server = await startNbdServer(nodeEnv(), options);
+  const server = await startNbdServer(env, options);
   try {
     await use(server);
   } finally {

@@ -7,15 +7,6 @@ import { createRequire } from "node:module";
 
 export type NativeFunction = (...args: readonly unknown[]) => unknown;
 
-/** Watches a descriptor in this thread's event loop. Has to be kept reachable: a collected one closes without a word. */
-export interface PollHandle {
-  start(options: { readonly readable: boolean }, ready: () => void): void;
-  stop(): void;
-  close(): void;
-  ref(): void;
-  unref(): void;
-}
-
 export interface Koffi {
   load(name: string | null): {
     func(name: string, result: string, args: readonly string[]): NativeFunction;
@@ -26,13 +17,6 @@ export interface Koffi {
   address(bytes: Uint8Array): bigint;
   /** Memory that is not JavaScript's, as it is. */
   view(address: number | bigint, lengthBytes: number): ArrayBuffer;
-  readonly node: {
-    poll(
-      descriptor: number,
-      options: { readonly readable: boolean },
-      ready: () => void,
-    ): PollHandle;
-  };
 }
 
 let loaded: Koffi | null | undefined;

@@ -29,7 +29,13 @@ export function ringEnv(
   if (typeof system === "string") return { unavailable: system };
   const ring = openRing(system, options);
   if (typeof ring === "string") return { unavailable: ring };
-  const loop = new RingLoop(system, ring);
+  let loop: RingLoop;
+  try {
+    loop = new RingLoop(system, ring);
+  } catch (error) {
+    ring.close();
+    return { unavailable: error instanceof Error ? error.message : String(error) };
+  }
   const sockets = new SocketSpace(loop, base.timers);
   let stopping: Promise<void> | null = null;
   const stop = async (): Promise<void> => {

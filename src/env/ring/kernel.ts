@@ -3,7 +3,7 @@
  * space). Results are the system's: what is negative is an errno with its sign changed.
  */
 import { koffi, libcFunction } from "../node/koffi.ts";
-import type { Koffi, PollHandle } from "../node/koffi.ts";
+import type { Koffi } from "../node/koffi.ts";
 import { Fcntl, MmapFlag } from "./abi.ts";
 
 type Call = (...args: readonly number[]) => number;
@@ -20,8 +20,9 @@ export interface Kernel {
   /** (descriptor, address, length, offset) */
   readonly pread: Call;
   readonly pwrite: Call;
-  readonly read: Call;
   readonly eventfd: Call;
+  readonly pipe2: Call;
+  readonly dup3: Call;
   readonly socket: Call;
   readonly bind: Call;
   readonly listen: Call;
@@ -33,7 +34,6 @@ export interface Kernel {
   readonly fcntl: Call;
   readonly addressOf: (bytes: Uint8Array) => number;
   readonly view: (address: number, lengthBytes: number) => ArrayBuffer;
-  readonly poll: (descriptor: number, ready: () => void) => PollHandle;
 }
 
 const INT = "int";
@@ -50,8 +50,9 @@ const CALLS = {
   preadv2: ["preadv2", INT, [INT, LONG, INT, LONG, INT]],
   pread: ["pread", INT, [INT, LONG, LONG, LONG]],
   pwrite: ["pwrite", INT, [INT, LONG, LONG, LONG]],
-  read: ["read", INT, [INT, LONG, LONG]],
   eventfd: ["eventfd", INT, [INT, INT]],
+  pipe2: ["pipe2", INT, [LONG, INT]],
+  dup3: ["dup3", INT, [INT, INT, INT]],
   socket: ["socket", INT, [INT, INT, INT]],
   bind: ["bind", INT, [INT, LONG, INT]],
   listen: ["listen", INT, [INT, INT]],
@@ -98,7 +99,6 @@ function loadKernel(): Kernel | string {
       ...boundCalls(native),
       addressOf: addresses(native),
       view: (address, lengthBytes) => native.view(address, lengthBytes),
-      poll: (descriptor, ready) => native.node.poll(descriptor, { readable: true }, ready),
     };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

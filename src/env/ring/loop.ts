@@ -14,10 +14,10 @@
  *
  * The process is kept alive while somebody holds the loop or operations are busy, as Node does for its own.
  */
-import type { PollHandle } from "../node/koffi.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Operation } from "./operation.ts";
 import type { Ring } from "./ring.ts";
+import { Signal } from "./signal.ts";
 
 /** The longest that Node's loop is held up. */
 const LINGER_MS = 0.5;
@@ -39,24 +39,28 @@ const openLoops = new Set<RingLoop>();
 export class RingLoop {
   readonly system: Kernel;
   readonly ring: Ring;
-  readonly #watch: PollHandle;
+  readonly #signal: Signal;
   #isInTurn = false;
   #isScheduled = false;
   #isHot = false;
   #holds = 0;
-  #isRefed = true;
+  #isKept = false;
   #depth = 0;
   #stopped: (() => void) | null = null;
   readonly #dirty: Flushed[] = [];
   readonly #later: (() => void)[] = [];
 
-  /** Takes the ring over. */
+  /** Takes the ring over. @throws Error when it cannot be watched */
   constructor(system: Kernel, ring: Ring) {
     this.system = system;
     this.ring = ring;
-    this.#watch = system.poll(ring.signal, this.#onReady);
+    this.#signal = new Signal(system, () => this.#schedule());
+    const result = ring.signalTo(this.#signal.descriptor);
+    if (result < 0) {
+      this.#signal.close();
+      throw new Error(`the ring takes no eventfd (errno ${-result})`);
+    }
     openLoops.add(this);
-    this.#keepAlive();
   }
 
   start(operation: Operation): void {
@@ -118,19 +122,13 @@ export class RingLoop {
   #closeIfStopped(): void {
     if (this.#stopped === null || this.#holds > 0 || this.ring.busy > 0 || this.#hasWork) return;
     this.ring.close();
-    this.#watch.close();
+    this.#signal.close();
     openLoops.delete(this);
     this.#stopped();
   }
 
-  readonly #onReady = (): void => {
-    if (this.ring.isClosed) return;
-    this.ring.takeSignal();
-    this.#schedule();
-  };
-
   #schedule(): void {
-    if (this.#isScheduled || this.#isInTurn) return;
+    if (this.#isScheduled || this.#isInTurn || this.ring.isClosed) return;
     this.#isScheduled = true;
     setImmediate(this.#turn);
   }
@@ -199,9 +197,8 @@ export class RingLoop {
 
   #keepAlive(): void {
     const isNeeded = this.#holds > 0;
-    if (isNeeded === this.#isRefed) return;
-    this.#isRefed = isNeeded;
-    if (isNeeded) this.#watch.ref();
-    else this.#watch.unref();
+    if (isNeeded === this.#isKept) return;
+    this.#isKept = isNeeded;
+    this.#signal.keepAlive(isNeeded);
   }
 }

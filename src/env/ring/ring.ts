@@ -18,7 +18,6 @@ import {
   Cqe,
   EnterFlag,
   Errno,
-  EventFlag,
   Feature,
   GETEVENTS_ARG,
   Op,
@@ -114,17 +113,6 @@ function missingParts(system: Kernel, descriptor: number, features: number): str
   return `the kernel's io_uring has no ${missing.map(([name]) => name).join(", ")}`;
 }
 
-/** An eventfd: watching the ring itself does not tell of completions that still wait for this thread to run them. */
-function openSignal(system: Kernel, ring: number): number {
-  const signal = system.eventfd(0, EventFlag.closeOnExec | EventFlag.nonBlock);
-  if (signal < 0) throw new Error(`there is no eventfd (errno ${-signal})`);
-  const address = system.addressOf(new Uint8Array(Int32Array.of(signal).buffer));
-  const result = system.register(Syscall.register, ring, REGISTER_EVENTFD, address, 1);
-  if (result >= 0) return signal;
-  system.close(signal);
-  throw new Error(`the ring takes no eventfd (errno ${-result})`);
-}
-
 function mapped(system: Kernel, descriptor: number, lengthBytes: number, offset: number): number {
   const address = mapShared(system, descriptor, lengthBytes, offset);
   if (address < 0) throw new Error(`the ring cannot be mapped (errno ${-address})`);
@@ -133,8 +121,6 @@ function mapped(system: Kernel, descriptor: number, lengthBytes: number, offset:
 
 export class Ring {
   readonly descriptor: number;
-  /** Readable when there may be something to reap, unless signals are off. */
-  readonly signal: number;
   readonly slots: number;
   readonly #system: Kernel;
   readonly #mappings: (readonly [address: number, lengthBytes: number])[] = [];
@@ -161,8 +147,6 @@ export class Ring {
   readonly #wait = new Uint8Array(GETEVENTS_ARG.bytes);
   readonly #waitTime = new Int32Array(4);
   readonly #waitAddress: number;
-  readonly #signalCount = new Uint8Array(8);
-  readonly #signalAddress: number;
   #isClosed = false;
 
   constructor(system: Kernel, descriptor: number, params: Int32Array) {
@@ -187,13 +171,11 @@ export class Ring {
     // Place n of the queue is always submission n.
     for (let i = 0; i < sqEntries; i += 1) this.#ring[arrayAt / 4 + i] = i;
 
-    this.signal = openSignal(system, descriptor);
     this.slots = cqEntries;
     this.#flying = Array.from({ length: cqEntries }, () => null);
     this.#generations = new Int32Array(cqEntries);
     this.#freeSlots = Int32Array.from({ length: cqEntries }, (_, i) => cqEntries - 1 - i);
     this.#freeCount = cqEntries;
-    this.#signalAddress = system.addressOf(this.#signalCount);
     this.#waitAddress = system.addressOf(this.#wait);
     const time = BigInt(system.addressOf(new Uint8Array(this.#waitTime.buffer)));
     new DataView(this.#wait.buffer).setBigUint64(GETEVENTS_ARG.timespecAddress, time, true);
@@ -294,13 +276,19 @@ export class Ring {
     return count;
   }
 
+  /**
+   * Has an eventfd counted up when there may be something to reap. Watching the ring's own descriptor would not tell of
+   * completions that wait for this thread to run them. Returns an errno with its sign changed when it cannot.
+   */
+  signalTo(eventDescriptor: number): number {
+    const argument = new Uint8Array(Int32Array.of(eventDescriptor).buffer);
+    const address = this.#system.addressOf(argument);
+    return this.#system.register(Syscall.register, this.descriptor, REGISTER_EVENTFD, address, 1);
+  }
+
   /** Turned off while nobody waits for them: each costs a wake-up. What came before they were on again gave none. */
   setSignals(areOn: boolean): void {
     Atomics.store(this.#ring, this.#cqFlags, areOn ? 0 : CQ_EVENTFD_DISABLED);
-  }
-
-  takeSignal(): void {
-    this.#system.read(this.signal, this.#signalAddress, this.#signalCount.length);
   }
 
   /** Gives everything back. Only when nothing is busy: the kernel may still write to what is. */
@@ -310,7 +298,6 @@ export class Ring {
     this.#isClosed = true;
     for (const [address, lengthBytes] of this.#mappings) this.#system.munmap(address, lengthBytes);
     this.#system.close(this.descriptor);
-    this.#system.close(this.signal);
   }
 
   get isClosed(): boolean {
