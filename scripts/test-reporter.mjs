@@ -11,7 +11,8 @@ import { writeFileSync } from "node:fs";
 export default class LogReporter {
   /** @param {import("vitest/node").Vitest} vitest */
   onInit(vitest) {
-    console.log(`HOLDFAST_SEED=${vitest.config.env["HOLDFAST_SEED"]}`);
+    const seed = vitest.config.env?.["HOLDFAST_SEED"];
+    if (seed !== undefined) console.log(`HOLDFAST_SEED=${seed}`);
   }
 
   /**
