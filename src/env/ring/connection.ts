@@ -26,6 +26,11 @@ const NOTHING = new Uint8Array(0);
 
 type Life = "open" | "closing" | "handing-over" | "handed-over" | "closed";
 
+/** To be tried again. */
+function isPassing(result: number): boolean {
+  return result === -Errno.EINTR || result === -Errno.EAGAIN;
+}
+
 export class RingConnection implements Connection, Completed, Flushed {
   readonly peer: string;
   isDirty = false;
@@ -154,13 +159,17 @@ export class RingConnection implements Connection, Completed, Flushed {
   }
 
   #received(result: number, flags: number): void {
-    this.#receive.ioprio = (flags & CQE_SOCKET_NOT_EMPTY) === 0 ? RECEIVE_POLL_FIRST : 0;
+    const wasPollFirst = this.#receive.ioprio === RECEIVE_POLL_FIRST;
+    if (result === -Errno.EINVAL && wasPollFirst) this.#buffers.knowsPollFirst = false;
+    const isEmpty = (flags & CQE_SOCKET_NOT_EMPTY) === 0;
+    // Spares the first try, which would find nothing, where the next bytes are an answer to ours.
+    this.#receive.ioprio = isEmpty && this.#buffers.knowsPollFirst ? RECEIVE_POLL_FIRST : 0;
     if (result > 0) {
       this.#heldBytes = result;
     } else if (result === 0) {
       this.#hasInputEnded = true;
-    } else if (result !== -Errno.EINTR && result !== -Errno.EAGAIN && this.#life === "open") {
-      this.destroy(systemError("read", -result));
+    } else if (!isPassing(result) && !(wasPollFirst && result === -Errno.EINVAL)) {
+      if (this.#life === "open") this.destroy(systemError("read", -result));
       return;
     }
     if (this.#life !== "open") return;
@@ -208,7 +217,7 @@ export class RingConnection implements Connection, Completed, Flushed {
 
   #sent(result: number): void {
     if (result > 0) this.#output.advance(result);
-    else if (result < 0 && result !== -Errno.EINTR && result !== -Errno.EAGAIN) {
+    else if (result < 0 && !isPassing(result)) {
       if (this.#life === "open") this.destroy(systemError("write", -result));
       return;
     }

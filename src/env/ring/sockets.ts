@@ -48,11 +48,16 @@ export class SocketSpace {
   readonly #buffers = new ReceiveBuffers();
   readonly #connections = new Set<RingConnection>();
   readonly #listeners = new Set<RingListener>();
+  readonly #connecting = new Set<Operation>();
   #isStopped = false;
 
   constructor(loop: RingLoop, timers: Timers) {
     this.loop = loop;
     this.timers = timers;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   get connections(): number {
@@ -71,6 +76,26 @@ export class SocketSpace {
     return made;
   }
 
+  /** Resolves to the system's result. */
+  connect(descriptor: number, where: Uint8Array): Promise<number> {
+    return new Promise((resolve) => {
+      const completed = (operation: Operation, result: number): void => {
+        this.#connecting.delete(operation);
+        this.loop.release();
+        resolve(result);
+      };
+      const operation = new Operation({ completed });
+      operation.opcode = Op.connect;
+      operation.descriptor = descriptor;
+      operation.address = this.loop.system.addressOf(where);
+      operation.offset = where.length;
+      operation.keeps = where;
+      this.#connecting.add(operation);
+      this.loop.hold();
+      this.loop.start(operation);
+    });
+  }
+
   listening(listener: RingListener): void {
     this.#listeners.add(listener);
   }
@@ -83,6 +108,7 @@ export class SocketSpace {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const connection of this.#connections) connection.destroy();
+    for (const operation of this.#connecting) this.loop.cancel(operation);
     await Promise.all([...this.#listeners].map((listener) => listener.close()));
   }
 }
@@ -245,32 +271,11 @@ async function listenOnce(
   });
 }
 
-/** Starts an operation and resolves to its result. */
-function resultOf(loop: RingLoop, fill: (operation: Operation) => void): Promise<number> {
-  return new Promise((resolve) => {
-    const operation = new Operation({
-      completed: (_operation, result) => {
-        loop.release();
-        resolve(result);
-      },
-    });
-    fill(operation);
-    loop.hold();
-    loop.start(operation);
-  });
-}
-
 async function connectTo(space: SocketSpace, where: Uint8Array): Promise<number> {
   const { system } = space.loop;
   return withSocket(system, familyOf(where), async (descriptor) => {
-    const result = await resultOf(space.loop, (operation) => {
-      operation.opcode = Op.connect;
-      operation.descriptor = descriptor;
-      operation.address = system.addressOf(where);
-      operation.offset = where.length;
-      operation.keeps = where;
-    });
-    checked("connect", result);
+    checked("connect", await space.connect(descriptor, where));
+    if (space.isStopped) throw systemError("connect", Errno.ECANCELED);
     if (familyOf(where) !== Family.unix) tuneTcp(system, descriptor);
     return descriptor;
   });
