@@ -171,8 +171,10 @@ const rotation = (choice: Choice): string => `--layout=${choice.rotation}`;
 const nothing = (): string => "";
 const otherChunk = (choice: Choice): string =>
   `-c ${choice.chunkKib === 64 ? choice.prng.pick([16, 128]) : 64}`;
+/** For a raid5 ddf-N-continue is another name of left-symmetric: changing one to the other would change nothing. */
+const LEFT_SYMMETRIC = ["left-symmetric", "ddf-N-continue"];
 const otherRotation = (choice: Choice): string =>
-  `--layout=${choice.rotation === "left-symmetric" ? "right-asymmetric" : "left-symmetric"}`;
+  `--layout=${LEFT_SYMMETRIC.includes(choice.rotation) ? "right-asymmetric" : "left-symmetric"}`;
 
 const small = (choice: Choice): string => `${rotation(choice)} -z ${SMALL_KIB}`;
 const symmetric = (): string => "--layout=left-symmetric";
