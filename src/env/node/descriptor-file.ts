@@ -23,6 +23,12 @@ export abstract class DescriptorFile implements FileHandle {
   #sizeBytes: number;
   #flushFailure: HoldfastError | null = null;
   #isOpen = true;
+  /**
+   * The last run of data that was found. Where the next hole is far away finding it can take milliseconds (tmpfs looks at each
+   * page), and what has become a hole behind our back may still be called data, though never the reverse.
+   */
+  #dataStart = 0;
+  #dataEnd = 0;
 
   /** Takes the descriptor over. */
   constructor(path: string, descriptor: number, sizeBytes: number) {
@@ -44,12 +50,14 @@ export abstract class DescriptorFile implements FileHandle {
   abstract flush(done: (error: Error | null) => void): void;
 
   punchHole(offsetBytes: number, lengthBytes: number): boolean {
+    this.#dataEnd = 0;
     return libc()?.punchHole(this.descriptor, offsetBytes, lengthBytes) ?? false;
   }
 
   async truncate(sizeBytes: number): Promise<void> {
     try {
       await truncateDescriptor(this.descriptor, sizeBytes);
+      this.#dataEnd = 0;
       this.#sizeBytes = sizeBytes;
     } catch (error) {
       throw fileError(error, this.path, `setting its size to ${sizeBytes} bytes`);
@@ -60,10 +68,15 @@ export abstract class DescriptorFile implements FileHandle {
     const all: FileExtent = { offsetBytes, lengthBytes, kind: "data" };
     const seek = libc();
     if (seek === null) return all;
+    if (offsetBytes >= this.#dataStart && offsetBytes < this.#dataEnd)
+      return cut(all, this.#dataEnd, "data");
     try {
       const data = seek.seekData(this.descriptor, offsetBytes) ?? Infinity;
       if (data > offsetBytes) return cut(all, data, "hole");
-      return cut(all, seek.seekHole(this.descriptor, offsetBytes) ?? Infinity, "data");
+      const hole = seek.seekHole(this.descriptor, offsetBytes) ?? Infinity;
+      this.#dataStart = offsetBytes;
+      this.#dataEnd = hole;
+      return cut(all, hole, "data");
     } catch {
       // Block devices and some file systems cannot tell.
       return all;

@@ -207,12 +207,18 @@ describeBackends(({ env: { files } }) => {
     it.skipIf(!canTell)("a punched hole reads as zeros and gives its storage back", async () => {
       const file = await files.open(join(folder, "punched"), "create-new");
       await writeAt(file, 0, new Uint8Array(65536).fill(1));
+      expect(file.extentAt(4096, 100_000)).toMatchObject({ kind: "data", lengthBytes: 61_440 });
+      expect(file.extentAt(8192, 16384)).toMatchObject({ kind: "data", lengthBytes: 16384 });
       if (file.punchHole(8192, 16384)) {
         const data = await readAt(file, 0, 65536);
         expect(data.every((byte, i) => byte === (i >= 8192 && i < 24576 ? 0 : 1))).toBe(true);
         expect(file.extentAt(8192, 65536)).toMatchObject({ kind: "hole", lengthBytes: 16384 });
       }
       expect(file.sizeBytes).toBe(65536);
+      expect(file.extentAt(40_960, 100)).toMatchObject({ kind: "data" });
+      await file.truncate(32_768);
+      await file.truncate(65_536);
+      expect(file.extentAt(40_960, 100)).toMatchObject({ kind: "hole" });
       await file.close();
     });
   });
