@@ -69,6 +69,7 @@ describe("bin/holdfast", () => {
     expect(lines[1]).toBe(`node     ${process.versions.node}`);
     expect(lines[2]).toBe(`platform ${process.platform} ${process.arch}`);
     expect(lines[3]).toMatch(/^koffi {4}/);
+    expect(lines[4]).toMatch(/^backend {2}(ring|node \(.+\))$/);
   });
 
   it("works through a chain of absolute and relative links, and tells the name it was called by", () => {

@@ -26,11 +26,16 @@ export async function runCli(args: readonly string[], host: CliHost): Promise<Ex
   try {
     return await dispatch(args, context);
   } catch (thrown) {
-    if (thrown instanceof ClosedPipeError) return EXIT_DONE;
-    if (!(thrown instanceof HoldfastError)) throw thrown;
-    await context.output.error(thrown.message);
-    return exitCodeOf(thrown.code);
+    return tellFailure(thrown, context.output);
   }
+}
+
+/** One sentence on stderr, and the exit code. @throws what is no HoldfastError: it is a bug */
+export async function tellFailure(thrown: unknown, output: Output): Promise<ExitCode> {
+  if (thrown instanceof ClosedPipeError) return EXIT_DONE;
+  if (!(thrown instanceof HoldfastError)) throw thrown;
+  await output.error(thrown.message);
+  return exitCodeOf(thrown.code);
 }
 
 const LONG_FORMS: Readonly<Record<string, string>> = {

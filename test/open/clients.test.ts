@@ -13,6 +13,7 @@ import type { GoldenCase, UnpackedCase } from "../support/golden.ts";
 import { run, runWell } from "../support/nbd-server.ts";
 import { peerTest } from "../support/peers.ts";
 import { HOLDFAST, serve, whileServed } from "../support/served.ts";
+import type { Backend } from "../support/served.ts";
 import { testFolder } from "../support/temp.ts";
 
 interface Disks {
@@ -44,6 +45,8 @@ function kernelRead(golden: GoldenCase): { bytes: number; sha256: string } {
 function degraded({ unpacked }: Disks): readonly string[] {
   return unpacked.disks.filter((_path, index) => index !== 1);
 }
+
+const BACKENDS: readonly Backend[] = ["best", "node"];
 
 type Listening = "unix" | "tcp" | "tls-x509" | "tls-psk";
 
@@ -77,14 +80,14 @@ async function listening(
   }
 }
 
-describe("a degraded raid5 with ext4", () => {
+describe.each(BACKENDS)("a degraded raid5 with ext4, backend %s", (backend) => {
   const disks = useCase("raid5-4-ext4");
 
   for (const kind of ["unix", "tcp", "tls-x509", "tls-psk"] as const) {
     peerTest(["nbdinfo", "nbdcopy", "openssl"], `nbdinfo and nbdcopy over ${kind}`, async () => {
       const folder = testFolder("open");
       const { options, clientUri } = await listening(kind, folder);
-      await whileServed([...options, ...degraded(disks())], async (serverUri) => {
+      await whileServed([...options, ...degraded(disks())], backend, async (serverUri) => {
         const uri = clientUri(serverUri);
         const info = JSON.parse(await runWell("nbdinfo", ["--json", uri])) as {
           TLS: boolean;
@@ -109,10 +112,14 @@ describe("a degraded raid5 with ext4", () => {
 
   peerTest(["qemu-img"], "qemu-img converts and compares", async () => {
     const copy = join(testFolder("open"), "copy.qcow2");
-    await whileServed(["--nbd", "nbd://127.0.0.1:0", ...degraded(disks())], async (uri) => {
-      await runWell("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", uri, copy]);
-      await runWell("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", uri, copy]);
-    });
+    await whileServed(
+      ["--nbd", "nbd://127.0.0.1:0", ...degraded(disks())],
+      backend,
+      async (uri) => {
+        await runWell("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", uri, copy]);
+        await runWell("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", uri, copy]);
+      },
+    );
     expectUnchanged(disks());
   });
 
@@ -125,7 +132,7 @@ describe("a degraded raid5 with ext4", () => {
   });
 });
 
-describe("an overlay", () => {
+describe.each(BACKENDS)("an overlay, backend %s", (backend) => {
   const disks = useCase("raid6-5-ls-c64");
   const two = (): readonly string[] => disks().unpacked.disks.slice(2);
 
@@ -138,7 +145,7 @@ describe("an overlay", () => {
       const source = join(folder, "source.img");
       writeFileSync(source, randomBytes(kernelRead(disks().golden).bytes));
       const back = join(folder, "back.img");
-      await whileServed([...two(), ...overlay()], async (uri) => {
+      await whileServed([...two(), ...overlay()], backend, async (uri) => {
         await runWell("nbdcopy", ["--flush", source, uri]);
         await runWell("nbdcopy", [uri, back]);
       });
@@ -148,7 +155,7 @@ describe("an overlay", () => {
 
     peerTest(["fio"], `is verified by fio, kept in ${place}`, async () => {
       const folder = testFolder("open");
-      await whileServed([...two(), ...overlay()], async (uri) => {
+      await whileServed([...two(), ...overlay()], backend, async (uri) => {
         const job = ["--name=verify", "--ioengine=nbd", `--uri=${uri}`, "--rw=randwrite"];
         const load = ["--bsrange=512-64k", "--iodepth=16", "--size=16m", "--io_size=24m"];
         const check = [
@@ -164,7 +171,7 @@ describe("an overlay", () => {
   }
 
   peerTest(["qemu-io"], "takes qemu-io's writes, zeroes, discards and FUA", async () => {
-    await whileServed([...two(), "--overlay"], async (uri) => {
+    await whileServed([...two(), "--overlay"], backend, async (uri) => {
       const commands = [
         "write -P 0xa5 512 3k",
         "write -f -P 0x5a 1M 65k",
@@ -188,12 +195,16 @@ describe("an overlay", () => {
       const folder = testFolder("open");
       const source = join(folder, "source.img");
       writeFileSync(source, randomBytes(kernelRead(disks().golden).bytes));
-      const served = await serve([...two(), "--overlay"]);
+      const served = await serve([...two(), "--overlay"], backend);
       await runWell("nbdcopy", [source, served.uri]);
       expect(await served.stop("SIGKILL")).toBe("SIGKILL");
       expectUnchanged(disks());
       const back = join(folder, "back.img");
-      await whileServed([...two()], async (uri) => void (await runWell("nbdcopy", [uri, back])));
+      await whileServed(
+        [...two()],
+        backend,
+        async (uri) => void (await runWell("nbdcopy", [uri, back])),
+      );
       expect(sha256(readFileSync(back))).toBe(kernelRead(disks().golden).sha256);
     },
   );

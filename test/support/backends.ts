@@ -16,14 +16,16 @@ export interface Backend {
 interface Entry {
   readonly name: string;
   /** Or why there is none on this machine. */
-  open(): { readonly env: Env; readonly stop: () => Promise<void> } | { readonly why: string };
+  readonly open: () =>
+    | { readonly env: Env; readonly stop: () => Promise<void> }
+    | { readonly why: string };
 }
 
 const ENTRIES: readonly Entry[] = [
   { name: "node", open: () => ({ env: nodeEnv(), stop: () => Promise.resolve() }) },
   {
     name: "ring",
-    open() {
+    open: () => {
       const env = ringEnv(nodeEnv());
       return "unavailable" in env ? { why: env.unavailable } : { env, stop: () => env.stop() };
     },

@@ -71,7 +71,6 @@ export function seededDisk(
   const prng = new Prng(seed);
   for (const [sector, count] of ranges) {
     const data = new Uint8Array(count * 512);
-    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- the generator's own fill
     prng.fill(data);
     let failed: Error | null = null;
     device.submit(writeBio(sector, data, 0, (error) => (failed = error)));

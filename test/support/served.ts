@@ -6,6 +6,9 @@ import { build } from "../../scripts/build.mjs";
 
 export const HOLDFAST = fileURLToPath(new URL("../../bin/holdfast", import.meta.url));
 
+/** What HOLDFAST_BACKEND says; "best" leaves the choice to the program. */
+export type Backend = "best" | "node";
+
 export interface Served {
   /** By volume name. */
   readonly uris: ReadonlyMap<string, string>;
@@ -42,9 +45,12 @@ function firstLine(child: ChildProcess): Promise<string> {
 }
 
 /** Starts `holdfast open` with these arguments, resolves when it is ready. */
-export async function serve(args: readonly string[]): Promise<Served> {
+export async function serve(args: readonly string[], backend: Backend = "best"): Promise<Served> {
   await build();
-  const child = spawn(HOLDFAST, ["open", "--json", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(HOLDFAST, ["open", "--json", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: backend === "best" ? process.env : { ...process.env, HOLDFAST_BACKEND: backend },
+  });
   const exit = ended(child);
   const ready = JSON.parse(await firstLine(child)) as Ready;
   const uris = new Map(ready.volumes.map(({ name, uri }) => [name, uri]));
@@ -61,9 +67,10 @@ export async function serve(args: readonly string[]): Promise<Served> {
 /** Serves while `use` runs, then stops it in order and checks that it ended well. */
 export async function whileServed(
   args: readonly string[],
+  backend: Backend,
   use: (uri: string) => Promise<void>,
 ): Promise<void> {
-  const served = await serve(args);
+  const served = await serve(args, backend);
   let code: number | string = "nothing";
   try {
     await use(served.uri);
