@@ -55,3 +55,11 @@ export const READ_ONLY_LIMITS: BlockLimits = {
   discard: false,
   writeZeroes: false,
 };
+
+/** Of a device that takes everything. */
+export const WRITABLE_LIMITS: BlockLimits = {
+  ...READ_ONLY_LIMITS,
+  readOnly: false,
+  discard: true,
+  writeZeroes: true,
+};

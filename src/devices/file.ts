@@ -9,7 +9,7 @@ import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { BioFlags } from "../block/bio.ts";
 import type { Bio, BioEnd } from "../block/bio.ts";
-import { READ_ONLY_LIMITS } from "../block/device.ts";
+import { READ_ONLY_LIMITS, WRITABLE_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
@@ -37,9 +37,7 @@ export class FileDevice implements OpenedDevice {
     this.#file = file;
     this.name = file.path;
     this.sectors = Math.floor(file.sizeBytes / SECTOR_BYTES);
-    this.limits = readOnly
-      ? READ_ONLY_LIMITS
-      : { ...READ_ONLY_LIMITS, readOnly: false, discard: true, writeZeroes: true };
+    this.limits = readOnly ? READ_ONLY_LIMITS : WRITABLE_LIMITS;
     const rest = file.sizeBytes % SECTOR_BYTES;
     const note = `${file.path} has ${rest} bytes behind its last whole sector; they are left out. Was it copied completely?`;
     this.notes = rest === 0 ? [] : [note];

@@ -8,7 +8,7 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { flushBio } from "../block/bio.ts";
 import type { Bio } from "../block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
-import { READ_ONLY_LIMITS } from "../block/device.ts";
+import { WRITABLE_LIMITS } from "../block/device.ts";
 import { fanOut } from "../block/fan-out.ts";
 import { movedBio, submitSplit } from "../block/split.ts";
 import type { Env } from "../env/env.ts";
@@ -27,12 +27,7 @@ const FILE_SECTORS = (8 * 2 ** 40) / SECTOR_BYTES;
 class FilesStore implements BlockDevice {
   readonly name: string;
   readonly sectors: number;
-  readonly limits: BlockLimits = {
-    ...READ_ONLY_LIMITS,
-    readOnly: false,
-    discard: true,
-    writeZeroes: true,
-  };
+  readonly limits: BlockLimits = WRITABLE_LIMITS;
   readonly #files: readonly FileDevice[];
   readonly #fileSectors: number;
   readonly #remove: () => Promise<void>;

@@ -16,7 +16,7 @@ import type { MdCandidate } from "./candidate.ts";
 import { dataDisks, needsBackup, sectorsInDoubt } from "./critical-section.ts";
 import type { AssemblyPlan } from "./plan.ts";
 import type { SetBitmaps } from "./set-bitmaps.ts";
-import { plannedSectors } from "./start.ts";
+import { plannedSectors } from "./planned-geometry.ts";
 
 /** What a stripe is in one array. */
 export interface StripeUnit {

@@ -5,7 +5,7 @@
  * instead, so the volume reads right and the members keep their bytes. The order is the kernel's: logs first, then geometry.
  */
 import { HoldfastError } from "../base/errors.ts";
-import { alignDown, SECTOR_BYTES } from "../base/units.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import type { SectorRange } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { MdReshape, MdShape } from "../formats/md/superblock.ts";
@@ -14,10 +14,9 @@ import type { ParityEngine } from "../parity/engine.ts";
 import { MdArray } from "./array.ts";
 import type { ArrayRegion } from "./array.ts";
 import type { JudgedCandidate, MdCandidate } from "./candidate.ts";
-import { makeGeometry } from "./geometry/geometry.ts";
-import type { Geometry } from "./geometry/geometry.ts";
 import { makePersonality } from "./personalities/make.ts";
 import type { AssemblyPlan } from "./plan.ts";
+import { geometryOf, reshapeGeometries } from "./planned-geometry.ts";
 import { readBadBlocks } from "./probe.ts";
 import { replayLogs } from "./replay/replay.ts";
 import type { ReplayResult } from "./replay/replay.ts";
@@ -149,16 +148,6 @@ function slotsFor(
   });
 }
 
-/** The geometry of one shape of the array. */
-function geometryOf(plan: AssemblyPlan, shape: MdShape, componentSectors: number): Geometry {
-  const { superblock } = plan;
-  return makeGeometry(shape, {
-    componentSectors,
-    memberSectors: plan.slots.map((slot) => slot.member?.candidate.superblock.dataSectors ?? null),
-    raid0Layout: superblock.raid0Layout,
-  });
-}
-
 interface Regions {
   readonly sectors: number;
   readonly regions: readonly ArrayRegion[];
@@ -178,32 +167,6 @@ function restRegion(
   );
   const sectors = geometry.arraySectors;
   return { sectors, regions: [{ endSector: sectors, personality }] };
-}
-
-/** The two shapes of a reshape, and the size the volume has while it runs: that of the smaller one. */
-function reshapeGeometries(
-  plan: AssemblyPlan,
-  reshape: MdReshape,
-): { before: Geometry; after: Geometry; sectors: number } {
-  const chunk = Math.max(reshape.before.chunkSectors, reshape.after.chunkSectors, 1);
-  const component = alignDown(plan.superblock.componentSectors, chunk);
-  const before = geometryOf(plan, reshape.before, component);
-  const after = geometryOf(plan, reshape.after, component);
-  return { before, after, sectors: Math.min(before.arraySectors, after.arraySectors) };
-}
-
-/** Size of the volume, in sectors; null when it cannot be told without the members that are missing. */
-export function plannedSectors(plan: AssemblyPlan): number | null {
-  const { shape, reshape, componentSectors } = plan.superblock;
-  if (shape === null || plan.slots.length === 0) return null;
-  try {
-    return reshape === null
-      ? geometryOf(plan, shape, componentSectors).arraySectors
-      : reshapeGeometries(plan, reshape).sectors;
-  } catch (error) {
-    if (error instanceof HoldfastError) return null;
-    throw error;
-  }
 }
 
 function reshapeRegions(

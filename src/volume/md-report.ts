@@ -5,7 +5,7 @@ import { layoutName } from "../formats/md/layout-names.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
 import type { JudgedCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
-import { plannedSectors } from "../md/start.ts";
+import { plannedSectors } from "../md/planned-geometry.ts";
 import type { Finding, MemberReport, VolumeReport } from "./report.ts";
 
 export interface ReportExtras {

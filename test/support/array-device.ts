@@ -5,6 +5,7 @@
  */
 import type { HoldfastError } from "../../src/base/errors.ts";
 import type { Bio } from "../../src/block/bio.ts";
+import { WRITABLE_LIMITS } from "../../src/block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
 import { refusal } from "../../src/block/refuse.ts";
 
@@ -25,14 +26,7 @@ export class ArrayDevice implements BlockDevice {
     this.name = name;
     this.sectors = sectors;
     this.bytes = new Uint8Array(sectors * 512);
-    this.limits = {
-      logicalBlockBytes: 512,
-      optimalIoBytes: 0,
-      readOnly: false,
-      discard: true,
-      writeZeroes: true,
-      ...limits,
-    };
+    this.limits = { ...WRITABLE_LIMITS, ...limits };
   }
 
   submit(bio: Bio): void {

@@ -5,6 +5,7 @@
 import { HoldfastError } from "../../src/base/errors.ts";
 import type { Prng } from "../../src/base/prng.ts";
 import type { Bio } from "../../src/block/bio.ts";
+import { WRITABLE_LIMITS } from "../../src/block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
 import {
   contextData,
@@ -31,14 +32,7 @@ export class LateDevice implements BlockDevice {
   readonly pending: Bio[] = [];
 
   constructor(limits: Partial<BlockLimits>) {
-    this.limits = {
-      logicalBlockBytes: 512,
-      optimalIoBytes: 0,
-      readOnly: false,
-      discard: true,
-      writeZeroes: true,
-      ...limits,
-    };
+    this.limits = { ...WRITABLE_LIMITS, ...limits };
   }
 
   submit(bio: Bio): void {

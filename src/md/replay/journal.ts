@@ -16,9 +16,9 @@ import { R5_BLOCK_BYTES, R5_BLOCK_SECTORS, r5Seed, readR5Log } from "../../forma
 import type { R5Block, R5Log, R5Payload } from "../../formats/md/r5-log.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import type { MdCandidate } from "../candidate.ts";
-import { makeGeometry } from "../geometry/geometry.ts";
-import { StripeGeometry } from "../geometry/raid456.ts";
+import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
+import { stripesOf } from "../planned-geometry.ts";
 import { NOTHING_TO_REPLAY } from "./patches.ts";
 import type { Replay } from "./patches.ts";
 
@@ -32,13 +32,9 @@ type BlockReader = (block: R5Block) => Promise<Uint8Array>;
 
 export async function replayJournal(plan: AssemblyPlan, limitBytes: number): Promise<Replay> {
   const { journal, superblock } = plan;
-  if (journal === null || superblock.shape === null) return NOTHING_TO_REPLAY;
-  const geometry = makeGeometry(superblock.shape, {
-    componentSectors: superblock.componentSectors,
-    memberSectors: [],
-    raid0Layout: null,
-  });
-  if (!(geometry instanceof StripeGeometry)) return NOTHING_TO_REPLAY;
+  if (journal === null) return NOTHING_TO_REPLAY;
+  const geometry = stripesOf(plan);
+  if (geometry === null) return NOTHING_TO_REPLAY;
 
   const { device, superblock: own } = journal;
   const log: R5Log = {

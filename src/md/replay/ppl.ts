@@ -16,9 +16,9 @@ import type { PplEntry, PplExtent } from "../../formats/md/ppl.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import { oracleKernels } from "../../parity/oracle.ts";
 import type { MdCandidate } from "../candidate.ts";
-import { makeGeometry } from "../geometry/geometry.ts";
-import { StripeGeometry } from "../geometry/raid456.ts";
+import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
+import { stripesOf } from "../planned-geometry.ts";
 import { NOTHING_TO_REPLAY } from "./patches.ts";
 import type { Replay } from "./patches.ts";
 
@@ -37,12 +37,8 @@ export async function replayPpl(plan: AssemblyPlan): Promise<Replay> {
   if (superblock.ppl === null || !dirty || superblock.shape?.level !== "raid5") {
     return NOTHING_TO_REPLAY;
   }
-  const geometry = makeGeometry(superblock.shape, {
-    componentSectors: superblock.componentSectors,
-    memberSectors: [],
-    raid0Layout: null,
-  });
-  if (!(geometry instanceof StripeGeometry)) return NOTHING_TO_REPLAY;
+  const geometry = stripesOf(plan);
+  if (geometry === null) return NOTHING_TO_REPLAY;
 
   const counts: Counts = { entries: 0, blocks: 0, left: 0, mismatches: 0 };
   const members = new Map<MdCandidate, Patch[]>();
