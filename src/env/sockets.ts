@@ -30,6 +30,17 @@ export type TlsSettings =
 export interface ConnectionHandlers {
   /** Lends `data` for the duration of the call. */
   onData(data: Uint8Array): void;
+  /**
+   * Where the next bytes are best put, so that nobody copies them; null for anywhere. A connection that can do so asks before it
+   * receives. What it is given (not empty) belongs to it until it calls `onFilled`, which it does exactly once, whatever
+   * happens, before `onEnd` and `onClose`: the system may write there even after `destroy`. Others do not ask.
+   */
+  room?(): Uint8Array | null;
+  /**
+   * Gives the room back. The next bytes of the stream, so many of them, are at its start: fewer than fit when the peer has ended or
+   * the connection is being closed, or for no reason at all; 0 is possible. May be called while delivery is paused. Goes with `room`.
+   */
+  onFilled?(bytes: number): void;
   /** The output queue, full before, has room again. */
   onDrain(): void;
   /** The peer will send nothing more; writing is still possible. */
