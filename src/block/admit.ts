@@ -6,7 +6,25 @@ import type { InFlight } from "./in-flight.ts";
 import { refusal } from "./refuse.ts";
 
 /**
- * Ends a bio that the device does not take, and gives null. Any other counts as under way from now on, and the device calls what is
+ * False for a bio that the device does not take, which has ended then. Any other counts as under way from now on: when it is done the
+ * device calls `inFlight.end`, then the bio's `end`.
+ */
+export function isAdmitted(
+  device: Pick<BlockDevice, "name" | "sectors" | "limits">,
+  inFlight: InFlight,
+  bio: Bio,
+): boolean {
+  const refused = refusal(device, bio);
+  if (refused === null) {
+    inFlight.begin();
+    return true;
+  }
+  bio.end(refused);
+  return false;
+}
+
+/**
+ * The same for what need not be fast. Ends a bio that the device does not take, and gives null. Any other counts as under way from now on, and the device calls what is
  * given instead of the bio's own `end`.
  */
 export function admit(
@@ -14,12 +32,7 @@ export function admit(
   inFlight: InFlight,
   bio: Bio,
 ): BioEnd | null {
-  const refused = refusal(device, bio);
-  if (refused !== null) {
-    bio.end(refused);
-    return null;
-  }
-  inFlight.begin();
+  if (!isAdmitted(device, inFlight, bio)) return null;
   return (error) => {
     inFlight.end();
     bio.end(error);

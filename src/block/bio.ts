@@ -3,7 +3,8 @@
  *
  * `device.submit(bio)` returns at once and takes the bio over; `bio.end` is called exactly once, never
  * before `submit` has returned to whoever must not be re-entered: a device may call it synchronously, so a
- * submitter prepares everything it needs first. `data` is lent to the device until then.
+ * submitter prepares everything it needs first. `data` is lent to the device until then, and so is the bio: its owner may
+ * use it again for another request from `end` on, so a device does not look at a bio that it has ended.
  *
  * Flush and FUA mean what they mean in Linux: a flush completes when every write that completed before the
  * flush was submitted is on stable storage; a FUA write completes when its own data is.
@@ -53,6 +54,39 @@ export class Bio {
 }
 
 export type BioEnd = Bio["end"];
+
+/** A bio as seen by whoever made it and uses it again; to the device it is submitted to it is a `Bio`. */
+export type OwnBio = { -readonly [Field in Exclude<keyof Bio, "end">]: Bio[Field] } & Pick<
+  Bio,
+  "end"
+>;
+
+/** A bio to be filled in, with `aim`, before it is submitted. */
+export function ownBio(end: BioEnd): OwnBio {
+  return new Bio("read", 0, 0, NO_DATA, BioFlags.none, end);
+}
+
+/** Fills in a bio that is not in flight. */
+export function aim(
+  bio: OwnBio,
+  op: BioOp,
+  sector: number,
+  sectors: number,
+  data: Uint8Array,
+  flags: number,
+): Bio {
+  bio.op = op;
+  bio.sector = sector;
+  bio.sectors = sectors;
+  bio.data = data;
+  bio.flags = flags;
+  return bio;
+}
+
+/** Once it has ended: a bio that waits for its next use keeps no buffer alive. */
+export function dropData(bio: OwnBio): void {
+  bio.data = NO_DATA;
+}
 
 export function readBio(sector: number, data: Uint8Array, end: BioEnd): Bio {
   return new Bio("read", sector, data.length / 512, data, BioFlags.none, end);

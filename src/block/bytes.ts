@@ -14,6 +14,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, alignDown, alignUp } from "../base/units.ts";
+import { AlignedRequests } from "./aligned.ts";
 import { BioFlags, discardBio, flushBio, readBio, writeBio, writeZeroesBio } from "./bio.ts";
 import type { BioEnd } from "./bio.ts";
 import type { BlockDevice, ExtentKind } from "./device.ts";
@@ -42,19 +43,21 @@ export class ByteDevice {
   readonly device: BlockDevice;
   readonly sizeBytes: number;
   readonly #lock: RangeLock;
+  readonly #aligned: AlignedRequests;
 
   /** @param lock to be shared by all who write to the same device by other ways than this object */
   constructor(device: BlockDevice, lock = new RangeLock()) {
     this.device = device;
     this.sizeBytes = device.sectors * SECTOR_BYTES;
     this.#lock = lock;
+    this.#aligned = new AlignedRequests(device, lock);
   }
 
   /** Fills `data` from `offsetBytes` on. On an error the contents of `data` are undefined. */
   read(offsetBytes: number, data: Uint8Array, end: BioEnd): void {
     if (!this.#isSensible(offsetBytes, data.length, end)) return;
     if (isAligned(offsetBytes, data.length)) {
-      this.device.submit(readBio(offsetBytes / SECTOR_BYTES, data, end));
+      this.#aligned.read(offsetBytes / SECTOR_BYTES, data, end);
       return;
     }
     const from = alignDown(offsetBytes, SECTOR_BYTES);
@@ -72,9 +75,7 @@ export class ByteDevice {
   write(offsetBytes: number, data: Uint8Array, flags: number, end: BioEnd): void {
     if (!this.#isSensible(offsetBytes, data.length, end)) return;
     if (isAligned(offsetBytes, data.length)) {
-      this.#withSectors(offsetBytes, data.length, "shared", end, (unlockAndEnd) => {
-        this.device.submit(writeBio(offsetBytes / SECTOR_BYTES, data, flags, unlockAndEnd));
-      });
+      this.#aligned.write(offsetBytes / SECTOR_BYTES, data, flags, end);
     } else if (this.#isWritable(end)) {
       this.#withSectors(offsetBytes, data.length, "exclusive", end, (unlockAndEnd) => {
         this.#mergeWrite(offsetBytes, data, flags, unlockAndEnd);

@@ -1,11 +1,13 @@
 /**
  * checked(): a wrapper that holds both sides of a BlockDevice to the contract (device.ts), for tests and fuzzing.
  * Whoever breaks it gets an assertion at the place where it happened:
- * - the submitter: a bio outside the device, data of another length, flags that mean nothing for the op, use after close;
- * - the device: `end` called twice, success for a change on a read-only device or for an op it says it lacks, a bio still in
+ * - the submitter: a bio outside the device, data of another length, flags that mean nothing for the op, use after close, a bio
+ *   that is changed or used again while it is in flight;
+ * - the device: `end` called twice, a bio looked at after its end (it may be another request by then), success for a change on a read-only device or for an op it says it lacks, a bio still in
  *   flight when `close` resolves, extents with gaps, overlaps, equal neighbours, or outside the range.
  */
 import { assert } from "../base/assert.ts";
+import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { Bio, BioFlags } from "./bio.ts";
 import type { BlockDevice, Extent } from "./device.ts";
@@ -52,6 +54,57 @@ function checkExtents(
   assert(end <= sector + sectors, `${what}: ends behind the range`);
 }
 
+function differs(bio: Bio, was: Bio): boolean {
+  return (
+    bio.op !== was.op ||
+    bio.sector !== was.sector ||
+    bio.sectors !== was.sectors ||
+    bio.data !== was.data ||
+    bio.flags !== was.flags
+  );
+}
+
+/** One bio on its way: what the device gets in its place, and what is checked when it ends. */
+class CheckedBio {
+  readonly guarded: Bio;
+  readonly #device: BlockDevice;
+  readonly #bio: Bio;
+  /** As it was submitted. */
+  readonly #was: Bio;
+  readonly #onEnd: () => void;
+  #hasEnded = false;
+
+  constructor(device: BlockDevice, bio: Bio, onEnd: () => void) {
+    this.#device = device;
+    this.#bio = bio;
+    this.#onEnd = onEnd;
+    const { op, sector, sectors, data, flags } = bio;
+    this.#was = new Bio(op, sector, sectors, data, flags, (error) => this.#end(error));
+    this.guarded = new Proxy(this.#was, {
+      get: (was, field) => {
+        // `end` itself tells better what is wrong when it is called twice.
+        const isAllowed = !this.#hasEnded || field === "end";
+        assert(isAllowed, `${device.name} does not look at a ${op} that it has ended`);
+        return Reflect.get(was, field) as unknown;
+      },
+    });
+  }
+
+  #end(error: HoldfastError | null): void {
+    const { op } = this.#was;
+    const { name } = this.#device;
+    assert(!this.#hasEnded, `${name} ends a ${op} once`);
+    assert(!differs(this.#bio, this.#was), `a ${op} of ${name} is left alone until it ends`);
+    assert(
+      error !== null || !mayNotSucceed(this.#device, this.#was),
+      `${name} refuses a ${op} that its limits forbid`,
+    );
+    this.#hasEnded = true;
+    this.#onEnd();
+    this.#bio.end(error);
+  }
+}
+
 class CheckedDevice implements BlockDevice {
   readonly name: string;
   readonly sectors: number;
@@ -74,19 +127,11 @@ class CheckedDevice implements BlockDevice {
     assert(!this.#isClosing, `nothing is submitted to ${this.name} after close`);
     checkBio(this.#inner, bio);
     this.#inFlight += 1;
-    let ended = false;
-    const end: Bio["end"] = (error) => {
-      assert(!ended, `${this.name} ends a ${bio.op} once`);
+    const onEnd = (): void => {
       assert(!this.#isClosed, `${this.name} ends everything before close resolves`);
-      assert(
-        error !== null || !mayNotSucceed(this.#inner, bio),
-        `${this.name} refuses a ${bio.op} that its limits forbid`,
-      );
-      ended = true;
       this.#inFlight -= 1;
-      bio.end(error);
     };
-    this.#inner.submit(new Bio(bio.op, bio.sector, bio.sectors, bio.data, bio.flags, end));
+    this.#inner.submit(new CheckedBio(this.#inner, bio, onEnd).guarded);
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {

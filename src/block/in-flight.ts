@@ -19,7 +19,7 @@ export class InFlight {
   end(): void {
     assert(this.#count > 0, "what ends has begun");
     this.#count -= 1;
-    if (this.#count > 0) return;
+    if (this.#count > 0 || this.#waiters.length === 0) return;
     for (const waiter of this.#waiters.splice(0)) waiter();
   }
 

@@ -12,6 +12,8 @@
  * while no exclusive entry exists, taking and releasing a shared hold is O(1), else O(entries).
  */
 import { assert } from "../base/assert.ts";
+import { Pool } from "./pool.ts";
+import type { Pooled } from "./pool.ts";
 
 export type RangeMode = "shared" | "exclusive";
 
@@ -22,23 +24,18 @@ export interface RangeHold {
   readonly mode: RangeMode;
 }
 
-class Entry implements RangeHold {
-  readonly start: number;
-  readonly end: number;
-  readonly mode: RangeMode;
-  readonly granted: (hold: RangeHold) => void;
+/** Used again once it is released. */
+class Entry implements RangeHold, Pooled {
+  isSpare = false;
+  start = 0;
+  end = 0;
+  mode: RangeMode = "shared";
+  granted: (hold: RangeHold) => void = ignore;
   state: "waiting" | "held" | "released" = "waiting";
   /** Earlier entries that conflict with this one and are not released. */
   blockers = 0;
   earlier: Entry | null = null;
   later: Entry | null = null;
-
-  constructor(start: number, end: number, mode: RangeMode, granted: (hold: RangeHold) => void) {
-    this.start = start;
-    this.end = end;
-    this.mode = mode;
-    this.granted = granted;
-  }
 
   conflictsWith(other: Entry): boolean {
     if (this.start >= other.end || other.start >= this.end) return false;
@@ -53,6 +50,7 @@ export class RangeLock {
   #entries = 0;
   #exclusive = 0;
   #waiting = 0;
+  readonly #pool = new Pool(() => new Entry());
   readonly #ready: Entry[] = [];
   #granting = false;
 
@@ -88,20 +86,23 @@ export class RangeLock {
   tryLock(start: number, count: number, mode: RangeMode): RangeHold | null {
     const entry = this.#append(start, count, mode, ignore);
     if (entry.blockers > 0) {
-      this.#unlink(entry);
+      this.#drop(entry);
       return null;
     }
     entry.state = "held";
     return entry;
   }
 
+  /** The hold is not to be looked at any more: it is used again for another range. */
   release(hold: RangeHold): void {
     assert(hold instanceof Entry && hold.state === "held", "only a held range is released");
-    hold.state = "released";
-    const later = hold.later;
-    this.#unlink(hold);
-    if (this.#waiting === 0) return;
-    for (let entry = later; entry !== null; entry = entry.later) {
+    if (this.#waiting > 0) this.#unblockAfter(hold);
+    this.#drop(hold);
+    if (this.#ready.length > 0) this.#grantReady();
+  }
+
+  #unblockAfter(hold: Entry): void {
+    for (let entry = hold.later; entry !== null; entry = entry.later) {
       if (entry.state !== "waiting" || !entry.conflictsWith(hold)) continue;
       entry.blockers -= 1;
       if (entry.blockers > 0) continue;
@@ -109,7 +110,6 @@ export class RangeLock {
       this.#waiting -= 1;
       this.#ready.push(entry);
     }
-    this.#grantReady();
   }
 
   /** A callback may lock and release; the outermost call goes on granting, so the stack stays flat. */
@@ -132,7 +132,13 @@ export class RangeLock {
   ): Entry {
     assert(count > 0 && start >= 0, "a locked range is not empty");
     assert(this.#entries < this.#maxEntries, "more range locks than I/O may be in flight");
-    const entry = new Entry(start, start + count, mode, granted);
+    const entry = this.#pool.take();
+    entry.start = start;
+    entry.end = start + count;
+    entry.mode = mode;
+    entry.granted = granted;
+    entry.state = "waiting";
+    entry.blockers = 0;
     if (this.#exclusive > 0 || mode === "exclusive") {
       for (let other = this.#oldest; other !== null; other = other.later) {
         if (other.conflictsWith(entry)) entry.blockers += 1;
@@ -147,7 +153,7 @@ export class RangeLock {
     return entry;
   }
 
-  #unlink(entry: Entry): void {
+  #drop(entry: Entry): void {
     if (entry.earlier === null) this.#oldest = entry.later;
     else entry.earlier.later = entry.later;
     if (entry.later === null) this.#newest = entry.earlier;
@@ -156,6 +162,9 @@ export class RangeLock {
     entry.later = null;
     this.#entries -= 1;
     if (entry.mode === "exclusive") this.#exclusive -= 1;
+    entry.state = "released";
+    entry.granted = ignore;
+    this.#pool.give(entry);
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { HoldfastError } from "../base/errors.ts";
-import { BioFlags, discardBio, writeBio } from "./bio.ts";
+import { BioFlags, aim, discardBio, ownBio, writeBio } from "./bio.ts";
 import type { Bio } from "./bio.ts";
 import { fanOut, inSequence } from "./fan-out.ts";
 import { submitSplit } from "./split.ts";
@@ -39,6 +39,16 @@ describe("submitSplit", () => {
         },
       ),
     );
+  });
+
+  it("is done with a bio when its last part ends, even if the bio is longer then", () => {
+    const sectors: number[] = [];
+    const bio = ownBio(() => aim(bio, "discard", 0, 1000, bio.data, 0));
+    submitSplit(aim(bio, "discard", 3, 10, bio.data, 0), 4, (part) => {
+      sectors.push(part.sectors);
+      part.end(null);
+    });
+    expect(sectors).toEqual([1, 4, 4, 1]);
   });
 
   it("splits bios without data too, and reports the first error after the last part", () => {

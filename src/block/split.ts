@@ -44,8 +44,9 @@ export function submitSplit(bio: Bio, boundarySectors: number, submit: (part: Bi
   }
   assert((bio.flags & BioFlags.preflush) === 0, "a bio is flushed for before it is split");
   const end = fanOut(parts, bio.end);
+  // The bio is not looked at any more once its last part was submitted: it may have ended, and be another one already.
   let done = 0;
-  while (done < bio.sectors) {
+  for (let part = 0; part < parts; part += 1) {
     const toBoundary = boundarySectors - ((bio.sector + done) % boundarySectors);
     const sectors = Math.min(toBoundary, bio.sectors - done);
     submit(bioPart(bio, done, sectors, end));

@@ -1,8 +1,9 @@
 /** counted(): what goes through a device, in counts and bytes, for reports and metrics. */
+import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import { Bio } from "./bio.ts";
-import type { BioOp } from "./bio.ts";
+import type { Bio, BioOp } from "./bio.ts";
 import type { BlockDevice, Extent } from "./device.ts";
+import { Relay } from "./relay.ts";
 
 export interface OpStats {
   /** Ended, with or without an error. */
@@ -34,10 +35,12 @@ class CountedDevice implements BlockDevice {
     discard: new Counter(),
     "write-zeroes": new Counter(),
   };
+  readonly #relay: Relay;
   #inFlight = 0;
 
   constructor(inner: BlockDevice) {
     this.#inner = inner;
+    this.#relay = new Relay(inner, (bio, error) => this.#count(bio, error));
     this.name = inner.name;
     this.sectors = inner.sectors;
   }
@@ -53,15 +56,15 @@ class CountedDevice implements BlockDevice {
 
   submit(bio: Bio): void {
     this.#inFlight += 1;
+    this.#relay.pass(bio, bio.sector);
+  }
+
+  #count(bio: Bio, error: HoldfastError | null): void {
     const counter = this.#ops[bio.op];
-    const end: Bio["end"] = (error) => {
-      this.#inFlight -= 1;
-      counter.count += 1;
-      if (error === null) counter.bytes += bio.sectors * SECTOR_BYTES;
-      else counter.errors += 1;
-      bio.end(error);
-    };
-    this.#inner.submit(new Bio(bio.op, bio.sector, bio.sectors, bio.data, bio.flags, end));
+    this.#inFlight -= 1;
+    counter.count += 1;
+    if (error === null) counter.bytes += bio.sectors * SECTOR_BYTES;
+    else counter.errors += 1;
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {

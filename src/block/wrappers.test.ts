@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ArrayDevice } from "../../test/support/array-device.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { Bio, BioFlags, discardBio, flushBio, readBio, writeBio, writeZeroesBio } from "./bio.ts";
+import { aim, ownBio } from "./bio.ts";
 import { checked } from "./checked.ts";
 import type { Extent } from "./device.ts";
 import { ExtentList } from "./extents.ts";
@@ -53,6 +54,40 @@ describe("checked", () => {
     bio!.end(null);
     expect(() => bio!.end(null)).toThrow("once");
     expect(() => device.submit(flushBio(ignore))).toThrow("after close");
+  });
+
+  it("catches a submitter that uses a bio again before it has ended", () => {
+    const inner = new ArrayDevice(4);
+    inner.held = true;
+    const device = checked(inner);
+    const bio = ownBio(ignore);
+    device.submit(aim(bio, "read", 0, 1, sector(), 0));
+    aim(bio, "read", 1, 1, bio.data, 0);
+    expect(() => inner.finish()).toThrow("left alone until it ends");
+  });
+
+  it("lets a bio be used again from its end on, from within it too", () => {
+    const device = checked(new ArrayDevice(4));
+    let left = 3;
+    const bio = ownBio((error) => {
+      expect(error).toBeNull();
+      left -= 1;
+      if (left > 0) device.submit(aim(bio, "read", left, 1, bio.data, 0));
+    });
+    device.submit(aim(bio, "read", 0, 1, sector(), 0));
+    expect(left).toBe(0);
+  });
+
+  it("catches a device that looks at a bio which it has ended", () => {
+    const inner = new ArrayDevice(4);
+    const device = checked(inner);
+    inner.submit = (bio) => {
+      bio.end(null);
+      expect(bio.sectors).toBe(1);
+    };
+    expect(() => device.submit(readBio(0, sector(), ignore))).toThrow(
+      "does not look at a read that it has ended",
+    );
   });
 
   it("catches a device that says yes to what its limits forbid", () => {

@@ -13,7 +13,9 @@ import { READ_ONLY_LIMITS, WRITABLE_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { admit, afterPreflush } from "../block/admit.ts";
+import { afterPreflush, isAdmitted } from "../block/admit.ts";
+import { Pool } from "../block/pool.ts";
+import type { Pooled } from "../block/pool.ts";
 import { inZeroSteps } from "../block/zeros.ts";
 import type { Env } from "../env/env.ts";
 import type { FileHandle } from "../env/files.ts";
@@ -24,6 +26,17 @@ export interface OpenedDevice extends BlockDevice {
   readonly notes: readonly string[];
 }
 
+/** A bio whose data is being read or written, and that is done then. */
+class Transfer implements Pooled {
+  isSpare = false;
+  bio: Bio | null = null;
+  readonly ended: (error: Error | null, bytes?: number) => void;
+
+  constructor(ended: (transfer: Transfer, error: Error | null, bytes: number) => void) {
+    this.ended = (error, bytes = 0) => ended(this, error, bytes);
+  }
+}
+
 export class FileDevice implements OpenedDevice {
   readonly name: string;
   readonly sectors: number;
@@ -31,6 +44,9 @@ export class FileDevice implements OpenedDevice {
   readonly notes: readonly string[];
   readonly #file: FileHandle;
   readonly #inFlight = new InFlight();
+  readonly #transfers = new Pool(
+    () => new Transfer((transfer, error, bytes) => this.#transferred(transfer, error, bytes)),
+  );
 
   /** Takes the file over. */
   constructor(file: FileHandle, readOnly: boolean) {
@@ -44,8 +60,42 @@ export class FileDevice implements OpenedDevice {
   }
 
   submit(bio: Bio): void {
-    const end = admit(this, this.#inFlight, bio);
-    if (end === null) return;
+    if (!isAdmitted(this, this.#inFlight, bio)) return;
+    const isTransfer = bio.op === "read" || bio.op === "write";
+    if (isTransfer && bio.flags === BioFlags.none) this.#transfer(bio);
+    else this.#runInSteps(bio);
+  }
+
+  #transfer(bio: Bio): void {
+    const transfer = this.#transfers.take();
+    transfer.bio = bio;
+    const offset = bio.sector * SECTOR_BYTES;
+    if (bio.op === "read") this.#file.read(bio.data, offset, transfer.ended);
+    else this.#file.write(bio.data, offset, transfer.ended);
+  }
+
+  #transferred(transfer: Transfer, error: Error | null, bytes: number): void {
+    const bio = transfer.bio!;
+    transfer.bio = null;
+    this.#transfers.give(transfer);
+    this.#inFlight.end();
+    if (error !== null) bio.end(toHoldfastError(error, this.name));
+    else if (bio.op === "read" && bytes < bio.data.length) bio.end(this.#cutOff(bio, bytes));
+    else bio.end(null);
+  }
+
+  #cutOff(bio: Bio, bytes: number): HoldfastError {
+    const end = bio.sector * SECTOR_BYTES + bytes;
+    const text = `${this.name} ends at byte ${end} now; it was cut off while it was open.`;
+    return new HoldfastError("io", text);
+  }
+
+  /** Whatever takes more than a read or a write. It costs a few objects, which nobody notices beside a flush. */
+  #runInSteps(bio: Bio): void {
+    const end: BioEnd = (error) => {
+      this.#inFlight.end();
+      bio.end(error);
+    };
     afterPreflush(
       bio,
       end,
@@ -57,7 +107,7 @@ export class FileDevice implements OpenedDevice {
   #run(bio: Bio, end: BioEnd): void {
     switch (bio.op) {
       case "read":
-        return this.#read(bio, end);
+        return this.#transfer(bio);
       case "write":
         return this.#write(bio.sector * SECTOR_BYTES, bio.data, this.#durably(bio, end));
       case "flush":
@@ -74,18 +124,6 @@ export class FileDevice implements OpenedDevice {
   #durably(bio: Bio, end: BioEnd): BioEnd {
     if ((bio.flags & BioFlags.fua) === 0) return end;
     return (error) => (error === null ? this.#flush(end) : end(error));
-  }
-
-  #read(bio: Bio, end: BioEnd): void {
-    const offset = bio.sector * SECTOR_BYTES;
-    this.#file.read(bio.data, offset, (error, bytes) => {
-      if (error !== null) end(toHoldfastError(error, this.name));
-      else if (bytes === bio.data.length) end(null);
-      else {
-        const text = `${this.name} ends at byte ${offset + bytes} now; it was cut off while it was open.`;
-        end(new HoldfastError("io", text));
-      }
-    });
   }
 
   #write(offsetBytes: number, data: Uint8Array, end: BioEnd): void {

@@ -60,13 +60,7 @@ export class MemoryDevice implements BlockDevice {
   #run(bio: Bio): HoldfastError | null {
     switch (bio.op) {
       case "read":
-        this.#eachPage(bio, (number, from, to, at) => {
-          const page = this.#page(number);
-          const part = bio.data.subarray(at, at + to - from);
-          if (page === null) part.fill(0);
-          else part.set(page.subarray(from, to));
-        });
-        return null;
+        return this.#read(bio);
       case "write":
         return this.#write(bio);
       case "flush":
@@ -78,34 +72,46 @@ export class MemoryDevice implements BlockDevice {
     }
   }
 
-  #write(bio: Bio): HoldfastError | null {
-    let missing = 0;
-    this.#eachPage(bio, (number) => {
-      if (!this.#slots.has(number)) missing += 1;
-    });
-    if (this.heldBytes + missing * PAGE_BYTES > this.#limitBytes) {
+  #read({ sector, data }: Bio): null {
+    const { length } = data;
+    for (let at = 0, byte = sector * SECTOR_BYTES; at < length;) {
+      const from = byte % PAGE_BYTES;
+      const bytes = Math.min(PAGE_BYTES - from, length - at);
+      const page = this.#page(Math.floor(byte / PAGE_BYTES));
+      if (page === null) data.fill(0, at, at + bytes);
+      else data.set(bytes === PAGE_BYTES ? page : page.subarray(from, from + bytes), at);
+      at += bytes;
+      byte += bytes;
+    }
+    return null;
+  }
+
+  #write({ sector, sectors, data }: Bio): HoldfastError | null {
+    if (!this.#hasRoomFor(sector, sectors)) {
       const limit = formatBytes(this.#limitBytes);
       const text = `${this.name} is full: it may hold ${limit} of written data in memory.`;
       return new HoldfastError("no-space", text);
     }
-    this.#eachPage(bio, (number, from, to, at) => {
+    const { length } = data;
+    for (let at = 0, byte = sector * SECTOR_BYTES; at < length;) {
+      const number = Math.floor(byte / PAGE_BYTES);
+      const from = byte % PAGE_BYTES;
+      const bytes = Math.min(PAGE_BYTES - from, length - at);
       const page = this.#page(number) ?? this.#take(number);
-      page.set(bio.data.subarray(at, at + to - from), from);
-    });
+      page.set(bytes === length ? data : data.subarray(at, at + bytes), from);
+      at += bytes;
+      byte += bytes;
+    }
     return null;
   }
 
-  /** Calls `visit` for every page the bio touches: bytes `from` to `to` of it are the bio's data from `at` on. */
-  #eachPage(bio: Bio, visit: (number: number, from: number, to: number, at: number) => void): void {
-    const length = bio.sectors * SECTOR_BYTES;
-    let number = Math.floor(bio.sector / PAGE_SECTORS);
-    let from = (bio.sector % PAGE_SECTORS) * SECTOR_BYTES;
-    for (let at = 0; at < length; number += 1) {
-      const to = Math.min(PAGE_BYTES, from + length - at);
-      visit(number, from, to, at);
-      at += to - from;
-      from = 0;
-    }
+  #hasRoomFor(sector: number, sectors: number): boolean {
+    if (this.#limitBytes === Infinity) return true;
+    let missing = 0;
+    const stop = Math.ceil((sector + sectors) / PAGE_SECTORS);
+    for (let number = Math.floor(sector / PAGE_SECTORS); number < stop; number += 1)
+      if (!this.#slots.has(number)) missing += 1;
+    return this.heldBytes + missing * PAGE_BYTES <= this.#limitBytes;
   }
 
   #page(number: number): Uint8Array | null {

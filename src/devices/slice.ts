@@ -3,8 +3,8 @@ import { assert } from "../base/assert.ts";
 import type { Bio } from "../block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { InFlight } from "../block/in-flight.ts";
-import { admit } from "../block/admit.ts";
-import { movedBio } from "../block/split.ts";
+import { isAdmitted } from "../block/admit.ts";
+import { Relay } from "../block/relay.ts";
 
 export class SliceDevice implements BlockDevice {
   readonly name: string;
@@ -12,6 +12,7 @@ export class SliceDevice implements BlockDevice {
   readonly #inner: BlockDevice;
   readonly #startSector: number;
   readonly #inFlight = new InFlight();
+  readonly #relay: Relay;
 
   /** The range must lie inside `inner`: whoever got it from a disk has checked it. */
   constructor(inner: BlockDevice, name: string, startSector: number, sectors: number) {
@@ -19,6 +20,7 @@ export class SliceDevice implements BlockDevice {
     assert(startSector + sectors <= inner.sectors, "a slice lies inside its device");
     this.#inner = inner;
     this.#startSector = startSector;
+    this.#relay = new Relay(inner, () => this.#inFlight.end());
     this.name = name;
     this.sectors = sectors;
   }
@@ -28,10 +30,8 @@ export class SliceDevice implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    const end = admit(this, this.#inFlight, bio);
-    if (end === null) return;
-    const sector = bio.op === "flush" ? 0 : bio.sector + this.#startSector;
-    this.#inner.submit(movedBio(bio, sector, end));
+    if (isAdmitted(this, this.#inFlight, bio))
+      this.#relay.pass(bio, bio.op === "flush" ? 0 : bio.sector + this.#startSector);
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {

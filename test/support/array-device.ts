@@ -4,7 +4,7 @@
  * effect when it is completed, so a layer that does not keep order itself is found out.
  */
 import type { HoldfastError } from "../../src/base/errors.ts";
-import type { Bio } from "../../src/block/bio.ts";
+import { Bio } from "../../src/block/bio.ts";
 import { WRITABLE_LIMITS } from "../../src/block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
 import { refusal } from "../../src/block/refuse.ts";
@@ -14,7 +14,7 @@ export class ArrayDevice implements BlockDevice {
   readonly sectors: number;
   readonly limits: BlockLimits;
   readonly bytes: Uint8Array;
-  /** Every bio submitted, in order. */
+  /** What was submitted, in order: copies, since a bio may be used again once it has ended. */
   readonly seen: Bio[] = [];
   readonly pending: Bio[] = [];
   held = false;
@@ -30,7 +30,7 @@ export class ArrayDevice implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    this.seen.push(bio);
+    this.seen.push(new Bio(bio.op, bio.sector, bio.sectors, bio.data, bio.flags, bio.end));
     if (this.held) this.pending.push(bio);
     else this.#complete(bio);
   }

@@ -1,0 +1,52 @@
+/**
+ * Pool: objects that are used again, so that a request costs no allocation. What is in a pool is one step of a request: it has
+ * its own bio (bio.ts, OwnBio) and the functions that complete it, made once together with it.
+ *
+ *   take --> filled in, submitted --> completed: read what is still needed, give back --> the parent's `end`
+ *
+ * It is given back before the parent is told: whoever is told may submit the next request at once, and gets the same object, warm
+ * in the cache, instead of one more for each level of nesting. So nothing of it may be touched after `give`.
+ */
+import { assert } from "../base/assert.ts";
+
+export interface Pooled {
+  /** Kept by the pool. */
+  isSpare: boolean;
+}
+
+/** More are left to the garbage collector: what is in flight at a time is bounded by whoever submits. */
+const MAX_SPARE = 1024;
+
+let madeByAll = 0;
+
+/** Objects that all pools of this thread have made so far: it stands still while requests are all like earlier ones. For tests. */
+export function pooledObjectsMade(): number {
+  return madeByAll;
+}
+
+export class Pool<T extends Pooled> {
+  readonly #make: () => T;
+  readonly #spare: T[] = [];
+
+  /** @param make gives one with `isSpare` false */
+  constructor(make: () => T) {
+    this.#make = make;
+  }
+
+  take(): T {
+    const one = this.#spare.pop();
+    if (one === undefined) {
+      madeByAll += 1;
+      return this.#make();
+    }
+    one.isSpare = false;
+    return one;
+  }
+
+  /** @throws an assertion for one that was given back already: then something was completed twice */
+  give(one: T): void {
+    assert(!one.isSpare, "what is used again is given back once");
+    one.isSpare = true;
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(one);
+  }
+}
