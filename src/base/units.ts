@@ -36,6 +36,14 @@ export function formatSectors(sectors: number): string {
   return formatBytes(sectorsToBytes(sectors));
 }
 
+/**
+ * Whole part of `value / unit` for numbers from 0 up. Exact for all that are safe integers: a quotient below a whole number by 1 / unit or more is
+ * never rounded up to it there. Where sectors go beyond 2^31, `%` costs a call of the C library, this does not.
+ */
+export function quotient(value: number, unit: number): number {
+  return Math.floor(value / unit);
+}
+
 export function alignDown(value: number, unit: number): number {
   return value - (value % unit);
 }

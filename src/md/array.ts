@@ -3,17 +3,20 @@
  * personality: one for an array at rest, two on either side of a reshape position.
  *
  * A read is cut into pieces that run in parallel up to a window, so memory in flight is bounded whatever the size
- * of the bio. Pieces are started in order; the first error ends the bio once all started pieces are back.
+ * of the bio. Pieces are started in order; the first error ends the bio once all started pieces are back. A read that is one
+ * piece is passed on with its own buffer, and costs no allocation.
  */
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import { admit } from "../block/admit.ts";
+import { isAdmitted } from "../block/admit.ts";
 import type { Bio, BioEnd } from "../block/bio.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
+import { Pool } from "../block/pool.ts";
+import type { Pooled } from "../block/pool.ts";
 import type { Personality } from "./personalities/personality.ts";
 
 export interface ArrayRegion {
@@ -42,6 +45,7 @@ export class MdArray implements BlockDevice {
   readonly limits: BlockLimits;
   readonly #regions: readonly ArrayRegion[];
   readonly #inFlight = new InFlight();
+  readonly #reads: Pool<PiecewiseRead>;
 
   constructor(options: MdArrayOptions) {
     this.name = options.name;
@@ -52,14 +56,19 @@ export class MdArray implements BlockDevice {
       logicalBlockBytes: options.logicalBlockBytes,
     };
     this.#regions = options.regions;
+    this.#reads = new Pool(
+      () => new PiecewiseRead(this.#regions, (read, bio, error) => this.#ended(read, bio, error)),
+    );
   }
 
   submit(bio: Bio): void {
-    const end = admit(this, this.#inFlight, bio);
-    if (end === null) return;
-    if (bio.op === "read") this.#read(bio, end);
-    // Nothing was written, so nothing is to be flushed.
-    else end(null);
+    if (!isAdmitted(this, this.#inFlight, bio)) return;
+    if (bio.op === "read") this.#reads.take().start(bio);
+    else {
+      // Nothing was written, so nothing is to be flushed.
+      this.#inFlight.end();
+      bio.end(null);
+    }
   }
 
   /** Members belong to whoever opened them; this waits for the I/O under way. */
@@ -67,11 +76,10 @@ export class MdArray implements BlockDevice {
     return this.#inFlight.drain();
   }
 
-  #read(bio: Bio, end: BioEnd): void {
-    const read = new PiecewiseRead(this.#regions, bio.sector, bio.data, (error) => {
-      end(error === null ? null : inArray(this.name, error));
-    });
-    read.run();
+  #ended(read: PiecewiseRead, bio: Bio, error: HoldfastError | null): void {
+    this.#reads.give(read);
+    this.#inFlight.end();
+    bio.end(error === null ? null : inArray(this.name, error));
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
@@ -92,66 +100,79 @@ function inArray(name: string, error: HoldfastError): HoldfastError {
 }
 
 function regionAt(regions: readonly ArrayRegion[], sector: number): ArrayRegion {
-  const region = regions.find((one) => sector < one.endSector);
-  assert(region !== undefined, "the regions cover the volume");
+  let index = 0;
+  while (index < regions.length - 1 && sector >= regions[index]!.endSector) index += 1;
+  const region = regions[index]!;
+  assert(sector < region.endSector, "the regions cover the volume");
   return region;
 }
 
-function pieceEnd(region: ArrayRegion, sector: number): number {
-  return Math.min(region.endSector, sector + region.personality.pieceSectors(sector));
+/** First sector behind the piece that `sector` lies in. */
+function pieceEnd({ endSector, personality }: ArrayRegion, sector: number): number {
+  return Math.min(endSector, sector + personality.pieceSectors(sector));
 }
 
 /** One read under way. */
-class PiecewiseRead {
+class PiecewiseRead implements Pooled {
+  isSpare = false;
   readonly #regions: readonly ArrayRegion[];
-  readonly #data: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
-  readonly #done: (error: HoldfastError | null) => void;
-  #next: number;
+  readonly #ended: (read: PiecewiseRead, bio: Bio, error: HoldfastError | null) => void;
+  readonly #pieceEnded: BioEnd;
+  #bio: Bio | null = null;
+  #next = 0;
+  #end = 0;
   #pending = 0;
   #starting = false;
   #error: HoldfastError | null = null;
 
   constructor(
     regions: readonly ArrayRegion[],
-    sector: number,
-    data: Uint8Array,
-    done: (error: HoldfastError | null) => void,
+    ended: (read: PiecewiseRead, bio: Bio, error: HoldfastError | null) => void,
   ) {
     this.#regions = regions;
-    this.#data = data;
-    this.#start = sector;
-    this.#next = sector;
-    this.#end = sector + data.length / SECTOR_BYTES;
-    this.#done = done;
+    this.#ended = ended;
+    this.#pieceEnded = (error) => {
+      assert(this.#pending > 0, "each piece of a read ends once");
+      this.#pending -= 1;
+      this.#error ??= error;
+      this.#run();
+    };
+  }
+
+  start(bio: Bio): void {
+    this.#bio = bio;
+    this.#next = bio.sector;
+    this.#end = bio.sector + bio.sectors;
+    this.#run();
   }
 
   /** Starts pieces while there is room; pieces that end at once do not deepen the stack. */
-  run(): void {
+  #run(): void {
     if (this.#starting) return;
     this.#starting = true;
     while (this.#next < this.#end && this.#pending < PIECES_IN_FLIGHT && this.#error === null) {
       this.#startPiece();
     }
     this.#starting = false;
-    if (this.#pending === 0) this.#done(this.#error);
+    if (this.#pending > 0) return;
+    const bio = this.#bio!;
+    const error = this.#error;
+    this.#bio = null;
+    this.#error = null;
+    this.#ended(this, bio, error);
   }
 
   #startPiece(): void {
+    const { sector: start, data } = this.#bio!;
     const sector = this.#next;
     const region = regionAt(this.#regions, sector);
-    const end = Math.min(this.#end, pieceEnd(region, sector));
-    this.#next = end;
+    const stop = Math.min(this.#end, pieceEnd(region, sector));
+    const isWhole = sector === start && stop === this.#end;
+    this.#next = stop;
     this.#pending += 1;
-    const data = this.#data.subarray(
-      (sector - this.#start) * SECTOR_BYTES,
-      (end - this.#start) * SECTOR_BYTES,
-    );
-    region.personality.readPiece(sector, data, (error) => {
-      this.#pending -= 1;
-      this.#error ??= error;
-      this.run();
-    });
+    const here = isWhole
+      ? data
+      : data.subarray((sector - start) * SECTOR_BYTES, (stop - start) * SECTOR_BYTES);
+    region.personality.readPiece(sector, here, this.#pieceEnded);
   }
 }

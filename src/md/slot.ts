@@ -6,10 +6,13 @@
  * Trust is answered as runs: `trust(sector, max)` is +n when the next n sectors may be read, -n when they may not.
  */
 import { HoldfastError } from "../base/errors.ts";
-import { readBio } from "../block/bio.ts";
-import type { BioEnd } from "../block/bio.ts";
-import type { BlockDevice, ExtentKind } from "../block/device.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import type { SectorRange } from "../base/units.ts";
+import { BioFlags, aim, dropData, ownBio } from "../block/bio.ts";
+import type { BioEnd, OwnBio } from "../block/bio.ts";
+import type { BlockDevice, ExtentKind } from "../block/device.ts";
+import { Pool } from "../block/pool.ts";
+import type { Pooled } from "../block/pool.ts";
 
 interface BadRun {
   readonly start: number;
@@ -74,13 +77,14 @@ export class MemberView {
     return this.#bad[low];
   }
 
-  read(sector: number, data: Uint8Array, end: BioEnd): void {
-    this.#device.submit(
-      readBio(this.#dataOffset + sector, data, (error) => {
-        if (error !== null) this.#readErrors += 1;
-        end(error);
-      }),
-    );
+  /** Submits `bio`, which is the caller's, as a read of these sectors. */
+  read(bio: OwnBio, sector: number, data: Uint8Array): void {
+    const sectors = data.length / SECTOR_BYTES;
+    this.#device.submit(aim(bio, "read", this.#dataOffset + sector, sectors, data, BioFlags.none));
+  }
+
+  countReadError(): void {
+    this.#readErrors += 1;
   }
 
   /** What is known without reading of the run at `sector`; the run is at most `max` long. */
@@ -90,11 +94,26 @@ export class MemberView {
   }
 }
 
+/** A read under way from one of a slot's devices. */
+class SlotRead implements Pooled {
+  isSpare = false;
+  /** Which of the slot's devices. */
+  index = 0;
+  sector = 0;
+  end: BioEnd = ignore;
+  readonly bio: OwnBio;
+
+  constructor(ended: (read: SlotRead, error: HoldfastError | null) => void) {
+    this.bio = ownBio((error) => ended(this, error));
+  }
+}
+
 export class Slot {
   readonly number: number;
   /** In order of preference. */
   readonly views: readonly MemberView[];
   readonly writeMostly: boolean;
+  readonly #reads = new Pool(() => new SlotRead((read, error) => this.#ended(read, error)));
 
   constructor(number: number, views: readonly MemberView[], writeMostly: boolean) {
     this.number = number;
@@ -117,29 +136,45 @@ export class Slot {
    * run of positive trust.
    */
   read(sector: number, data: Uint8Array, end: BioEnd): void {
-    this.#readFrom(0, sector, data, end, null);
+    const read = this.#reads.take();
+    read.sector = sector;
+    read.end = end;
+    this.#readFrom(0, read, data, null);
   }
 
   #readFrom(
     first: number,
-    sector: number,
+    read: SlotRead,
     data: Uint8Array,
-    end: BioEnd,
     lastError: HoldfastError | null,
   ): void {
-    const sectors = data.length / 512;
+    const sectors = data.length / SECTOR_BYTES;
     for (let i = first; i < this.views.length; i += 1) {
       const view = this.views[i]!;
-      if (view.trust(sector, sectors) < sectors) continue;
-      view.read(sector, data, (error) => {
-        if (error === null) end(null);
-        else this.#readFrom(i + 1, sector, data, end, error);
-      });
+      if (view.trust(read.sector, sectors) < sectors) continue;
+      read.index = i;
+      view.read(read.bio, read.sector, data);
       return;
     }
-    end(
-      lastError ?? new HoldfastError("data-lost", `slot ${this.number} holds no good data there`),
-    );
+    const text = `slot ${this.number} holds no good data there`;
+    this.#finish(read, lastError ?? new HoldfastError("data-lost", text));
+  }
+
+  #ended(read: SlotRead, error: HoldfastError | null): void {
+    if (error === null) {
+      this.#finish(read, null);
+      return;
+    }
+    this.views[read.index]!.countReadError();
+    this.#readFrom(read.index + 1, read, read.bio.data, error);
+  }
+
+  #finish(read: SlotRead, error: HoldfastError | null): void {
+    const { end } = read;
+    read.end = ignore;
+    dropData(read.bio);
+    this.#reads.give(read);
+    end(error);
   }
 
   extent(
@@ -153,3 +188,5 @@ export class Slot {
     return null;
   }
 }
+
+function ignore(): void {}

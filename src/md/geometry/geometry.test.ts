@@ -4,6 +4,8 @@ import type { MdLevel, MdShape } from "../../formats/md/superblock.ts";
 import { makeGeometry } from "./geometry.ts";
 import type { Geometry, GeometrySizes } from "./geometry.ts";
 import type { Place } from "./place.ts";
+import type { CopyPlace, CopyPlaces } from "./place.ts";
+import { StripePlace } from "./raid456.ts";
 
 interface Case {
   readonly title: string;
@@ -99,16 +101,29 @@ const ALL_CASES = [2, 3, 4, 5, 6, 7, 8].flatMap((disks) => [
 ]);
 
 /** All places of a sector. */
-function placesOf(geometry: Geometry, sector: number): Pick<Place, "slot" | "memberSector">[] {
+function placesOf(geometry: Geometry, sector: number): readonly CopyPlace[] {
   return geometry.level === "raid1" || geometry.level === "raid10"
     ? geometry.copies(sector)
     : [geometry.locate(sector)];
 }
 
-function runOf(geometry: Geometry, sector: number): number {
-  return geometry.level === "raid1" || geometry.level === "raid10"
-    ? geometry.pieceSectors(sector)
-    : geometry.locate(sector).sectors;
+/** The same, filled into what held other answers before. */
+function reusedPlacesOf(
+  geometry: Geometry,
+  sector: number,
+  place: Place,
+  copies: CopyPlaces,
+): readonly CopyPlace[] {
+  switch (geometry.level) {
+    case "raid1":
+    case "raid10":
+      return geometry.copies(sector, copies);
+    case "linear":
+    case "raid0":
+      return [geometry.locate(sector, place)];
+    default:
+      return [geometry.locate(sector, place as StripePlace)];
+  }
 }
 
 function parityDisks(geometry: Geometry): number {
@@ -172,7 +187,9 @@ describe("laws of every geometry", () => {
   it.each(ALL_CASES)("$title: runs are true and end inside the array", ({ geometry }) => {
     const broken: string[] = [];
     for (let sector = 0; sector < geometry.arraySectors; sector += 1) {
-      const run = runOf(geometry, sector);
+      const run = geometry.pieceSectors(sector);
+      if ("locate" in geometry && geometry.locate(sector).sectors !== run)
+        broken.push(`${sector} does not run ${run}`);
       if (run < 1 || sector + run > geometry.arraySectors) broken.push(`${sector} runs ${run}`);
       if (run === 1) continue;
       const next = placesOf(geometry, sector + 1);
@@ -182,7 +199,24 @@ describe("laws of every geometry", () => {
       const same = next.every(
         ({ slot, memberSector }, i) => moved[i] === `${slot}:${memberSector}`,
       );
-      if (!same || runOf(geometry, sector + 1) !== run - 1) broken.push(`${sector} runs ${run}`);
+      if (!same || geometry.pieceSectors(sector + 1) !== run - 1)
+        broken.push(`${sector} runs ${run}`);
+    }
+    expect(broken).toEqual([]);
+  });
+
+  it.each(ALL_CASES)("$title: places are the same in what is used again", ({ geometry }) => {
+    const broken: number[] = [];
+    const place = new StripePlace();
+    const copies: CopyPlaces = [];
+    for (let sector = 0; sector < geometry.arraySectors; sector += 1) {
+      const fresh = placesOf(geometry, sector);
+      const reused = reusedPlacesOf(geometry, sector, place, copies);
+      const same = fresh.every(
+        ({ slot, memberSector }, i) =>
+          reused[i]?.slot === slot && reused[i].memberSector === memberSector,
+      );
+      if (!same || reused.length !== fresh.length) broken.push(sector);
     }
     expect(broken).toEqual([]);
   });

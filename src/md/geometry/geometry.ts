@@ -3,8 +3,8 @@
  * geometries need not doubt theirs: what the kernel refuses to run is refused, in one sentence, before anything is read.
  *
  * All geometries have `level`, `raidDisks`, `arraySectors` (what the kernel makes of it: rounded down to whole chunks),
- * `memberSectorsUsed(slot)` and the inverse `toVolume(slot, memberSector)`. Those that keep a sector once (linear,
- * raid0, raid4/5/6) have `locate(sector)`, the mirrored ones (raid1, raid10) `copies(sector)` and `pieceSectors(sector)`.
+ * `memberSectorsUsed(slot)`, `pieceSectors(sector)` and the inverse `toVolume(slot, memberSector)`. Those that keep a sector once
+ * (linear, raid0, raid4/5/6) have `locate(sector)`, the mirrored ones (raid1, raid10) `copies(sector)`.
  */
 import { assert } from "../../base/assert.ts";
 import { HoldfastError } from "../../base/errors.ts";

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { alignDown } from "../../base/units.ts";
-import type { Place } from "./place.ts";
+import { Place } from "./place.ts";
 
 export class LinearGeometry {
   readonly level = "linear";
@@ -35,17 +35,30 @@ export class LinearGeometry {
     return this.#sizes[slot] ?? 0;
   }
 
-  locate(sector: number): Place {
+  /** Sectors from here to the end of the member it lies on. */
+  pieceSectors(sector: number): number {
+    return this.#ends[this.#slotAt(sector)]! - sector;
+  }
+
+  locate(sector: number, into = new Place()): Readonly<Place> {
+    const slot = this.#slotAt(sector);
+    const end = this.#ends[slot]!;
+    into.slot = slot;
+    into.memberSector = sector - (end - this.#sizes[slot]!);
+    into.sectors = end - sector;
+    return into;
+  }
+
+  #slotAt(sector: number): number {
     assert(sector >= 0 && sector < this.arraySectors, "sector inside the linear array");
     let low = 0;
     let high = this.#ends.length - 1;
     while (low < high) {
-      const middle = Math.floor((low + high) / 2);
+      const middle = (low + high) >>> 1;
       if (sector < this.#ends[middle]!) high = middle;
       else low = middle + 1;
     }
-    const end = this.#ends[low]!;
-    return { slot: low, memberSector: sector - (end - this.#sizes[low]!), sectors: end - sector };
+    return low;
   }
 
   /** The volume sector there; null for what rounding left over. */

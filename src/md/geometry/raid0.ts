@@ -11,8 +11,8 @@
  * there is no difference. Fact from the kernel's drivers/md/raid0.c and raid0.h (since 5.4).
  */
 import { assert } from "../../base/assert.ts";
-import { alignDown } from "../../base/units.ts";
-import type { Place } from "./place.ts";
+import { alignDown, quotient } from "../../base/units.ts";
+import { Place } from "./place.ts";
 
 export type Raid0Layout = "original" | "alternate";
 
@@ -88,19 +88,33 @@ export class Raid0Geometry {
     return this.#sizes[slot] ?? 0;
   }
 
-  locate(sector: number): Place {
+  /** Sectors from here to the end of the chunk, or of the volume. Zones are whole chunks. */
+  pieceSectors(sector: number): number {
+    const { chunkSectors } = this;
+    const chunkEnd = (quotient(sector, chunkSectors) + 1) * chunkSectors;
+    return Math.min(chunkEnd, this.arraySectors) - sector;
+  }
+
+  locate(sector: number, into = new Place()): Readonly<Place> {
     assert(sector >= 0 && sector < this.arraySectors, "sector inside the raid0 array");
-    const zone = this.#zones.find((each) => sector < each.endSector)!;
+    const { chunkSectors } = this;
+    const zone = this.#zoneAt(sector);
     const inZone = sector - zone.startSector;
-    const inChunk = inZone % this.chunkSectors;
-    const chunk = (inZone - inChunk) / this.chunkSectors;
+    const chunk = quotient(inZone, chunkSectors);
+    const inChunk = inZone - chunk * chunkSectors;
     const width = zone.slots.length;
-    const row = Math.floor(chunk / width);
-    return {
-      slot: zone.slots[(chunk + zone.turn) % width]!,
-      memberSector: zone.memberStart + row * this.chunkSectors + inChunk,
-      sectors: Math.min(this.chunkSectors - inChunk, this.arraySectors - sector),
-    };
+    const row = quotient(chunk, width);
+    const column = chunk - row * width + zone.turn;
+    into.slot = zone.slots[column < width ? column : column - width]!;
+    into.memberSector = zone.memberStart + row * chunkSectors + inChunk;
+    into.sectors = Math.min(chunkSectors - inChunk, this.arraySectors - sector);
+    return into;
+  }
+
+  #zoneAt(sector: number): Zone {
+    let index = 0;
+    while (sector >= this.#zones[index]!.endSector) index += 1;
+    return this.#zones[index]!;
   }
 
   /** The volume sector there; null for what rounding left over. */

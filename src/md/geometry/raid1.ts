@@ -1,6 +1,7 @@
 /** raid1: every member holds the whole volume, sector by sector (the kernel's drivers/md/raid1.c). */
 import { assert } from "../../base/assert.ts";
-import type { CopyPlace } from "./place.ts";
+import { setCopy } from "./place.ts";
+import type { CopyPlace, CopyPlaces } from "./place.ts";
 
 export class Raid1Geometry {
   readonly level = "raid1";
@@ -22,12 +23,10 @@ export class Raid1Geometry {
   }
 
   /** Every place of the sector, in slot order. */
-  copies(sector: number): CopyPlace[] {
+  copies(sector: number, into: CopyPlaces = []): readonly CopyPlace[] {
     assert(sector >= 0 && sector < this.arraySectors, "sector inside the raid1 array");
-    return Array.from({ length: this.raidDisks }, (_unused, slot) => ({
-      slot,
-      memberSector: sector,
-    }));
+    for (let slot = 0; slot < this.raidDisks; slot += 1) setCopy(into, slot, slot, sector);
+    return into;
   }
 
   toVolume(_slot: number, memberSector: number): number | null {

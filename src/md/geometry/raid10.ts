@@ -21,7 +21,9 @@
  * Fact from the kernel's drivers/md/raid10.c (setup_geo, __raid10_find_phys, raid10_find_virt, calc_sectors, raid10_size).
  */
 import { assert } from "../../base/assert.ts";
-import type { CopyPlace } from "./place.ts";
+import { quotient } from "../../base/units.ts";
+import { setCopy } from "./place.ts";
+import type { CopyPlace, CopyPlaces } from "./place.ts";
 
 export interface Raid10Layout {
   readonly near: number;
@@ -134,28 +136,27 @@ export class Raid10Geometry {
 
   /** Sectors from here to the end of the chunk. */
   pieceSectors(sector: number): number {
-    return this.chunkSectors - (sector % this.chunkSectors);
+    const { chunkSectors } = this;
+    return (quotient(sector, chunkSectors) + 1) * chunkSectors - sector;
   }
 
   /** Every place of the sector: near copies in order, each followed by its far copies (the kernel's order). */
-  copies(sector: number): CopyPlace[] {
+  copies(sector: number, into: CopyPlaces = []): readonly CopyPlace[] {
     assert(sector >= 0 && sector < this.arraySectors, "sector inside the raid10 array");
     const { near, far, offset } = this.layout;
-    const inChunk = sector % this.chunkSectors;
-    const first = ((sector - inChunk) / this.chunkSectors) * near;
-    const places: CopyPlace[] = [];
+    const chunk = quotient(sector, this.chunkSectors);
+    const inChunk = sector - chunk * this.chunkSectors;
+    const first = chunk * near;
     for (let n = 0; n < near; n += 1) {
-      const member = (first + n) % this.raidDisks;
-      const row = (first + n - member) / this.raidDisks;
+      const row = quotient(first + n, this.raidDisks);
+      const member = first + n - row * this.raidDisks;
       const memberSector = row * (offset ? far : 1) * this.chunkSectors + inChunk;
       for (let f = 0; f < far; f += 1) {
-        places.push({
-          slot: this.#hops[f]![member]!,
-          memberSector: memberSector + f * this.strideSectors,
-        });
+        const slot = this.#hops[f]![member]!;
+        setCopy(into, n * far + f, slot, memberSector + f * this.strideSectors);
       }
     }
-    return places;
+    return into;
   }
 
   /** The volume sector there; null where nothing is stored. */

@@ -4,16 +4,16 @@
  * allocated per row once the table is filled.
  */
 import { assert } from "../../base/assert.ts";
-import { alignDown } from "../../base/units.ts";
-import type { Place } from "./place.ts";
+import { alignDown, quotient } from "../../base/units.ts";
+import { Place } from "./place.ts";
 import { ROLE_P, ROLE_Q, RowTable } from "./stripe-layouts.ts";
 import type { RowLayout, StripeLevel } from "./stripe-layouts.ts";
 
-export interface StripePlace extends Place {
+export class StripePlace extends Place {
   /** Number of the row of chunks. */
-  readonly row: number;
+  row = 0;
   /** Which of the row's data chunks. */
-  readonly dataIndex: number;
+  dataIndex = 0;
 }
 
 /** What a member's chunk holds in a row. */
@@ -64,19 +64,25 @@ export class StripeGeometry {
     return Math.floor(memberSector / this.chunkSectors);
   }
 
-  locate(sector: number): StripePlace {
+  /** Sectors from here to the end of the chunk. */
+  pieceSectors(sector: number): number {
+    const { chunkSectors } = this;
+    return (quotient(sector, chunkSectors) + 1) * chunkSectors - sector;
+  }
+
+  locate(sector: number, into = new StripePlace()): Readonly<StripePlace> {
     assert(sector >= 0 && sector < this.arraySectors, "sector inside the striped array");
-    const inChunk = sector % this.chunkSectors;
-    const chunk = (sector - inChunk) / this.chunkSectors;
-    const dataIndex = chunk % this.dataDisks;
-    const row = (chunk - dataIndex) / this.dataDisks;
-    return {
-      row,
-      dataIndex,
-      slot: this.rowLayout(row).data[dataIndex]!,
-      memberSector: row * this.chunkSectors + inChunk,
-      sectors: this.chunkSectors - inChunk,
-    };
+    const { chunkSectors, dataDisks } = this;
+    const chunk = quotient(sector, chunkSectors);
+    const inChunk = sector - chunk * chunkSectors;
+    const row = quotient(chunk, dataDisks);
+    const dataIndex = chunk - row * dataDisks;
+    into.row = row;
+    into.dataIndex = dataIndex;
+    into.slot = this.rowLayout(row).data[dataIndex]!;
+    into.memberSector = row * chunkSectors + inChunk;
+    into.sectors = chunkSectors - inChunk;
+    return into;
   }
 
   roleOf(slot: number, row: number): ChunkRole {

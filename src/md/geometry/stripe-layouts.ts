@@ -17,6 +17,7 @@
  * from mdadm(8).
  */
 import { assert } from "../../base/assert.ts";
+import { quotient } from "../../base/units.ts";
 
 export type StripeLevel = "raid4" | "raid5" | "raid6";
 
@@ -198,7 +199,7 @@ export class RowTable {
   }
 
   row(row: number): RowLayout {
-    const index = row % this.periodRows;
+    const index = row - quotient(row, this.periodRows) * this.periodRows;
     return (this.#rows[index] ??= makeRow(this.#rule, index, this.#slots));
   }
 }

@@ -20,7 +20,7 @@ export function makePersonality(
   switch (geometry.level) {
     case "linear":
     case "raid0":
-      return new PlainPersonality((sector) => geometry.locate(sector), slots);
+      return new PlainPersonality(geometry, slots);
     case "raid1":
     case "raid10":
       return new MirrorPersonality(geometry, slots);

@@ -1,7 +1,7 @@
 /**
  * raid4, raid5 and raid6, read side.
  *
- * A piece lies in one chunk of one member. Where that member can be believed it is read; otherwise, or when the read fails,
+ * A piece lies in one chunk of one member. Where that member can be believed it is read, without an allocation; otherwise, or when the read fails,
  * the range is rebuilt from the other members of the row: one lost block from the rest and P (or Q), two lost blocks
  * from the rest, P and Q. Members that turn out to fail while rebuilding count as lost for that range; when too many are
  * lost the range is halved, so that bad sectors in different places of different members do no harm. What cannot be rebuilt even as
@@ -13,15 +13,19 @@ import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
+import { Pool } from "../../block/pool.ts";
+import type { Pooled } from "../../block/pool.ts";
 import { WorkBuffers } from "../../parity/engine.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
 import { rebuild } from "../../parity/parity.ts";
+import { StripePlace } from "../geometry/raid456.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { RowLayout } from "../geometry/stripe-layouts.ts";
 import type { Slot } from "../slot.ts";
 import type { Personality, PieceExtent } from "./personality.ts";
 
 const REBUILD_SECTORS = 128;
+const NO_DATA = new Uint8Array(0);
 
 /** A range of one row: the same member sectors on every member. */
 interface RowRange {
@@ -46,10 +50,27 @@ function advanced(range: RowRange, sectors: number): RowRange {
   };
 }
 
+/** A piece that is read from where it lies. */
+class DirectRead implements Pooled {
+  isSpare = false;
+  sector = 0;
+  data: Uint8Array = NO_DATA;
+  end: BioEnd = ignore;
+  readonly ended: BioEnd;
+
+  constructor(ended: (read: DirectRead, error: HoldfastError | null) => void) {
+    this.ended = (error) => ended(this, error);
+  }
+}
+
 export class ParityPersonality implements Personality {
   readonly #geometry: StripeGeometry;
   readonly #slots: readonly Slot[];
   readonly #engine: () => ParityEngine;
+  readonly #place = new StripePlace();
+  readonly #direct = new Pool(
+    () => new DirectRead((read, error) => this.#directEnded(read, error)),
+  );
 
   /** @param engine asked for when there is, or will be, something to rebuild */
   constructor(geometry: StripeGeometry, slots: readonly Slot[], engine: () => ParityEngine) {
@@ -61,26 +82,44 @@ export class ParityPersonality implements Personality {
   }
 
   pieceSectors(sector: number): number {
-    return this.#geometry.locate(sector).sectors;
+    return this.#geometry.pieceSectors(sector);
   }
 
   pieceExtent(sector: number, max: number): PieceExtent {
-    const place = this.#geometry.locate(sector);
+    const place = this.#geometry.locate(sector, this.#place);
     return (
       this.#slots[place.slot]!.extent(place.memberSector, max) ?? { kind: "data", sectors: max }
     );
   }
 
   readPiece(sector: number, data: Uint8Array, end: BioEnd): void {
-    const place = this.#geometry.locate(sector);
-    const range: RowRange = {
-      layout: this.#geometry.rowLayout(place.row),
-      target: place.slot,
-      memberSector: place.memberSector,
-      volumeSector: sector,
-      failedSectors: 0,
-    };
-    this.#readRange(range, data, end);
+    const place = this.#geometry.locate(sector, this.#place);
+    const slot = this.#slots[place.slot]!;
+    const sectors = data.length / SECTOR_BYTES;
+    if (slot.trust(place.memberSector, sectors) < sectors) {
+      this.#readRange(this.#rangeAt(sector, 0), data, end);
+      return;
+    }
+    const read = this.#direct.take();
+    read.sector = sector;
+    read.data = data;
+    read.end = end;
+    slot.read(place.memberSector, data, read.ended);
+  }
+
+  #directEnded(read: DirectRead, error: HoldfastError | null): void {
+    const { sector, data, end } = read;
+    read.data = NO_DATA;
+    read.end = ignore;
+    this.#direct.give(read);
+    if (error === null) end(null);
+    else this.#rebuildRange(this.#rangeAt(sector, data.length / SECTOR_BYTES), data, end);
+  }
+
+  #rangeAt(sector: number, failedSectors: number): RowRange {
+    const { row, slot, memberSector } = this.#geometry.locate(sector, this.#place);
+    const layout = this.#geometry.rowLayout(row);
+    return { layout, target: slot, memberSector, volumeSector: sector, failedSectors };
   }
 
   /** Reads run by run of equal trust in the target. */
@@ -203,3 +242,5 @@ function sourcesFor(layout: RowLayout, lost: ReadonlySet<number>): number[] | nu
   if (parity.length < lostData) return null;
   return [...data, ...parity.slice(0, lostData)];
 }
+
+function ignore(): void {}
