@@ -17,10 +17,12 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const WITH_LOST: readonly (readonly [ArrayName, readonly number[]])[] = [
   ["linear", []],
+  ["raid0-2", []],
   ["raid1-2", [0]],
   ["raid1-3", [0, 2]],
   ["raid5-4", [1]],
   ["raid6-4", [0, 1]],
+  ["raid10-4", [0, 3]],
 ];
 
 it.each(WITH_LOST)(

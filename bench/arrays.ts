@@ -14,6 +14,8 @@ import {
 } from "../src/formats/md/superblock-1-layout.ts";
 import type { MdShape } from "../src/formats/md/superblock.ts";
 import { makeGeometry } from "../src/md/geometry/geometry.ts";
+import { Raid0Geometry } from "../src/md/geometry/raid0.ts";
+import { Raid10Geometry } from "../src/md/geometry/raid10.ts";
 import { StripeGeometry } from "../src/md/geometry/raid456.ts";
 import { generate } from "../src/parity/parity.ts";
 
@@ -21,14 +23,27 @@ const MIB = 1024 * 1024;
 const SECTOR = 512;
 const SUPERBLOCK_SECTOR = 8;
 const CHUNK_SECTORS = 128;
-/** Layout number of left-symmetric, what mdadm makes. */
+/** Layout numbers of what mdadm makes: left-symmetric, and two near copies. */
 const LEFT_SYMMETRIC = 2;
+const NEAR_2 = 0x102;
+const LAYOUTS: Partial<Readonly<Record<MdShape["level"], number>>> = {
+  raid5: LEFT_SYMMETRIC,
+  raid6: LEFT_SYMMETRIC,
+  raid10: NEAR_2,
+};
 export const DATA_OFFSET_BYTES = MIB;
 const DATA_OFFSET_SECTORS = DATA_OFFSET_BYTES / SECTOR;
 const CREATED = 1_700_000_000n;
 const NONE = 0xffff_ffff_ffff_ffffn;
 
-export type ArrayName = "linear" | "raid1-2" | "raid1-3" | "raid5-4" | "raid6-4";
+export type ArrayName =
+  | "linear"
+  | "raid0-2"
+  | "raid1-2"
+  | "raid1-3"
+  | "raid5-4"
+  | "raid6-4"
+  | "raid10-4";
 
 interface Recipe {
   readonly levelNumber: number;
@@ -42,19 +57,21 @@ function recipe(
   raidDisks: number,
   dataDisks: number,
 ): Recipe {
-  const isStriped = level === "raid5" || level === "raid6";
-  const layout = isStriped ? LEFT_SYMMETRIC : 0;
-  const chunkSectors = isStriped ? CHUNK_SECTORS : 0;
+  const layout = LAYOUTS[level] ?? 0;
+  const chunkSectors = level === "linear" || level === "raid1" ? 0 : CHUNK_SECTORS;
   return { levelNumber, shape: { level, layout, chunkSectors, raidDisks }, dataDisks };
 }
 
 const RECIPES: Readonly<Record<ArrayName, Recipe>> = {
   linear: recipe("linear", -1, 1, 1),
+  "raid0-2": recipe("raid0", 0, 2, 2),
   "raid1-2": recipe("raid1", 1, 2, 1),
   "raid1-3": recipe("raid1", 1, 3, 1),
   "raid5-4": recipe("raid5", 5, 4, 3),
   "raid6-4": recipe("raid6", 6, 4, 2),
+  "raid10-4": recipe("raid10", 10, 4, 2),
 };
+export const ARRAY_NAMES = Object.keys(RECIPES) as readonly ArrayName[];
 
 export interface MadeArray {
   readonly name: ArrayName;
@@ -164,6 +181,20 @@ function writeStripes(fds: readonly number[], geometry: StripeGeometry): void {
   }
 }
 
+/** Chunk by chunk of each member, where it holds data of the volume. */
+function writeChunks(fds: readonly number[], geometry: Raid0Geometry | Raid10Geometry): void {
+  const chunkBytes = geometry.chunkSectors * SECTOR;
+  for (const [slot, fd] of fds.entries()) {
+    const chunks = geometry.memberSectorsUsed(slot) / geometry.chunkSectors;
+    for (let chunk = 0; chunk < chunks; chunk += 1) {
+      const sector = geometry.toVolume(slot, chunk * geometry.chunkSectors);
+      if (sector === null) continue;
+      const data = volumeBytes(sector * SECTOR, chunkBytes);
+      writeSync(fd, data, 0, chunkBytes, DATA_OFFSET_BYTES + chunk * chunkBytes);
+    }
+  }
+}
+
 /** Creates a file, hands it over, and has it on the disk at the end: dirty pages could not be dropped from the cache. */
 function withFiles(paths: readonly string[], bytes: number, write: (fds: number[]) => void): void {
   const fds = paths.map((path) => openSync(path, "w"));
@@ -201,6 +232,8 @@ export function makeArray(folder: string, name: ArrayName, sizeMiB: number): Mad
       writeSync(fd, superblock, 0, superblock.length, SUPERBLOCK_SECTOR * SECTOR);
     }
     if (geometry instanceof StripeGeometry) writeStripes(fds, geometry);
+    else if (geometry instanceof Raid0Geometry) writeChunks(fds, geometry);
+    else if (geometry instanceof Raid10Geometry) writeChunks(fds, geometry);
     else writeCopies(fds, sizeBytes, DATA_OFFSET_BYTES);
   });
   return { name, members, plain, sizeBytes };

@@ -41,6 +41,8 @@ export type Cell = LoadCell | PassCell;
 
 const HOLDFAST: LoadVariant = { server: "holdfast", files: "members" };
 const DEGRADED: LoadVariant = { server: "holdfast", files: "members-but-one" };
+/** Without io_uring, whatever the machine has. */
+const NODE: LoadVariant = { server: "holdfast-node", files: "members" };
 const QEMU: LoadVariant = { server: "qemu-nbd", files: "plain" };
 const LINEAR = {
   holdfast: HOLDFAST,
@@ -49,7 +51,11 @@ const LINEAR = {
   nbdkit: { server: "nbdkit", files: "plain" },
 } as const satisfies Record<string, LoadVariant>;
 const MIRROR = { holdfast: HOLDFAST, quorum: { server: "quorum", files: "members" } } as const;
+const PLAIN = { holdfast: HOLDFAST, "qemu-nbd": QEMU } as const;
 const PARITY = { holdfast: HOLDFAST, "holdfast-degraded": DEGRADED, "qemu-nbd": QEMU } as const;
+
+/** Where the backend "node" is measured beside the chosen one: what its own goal is about, and one array with parity. */
+const WITH_NODE = /^(linear\/.*\/randread-4k-q32(-j4)?|raid5-4\/.*\/randread-4k-q32)$/;
 
 const QUICK = new Set([
   "linear/tmpfs/randread-4k-q1",
@@ -82,7 +88,8 @@ function loadCells(
     WORKLOADS.filter((each) => isWanted(each) && !(each.isCold && place === "tmpfs")).map(
       (workload) => {
         const id = `${array}/${place}/${workload.name}`;
-        return { kind: "load", id, array, place, workload, variants, isQuick: QUICK.has(id) };
+        const all = WITH_NODE.test(id) ? { ...variants, "holdfast-node": NODE } : variants;
+        return { kind: "load", id, array, place, workload, variants: all, isQuick: QUICK.has(id) };
       },
     ),
   );
@@ -95,14 +102,19 @@ function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
   });
 }
 
+/** A stripe without redundancy, and mirrors striped: what finding the place of a block costs. */
+const isRandomRead = ({ name }: Workload): boolean => name === "randread-4k-q32";
+const isRandom = ({ name }: Workload): boolean => /^rand(read|write)-4k-q32$/.test(name);
 const isRead = ({ name }: Workload): boolean => READS.includes(name);
 
 export const CELLS: readonly Cell[] = [
   ...loadCells("linear", LINEAR, () => true),
+  ...loadCells("raid0-2", PLAIN, isRandom),
   ...loadCells("raid1-2", MIRROR, isRead),
   ...loadCells("raid1-3", MIRROR, isRead),
   ...loadCells("raid5-4", PARITY, isRead),
   ...loadCells("raid6-4", PARITY, isRead),
+  ...loadCells("raid10-4", PLAIN, isRandomRead),
   ...passCells("raid1-2", []),
   ...passCells("raid5-4", []),
   ...passCells("raid5-4", [1]),

@@ -1,4 +1,4 @@
-/** Bar charts as SVG files: a row for each cell, a bar for each variant, and a line where the peer is. */
+/** Bar charts as SVG files: a row for each cell, a bar for each variant, and a line at what all are compared with. */
 
 export interface Bar {
   readonly variant: string;
@@ -13,77 +13,107 @@ export interface BarRow {
 export interface Chart {
   readonly title: string;
   readonly rows: readonly BarRow[];
-  /** Variants in the order of the legend. */
-  readonly variants: readonly string[];
-  /** Where the peer is. */
+  /** Where the line is, and what it stands for. */
   readonly line: number;
+  readonly lineLabel: string;
 }
 
 const WIDTH = 860;
-const LEFT = 290;
-const RIGHT = 60;
+const RIGHT = 50;
 const BAR = 12;
-const GAP = 10;
-const HEAD = 62;
-/** Distinguishable with the common colour deficiencies (Okabe and Ito). */
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9"];
+const GAP = 9;
+const LEGEND_TOP = 34;
+const LEGEND_ROOM = 34;
+/** Width of a character of 12 px sans-serif, rather too much than too little. */
+const CHARACTER = 6.6;
+/** A variant has the same colour in every chart: distinguishable with the common colour deficiencies (Okabe and Ito). */
+const COLOURS: Readonly<Record<string, string>> = {
+  holdfast: "#0072b2",
+  "holdfast-node": "#56b4e9",
+  "holdfast-degraded": "#cc79a7",
+  "qemu-nbd": "#999999",
+  "qemu-nbd-uring": "#e69f00",
+  nbdkit: "#009e73",
+  dd: "#e69f00",
+  cmp: "#009e73",
+};
+const OTHER_COLOUR = "#d55e00";
+
+/** White around it: it may lie on the line. */
+const FIGURE =
+  'font-size="10" fill="#333333" stroke="#ffffff" stroke-width="3" paint-order="stroke"';
 
 function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 function label(x: number, y: number, content: string, extra = ""): string {
-  return `<text x="${x}" y="${y}" ${extra}>${escaped(content)}</text>`;
+  return `<text x="${x.toFixed(1)}" y="${y}"${extra === "" ? "" : ` ${extra}`}>${escaped(content)}</text>`;
 }
 
-function colourOf({ variants }: Chart, variant: string): string {
-  return COLOURS[variants.indexOf(variant) % COLOURS.length]!;
+function colourOf(variant: string): string {
+  return COLOURS[variant] ?? OTHER_COLOUR;
 }
 
-function legend(chart: Chart): string[] {
-  return chart.variants.map((variant, index) => {
-    const x = 12 + index * 165;
-    const box = `<rect x="${x}" y="34" width="12" height="12" fill="${colourOf(chart, variant)}"/>`;
-    return box + label(x + 17, 45, variant);
+/** Boxes with names from left to right; none where there is nothing to tell apart. */
+function legend({ rows }: Chart): string[] {
+  const variants = [...new Set(rows.flatMap(({ bars }) => bars.map(({ variant }) => variant)))];
+  if (variants.length < 2) return [];
+  let x = 12;
+  return variants.map((variant) => {
+    const box = `<rect x="${x.toFixed(1)}" y="${LEGEND_TOP}" width="12" height="12" fill="${colourOf(variant)}"/>`;
+    const text = label(x + 17, LEGEND_TOP + 11, variant);
+    x += LEGEND_ROOM + variant.length * CHARACTER;
+    return box + text;
   });
 }
 
-function rowHeight({ bars }: BarRow): number {
+function heightOf({ bars }: BarRow): number {
   return bars.length * BAR + GAP;
 }
 
-function drawRow(chart: Chart, row: BarRow, top: number, scale: number): string[] {
-  const middle = top + (row.bars.length * BAR) / 2 + 4;
-  const bars = row.bars.flatMap(({ variant, value }, index) => {
-    const y = top + index * BAR;
-    const width = Math.max(1, value * scale);
-    const fill = colourOf(chart, variant);
-    return [
-      `<rect x="${LEFT}" y="${y}" width="${width.toFixed(1)}" height="${BAR - 2}" fill="${fill}"/>`,
-      label(LEFT + width + 4, y + BAR - 3, value.toFixed(2), 'font-size="10"'),
-    ];
+interface Drawn {
+  readonly bars: readonly string[];
+  readonly texts: readonly string[];
+}
+
+function drawRow(row: BarRow, left: number, top: number, scale: number): Drawn {
+  const middle = top + (row.bars.length * BAR) / 2 + 3;
+  const bars = row.bars.map(({ variant, value }, index) => {
+    const size = `width="${Math.max(1, value * scale).toFixed(1)}" height="${BAR - 2}"`;
+    return `<rect x="${left}" y="${top + index * BAR}" ${size} fill="${colourOf(variant)}"/>`;
   });
-  return [label(LEFT - 8, middle, row.label, 'text-anchor="end"'), ...bars];
+  const figures = row.bars.map(({ value }, index) =>
+    label(left + value * scale + 4, top + (index + 1) * BAR - 3, value.toFixed(2), FIGURE),
+  );
+  return { bars, texts: [label(left - 8, middle, row.label, 'text-anchor="end"'), ...figures] };
 }
 
 /** The whole file. */
 export function drawChart(chart: Chart): string {
-  const most = Math.max(chart.line, ...chart.rows.flatMap(({ bars }) => bars.map((b) => b.value)));
-  const scale = (WIDTH - LEFT - RIGHT) / most;
-  const drawn: string[] = [];
-  let top = HEAD;
-  for (const row of chart.rows) {
-    drawn.push(...drawRow(chart, row, top, scale));
-    top += rowHeight(row);
+  const { rows, line, lineLabel, title } = chart;
+  const left = Math.round(24 + CHARACTER * Math.max(...rows.map((row) => row.label.length)));
+  const most = Math.max(line, ...rows.flatMap(({ bars }) => bars.map(({ value }) => value)));
+  const scale = (WIDTH - left - RIGHT) / most;
+  const names = legend(chart);
+  const head = names.length === 0 ? LEGEND_TOP + 18 : LEGEND_TOP + 42;
+  const drawn: Drawn[] = [];
+  let bottom = head;
+  for (const row of rows) {
+    drawn.push(drawRow(row, left, bottom, scale));
+    bottom += heightOf(row);
   }
-  const x = LEFT + chart.line * scale;
+  const x = left + line * scale;
+  const size = `width="${WIDTH}" height="${bottom + 6}" viewBox="0 0 ${WIDTH} ${bottom + 6}"`;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${top + 8}" viewBox="0 0 ${WIDTH} ${top + 8}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
-    label(12, 22, chart.title, 'font-size="14" font-weight="bold"'),
-    ...legend(chart),
-    `<line x1="${x.toFixed(1)}" y1="${HEAD - 6}" x2="${x.toFixed(1)}" y2="${top}" stroke="#666666" stroke-dasharray="4 3"/>`,
-    ...drawn,
+    label(12, 22, title, 'font-size="14" font-weight="bold"'),
+    ...names,
+    ...drawn.flatMap(({ bars }) => bars),
+    `<line x1="${x.toFixed(1)}" y1="${head - 4}" x2="${x.toFixed(1)}" y2="${bottom}" stroke="#333333" stroke-dasharray="4 3"/>`,
+    label(x, head - 8, lineLabel, 'text-anchor="middle" font-size="10" fill="#333333"'),
+    ...drawn.flatMap(({ texts }) => texts),
     "</svg>",
     "",
   ].join("\n");

@@ -1,5 +1,5 @@
 /** Measures the load cells of one array in one place: servers stay up for all of them, and take turns. */
-import { mkdirSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { MadeArray } from "./arrays.ts";
 import type { LoadCell, LoadVariant } from "./cells.ts";
@@ -13,14 +13,18 @@ import { isWriting, runLoad } from "./workload.ts";
 import type { Workload } from "./workload.ts";
 
 /** Enough for V8 to compile what is hot. */
-const WARM_UP_SECONDS = 0.4;
+export const WARM_UP_SECONDS = 0.3;
 
 export interface Effort {
   readonly repetitions: number;
   readonly seconds: number;
 }
 
-function filesOf(array: MadeArray, { files }: LoadVariant): readonly string[] {
+/** What a variant serves. */
+export function filesOf(
+  array: MadeArray,
+  { files }: Pick<LoadVariant, "files">,
+): readonly string[] {
   switch (files) {
     case "plain":
       return [array.plain];
@@ -31,10 +35,21 @@ function filesOf(array: MadeArray, { files }: LoadVariant): readonly string[] {
   }
 }
 
+/** What earlier cells wrote into a file has to reach the disk first: dirty pages cannot be dropped. */
+function writeBack(file: string): void {
+  const fd = openSync(file, "r+");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** dd asks the kernel to drop the whole file when it is to read nothing of it without caching. */
 async function dropFromCache(files: readonly string[]): Promise<void> {
   for (const file of files) {
     if (file === "missing") continue;
+    writeBack(file);
     await runChecked("dd", [`if=${file}`, "iflag=nocache", "count=0"], 20);
   }
 }

@@ -1,5 +1,6 @@
 /** What the figures were measured on: enough to judge them, nothing that names the machine. */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
@@ -53,6 +54,14 @@ export async function currentCommit(): Promise<string> {
   const status = ["status", "--porcelain", "--", "src", "bin", "package-lock.json"];
   const changes = await runProgram("git", status, 10, { cwd: ROOT });
   return `${stdout.trim()}${changes.stdout.trim() === "" ? "" : " with changes"}`;
+}
+
+/** What dist/ was built from, shortened: the same for commits that change other things. */
+export function buildFingerprint(): string {
+  const { inputs } = JSON.parse(readFileSync(join(ROOT, "dist", "build.json"), "utf8")) as {
+    inputs: Readonly<Record<string, string>>;
+  };
+  return createHash("sha256").update(JSON.stringify(inputs)).digest("hex").slice(0, 12);
 }
 
 /** How Holdfast reaches files and sockets, by its own word; before it had a choice it was "node". */

@@ -1,5 +1,5 @@
-/** Makes the page anew from the results that are there: see page.ts. */
+/** Makes the pages anew from the results that are there: see page.ts. */
 import "../scripts/ts-hook.mjs";
 
-const { writePage } = await import("./page.ts");
-await writePage();
+const { writePages } = await import("./page.ts");
+writePages({ isFormatted: true });

@@ -2,7 +2,6 @@
  * The parity kernels are measured by a program of their own, bench/parity.mjs, which needs no server and no array: `--json` makes it print
  * its figures in one line. Cases with units of less than 64 KiB are there to be seen only and not kept.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../scripts/setup.mjs";
 import { runProgram } from "./processes.ts";
@@ -15,28 +14,23 @@ const LEAST_UNIT_BYTES = 64 * 1024;
 /** @param text one line of JSON */
 function parseParity(text: string): ParityResult[] {
   const { results } = JSON.parse(text) as {
-    results: readonly (ParityResult & { readonly unitBytes: number })[];
+    results: readonly (Required<ParityResult> & { readonly unitBytes: number })[];
   };
   return results
     .filter(({ unitBytes }) => unitBytes >= LEAST_UNIT_BYTES)
-    .map(({ name, kind, place, ratioToIsal }) => {
-      return { name, kind, place, ratioToIsal: rounded(ratioToIsal) };
+    .map(({ name, kind, place, ratioToIsal, turns }) => {
+      return { name, kind, place, ratioToIsal: rounded(ratioToIsal), turns: turns.map(rounded) };
     });
 }
 
-/** Empty when it cannot be measured here. */
-export async function measureParity(): Promise<readonly ParityResult[]> {
+/** A problem is why it cannot be measured here, in one line. */
+export async function measureParity(
+  isQuick: boolean,
+): Promise<{ readonly results: readonly ParityResult[] } | { readonly problem: string }> {
   const program = join(ROOT, "bench", "parity.mjs");
-  if (!existsSync(program)) return [];
-  const args = [program, "--json"];
+  const args = [program, "--json", ...(isQuick ? ["--quick"] : [])];
   const { code, stdout, stderr } = await runProgram(process.execPath, args, LIMIT_SECONDS);
-  if (code !== 0) {
-    console.error(`bench/parity.mjs failed: ${stderr.trim()}`);
-    return [];
-  }
-  const results = parseParity(stdout);
-  for (const { name, ratioToIsal } of results) {
-    console.log(`${name.padEnd(42)} ${ratioToIsal.toFixed(2)} (of ISA-L)`);
-  }
-  return results;
+  if (code === 0) return { results: parseParity(stdout) };
+  const said = /^\s*(?:\w*Error: )?(.*ISA-L.*)$/m.exec(stderr)?.[1] ?? stderr.trim();
+  return { problem: `left out: ${said}` };
 }

@@ -20,7 +20,7 @@ const LIMIT_SECONDS = 120;
 const LEAST_SHARE = 0.2;
 
 /** Seconds a program takes with its output going nowhere. */
-async function timed(program: string, args: readonly string[]): Promise<number> {
+export async function timed(program: string, args: readonly string[]): Promise<number> {
   const nowhere = openSync("/dev/null", "w");
   try {
     const options = { stdio: ["ignore" as const, nowhere, "pipe" as const] };
@@ -42,11 +42,16 @@ async function ddSeconds(files: readonly string[]): Promise<number> {
   return seconds;
 }
 
+/** Members as Holdfast is given them. */
+export function withLost({ members }: MadeArray, lost: readonly number[]): string[] {
+  return members.map((path, slot) => (lost.includes(slot) ? "missing" : path));
+}
+
 type Pass = () => Promise<number>;
 
 function passesOf(array: MadeArray, lost: readonly number[]): Record<string, Pass> {
   const left = array.members.filter((_, slot) => !lost.includes(slot));
-  const given = array.members.map((path, slot) => (lost.includes(slot) ? "missing" : path));
+  const given = withLost(array, lost);
   const passes: Record<string, Pass> = {
     holdfast: () => holdfastSeconds(given),
     cat: () => timed("cat", left),

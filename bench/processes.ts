@@ -2,7 +2,7 @@
 import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
-import { start } from "../scripts/children.mjs";
+import { isToStop, start } from "../scripts/children.mjs";
 
 const GRACE_MS = 5000;
 
@@ -23,7 +23,10 @@ export interface Finished {
   readonly seconds: number;
 }
 
-/** Runs a program to its end; after `limitSeconds` it is killed, and its code is null. */
+/**
+ * Runs a program to its end; after `limitSeconds` it is killed, and its code is null. Never settles once the benchmark was told to
+ * stop: a load that was cut off must not be taken for a result.
+ */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -38,6 +41,7 @@ export async function runProgram(
   const timer = setTimeout(() => child.kill("SIGKILL"), limitSeconds * 1000);
   try {
     const [code] = (await once(child, "close")) as [number | null];
+    if (isToStop()) await new Promise<never>(() => {});
     return { ...output, code, seconds: (performance.now() - started) / 1000 };
   } finally {
     clearTimeout(timer);

@@ -1,21 +1,31 @@
 /**
- * Where a server's time goes: serves an array from memory, puts one workload on it, and prints the functions of V8's profile by their own time.
- * "(program)" is native code outside JavaScript, system calls among it; "(idle)" is waiting.
+ * Where time goes: puts the load of one cell on a server, or dumps one volume, and gives the functions of V8's profile by their own time.
+ * "(program)" is native code outside JavaScript, system calls among it. The data plane may be a thread of its own, and Node writes a profile
+ * for each thread: the busiest counts.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
 import { build } from "../scripts/build.mjs";
+import { ROOT } from "../scripts/setup.mjs";
 import { makeArray } from "./arrays.ts";
-import type { ArrayName } from "./arrays.ts";
+import type { MadeArray } from "./arrays.ts";
+import { CELLS } from "./cells.ts";
+import type { Cell, LoadCell, PassCell } from "./cells.ts";
+import { filesOf } from "./load-cell.ts";
+import { timed, withLost } from "./pass-cell.ts";
+import type { ProfiledFunction } from "./results.ts";
+import { rounded } from "./stats.ts";
 import { startServer } from "./servers.ts";
-import { isWriting, runLoad, WORKLOADS } from "./workload.ts";
+import { isWriting, runLoad } from "./workload.ts";
 
-const SIZE_MIB = 258;
-const SECONDS = 5;
-const SHOWN = 25;
+const LOAD_MIB = 258;
+const PASS_MIB = 516;
+const SECONDS = 4;
+const SHOWN = 20;
 
 /** The parts of V8's .cpuprofile that are used; deltas are microseconds. */
-interface CpuProfile {
+export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string };
@@ -24,8 +34,8 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[];
 }
 
-/** Own time by function, most first; shares of all time but what was idle. */
-export function topFunctions(profile: CpuProfile): { name: string; share: number }[] {
+/** Microseconds by function, without what was idle. */
+function busyTimes(profile: CpuProfile): Map<string, number> {
   const names = new Map(
     profile.nodes.map(({ id, callFrame: { functionName, url } }) => {
       const file = basename(url).replace(/-\w{8}\.mjs$/, "");
@@ -38,46 +48,86 @@ export function topFunctions(profile: CpuProfile): { name: string; share: number
     times.set(name, (times.get(name) ?? 0) + (profile.timeDeltas[index] ?? 0));
   }
   times.delete("(idle)");
-  const all = [...times.values()].reduce((sum, time) => sum + time, 0);
-  return [...times]
-    .map(([name, time]) => ({ name, share: time / all }))
+  return times;
+}
+
+function sumOf(times: ReadonlyMap<string, number>): number {
+  return [...times.values()].reduce((sum, time) => sum + time, 0);
+}
+
+/**
+ * Own time by function in the busiest of all threads, most first; shares of all its time but what was idle.
+ * @param profiles at least one
+ */
+export function topFunctions(profiles: readonly CpuProfile[]): ProfiledFunction[] {
+  const threads = profiles.map(busyTimes).toSorted((a, b) => sumOf(b) - sumOf(a));
+  const busiest = threads[0];
+  if (busiest === undefined) throw new Error("Node left no profile behind");
+  const all = sumOf(busiest);
+  return [...busiest]
+    .map(([name, time]) => ({ name, share: rounded(time / all) }))
     .toSorted((a, b) => b.share - a.share);
 }
 
-async function record(folder: string, array: ArrayName, workloadName: string): Promise<string> {
-  const workload = WORKLOADS.find(({ name }) => name === workloadName);
-  if (workload === undefined) {
-    throw new Error(`no workload ${workloadName}: ${WORKLOADS.map(({ name }) => name).join(", ")}`);
-  }
-  const { members } = makeArray(folder, array, SIZE_MIB);
-  const server = await startServer("holdfast-profiled", {
-    files: members,
-    isWriting: isWriting(workload),
-    folder,
-  });
+async function runServer(cell: LoadCell, variant: string, array: MadeArray, folder: string) {
+  const files = filesOf(array, cell.variants[variant] ?? { files: "members" });
+  const { workload } = cell;
+  const server = await startServer(
+    variant === "holdfast-node" ? "holdfast-node-profiled" : "holdfast-profiled",
+    { files, isWriting: isWriting(workload), folder },
+  );
   try {
     const load = { uri: server.uri, seconds: SECONDS, seed: 1, folder };
-    const { run } = await runLoad({ ...workload, isCold: false }, load);
-    console.log(`${array}, ${workloadName}: ${Math.round(run.iops ?? 0)} IOPS while profiled`);
+    await runLoad({ ...workload, isCold: false }, load);
   } finally {
     await server.stop();
   }
-  const file = readdirSync(folder).find((name) => name.endsWith(".cpuprofile"));
-  if (file === undefined) throw new Error("Node left no profile behind");
-  return readFileSync(join(folder, file), "utf8");
 }
 
-/** @param args array and workload, both may be left out */
-export async function profileServer(args: readonly string[]): Promise<void> {
-  const [array = "linear", workload = "randread-4k-q32"] = args;
-  await build();
+async function runDump(cell: PassCell, array: MadeArray, folder: string): Promise<void> {
+  const program = join(ROOT, "dist", "holdfast.cjs");
+  const dump = ["dump", "-o", "-", ...withLost(array, cell.lost)];
+  await timed(process.execPath, ["--cpu-prof", `--cpu-prof-dir=${folder}`, program, ...dump]);
+}
+
+function readProfiles(folder: string): CpuProfile[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".cpuprofile"))
+    .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as CpuProfile);
+}
+
+/**
+ * The first functions by their own time. From memory, whatever the cell's place.
+ * @param variant of Holdfast: "holdfast", "holdfast-node" or "holdfast-degraded"
+ */
+export async function profileCell(cell: Cell, variant: string): Promise<ProfiledFunction[]> {
   const folder = mkdtempSync("/dev/shm/holdfast-profile-");
   try {
-    const text = await record(folder, array as ArrayName, workload);
-    for (const { name, share } of topFunctions(JSON.parse(text) as CpuProfile).slice(0, SHOWN)) {
-      console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${name}`);
-    }
+    const array = makeArray(folder, cell.array, cell.kind === "load" ? LOAD_MIB : PASS_MIB);
+    if (cell.kind === "load") await runServer(cell, variant, array, folder);
+    else await runDump(cell, array, folder);
+    return topFunctions(readProfiles(folder)).slice(0, SHOWN);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param args array and workload, both may be left out; --variant */
+export async function main(args: readonly string[]): Promise<void> {
+  const { positionals, values } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { variant: { type: "string", default: "holdfast" } },
+  });
+  const [array = "linear", workload = "randread-4k-q32"] = positionals;
+  const ofArray = CELLS.filter((cell) => cell.array === array);
+  const cell = ofArray.find(({ id }) => id.endsWith(`/${workload}`));
+  if (cell === undefined) {
+    const known = new Set((ofArray.length > 0 ? ofArray : CELLS).map(({ id }) => id));
+    throw new Error(`There is no cell ${array}/*/${workload}, but: ${[...known].join(", ")}`);
+  }
+  await build();
+  for (const { name, share } of await profileCell(cell, values.variant)) {
+    console.log(`${(share * 100).toFixed(1).padStart(5)} %  ${name}`);
   }
 }

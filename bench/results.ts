@@ -1,7 +1,7 @@
 /**
  * What is kept of a run: bench/results/quick.json and full.json. A cell is one workload in one place, measured for several
- * variants in turns; ratios are only formed inside a cell. A cell that is measured anew takes the place of the old one, so each
- * carries its own date, commit and load of the machine.
+ * variants in turns; ratios are only formed inside a cell. Cells may be measured one by one, so each carries its own date, commit
+ * and load of the machine.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -29,6 +29,8 @@ export interface CellResult {
   readonly id: string;
   readonly at: string;
   readonly commit: string;
+  /** Fingerprint of what was built, in machine.ts; older results have none. */
+  readonly build?: string;
   /** Seconds a repetition lasts. */
   readonly seconds: number;
   /** Load average of one minute before the cell; what is above 0 is other work, or the cell before. */
@@ -44,6 +46,26 @@ export interface Results {
   readonly cells: readonly CellResult[];
   /** Empty: not measured. */
   readonly parity: readonly ParityResult[];
+  /** What the parity kernels were built from. */
+  readonly parityBuild?: string;
+  /** Where time goes in cells that miss a goal. */
+  readonly profiles?: readonly Profile[];
+}
+
+/** Functions of one server or program by their own time, as V8 samples it. */
+export interface Profile {
+  /** A cell's id. */
+  readonly cell: string;
+  readonly variant: string;
+  readonly at: string;
+  readonly commit: string;
+  readonly functions: readonly ProfiledFunction[];
+}
+
+export interface ProfiledFunction {
+  readonly name: string;
+  /** Of the time that was not idle, 0 to 1. */
+  readonly share: number;
 }
 
 /** A case of the parity benchmark: the ratio of medians to ISA-L. */
@@ -52,6 +74,8 @@ export interface ParityResult {
   readonly kind: "xor" | "pq";
   readonly place: "cache" | "memory";
   readonly ratioToIsal: number;
+  /** The ratios of single turns. */
+  readonly turns?: readonly number[];
 }
 
 export type ResultsName = "quick" | "full";
@@ -66,18 +90,10 @@ export function loadResults(name: ResultsName): Results | null {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Results) : null;
 }
 
-/** Keeps old cells that were not measured this time. */
 export function saveResults(name: ResultsName, results: Results): void {
-  const fresh = new Set(results.cells.map(({ id }) => id));
-  const old = loadResults(name);
-  const kept = (old?.cells ?? []).filter(({ id }) => !fresh.has(id));
-  const merged: Results = {
-    ...results,
-    cells: [...kept, ...results.cells].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    parity: results.parity.length > 0 ? results.parity : (old?.parity ?? []),
-  };
+  const cells = results.cells.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   mkdirSync(dirname(pathOf(name)), { recursive: true });
-  writeFileSync(pathOf(name), `${JSON.stringify(merged, null, 1)}\n`);
+  writeFileSync(pathOf(name), `${JSON.stringify({ ...results, cells }, null, 1)}\n`);
 }
 
 /** One metric of all repetitions; empty when it was skipped or does not apply. */
@@ -98,4 +114,27 @@ export function ratioOf(
   const theirs = valuesOf(cell, peer, metric);
   if (mine.length === 0 || theirs.length === 0) return null;
   return median(mine) / median(theirs);
+}
+
+/** The ratios of single repetitions, which ran one after the other; empty when one variant lacks some. */
+export function pairedRatios(
+  cell: CellResult,
+  metric: Metric,
+  variant: string,
+  peer: string,
+): number[] {
+  const theirs = valuesOf(cell, peer, metric);
+  const mine = valuesOf(cell, variant, metric);
+  return mine.length === theirs.length ? mine.map((value, index) => value / theirs[index]!) : [];
+}
+
+/** The peer that the ratios of a cell are formed to: the first of these that was measured. */
+export function peerOf(cell: CellResult): string {
+  const peers = ["qemu-nbd", "quorum", "nbdkit", "cat"];
+  return peers.find((name) => cell.variants[name]?.kind === "measured") ?? "holdfast";
+}
+
+/** What the work of a cell is counted in. */
+export function mainMetric({ id }: Pick<CellResult, "id">): "iops" | "bytesPerSecond" {
+  return /\/(?:(?:read|write)-1m|pass(?:-degraded)?)$/.test(id) ? "bytesPerSecond" : "iops";
 }

@@ -33,6 +33,7 @@ export interface RunningServer {
 interface ServerKind {
   readonly program: string;
   readonly exportName: string;
+  readonly env?: Readonly<Record<string, string>>;
   args(place: ServerPlace, socket: string): readonly string[];
 }
 
@@ -72,23 +73,35 @@ function holdfastArgs({ files, isWriting, folder }: ServerPlace, socket: string)
   return ["open", "--nbd", `nbd+unix:///${EXPORT}?socket=${socket}`, ...overlay, ...files];
 }
 
-const KINDS = {
-  holdfast: {
-    program: join(ROOT, "bin", "holdfast"),
-    exportName: EXPORT,
-    args: holdfastArgs,
-  },
-  /** Leaves V8's profile in its folder at the end. */
-  "holdfast-profiled": {
+/** Leaves V8's profiles in its folder at the end, one for each thread. */
+function profiled(env: Readonly<Record<string, string>>): ServerKind {
+  return {
     program: process.execPath,
     exportName: EXPORT,
+    env,
     args: (place, socket) => [
       "--cpu-prof",
       `--cpu-prof-dir=${place.folder}`,
       join(ROOT, "dist", "holdfast.cjs"),
       ...holdfastArgs(place, socket),
     ],
+  };
+}
+
+const KINDS = {
+  holdfast: {
+    program: join(ROOT, "bin", "holdfast"),
+    exportName: EXPORT,
+    args: holdfastArgs,
   },
+  "holdfast-node": {
+    program: join(ROOT, "bin", "holdfast"),
+    exportName: EXPORT,
+    env: { HOLDFAST_BACKEND: "node" },
+    args: holdfastArgs,
+  },
+  "holdfast-profiled": profiled({}),
+  "holdfast-node-profiled": profiled({ HOLDFAST_BACKEND: "node" }),
   "qemu-nbd": qemuNbd("threads"),
   "qemu-nbd-uring": qemuNbd("io_uring"),
   nbdkit: {
@@ -103,6 +116,11 @@ const KINDS = {
   },
 } as const satisfies Readonly<Record<string, ServerKind>>;
 export type ServerName = keyof typeof KINDS;
+
+/** What has to be installed for it. */
+export function programOf(name: ServerName): string {
+  return KINDS[name].program;
+}
 
 function isListening(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
@@ -131,6 +149,7 @@ export async function startServer(name: ServerName, place: ServerPlace): Promise
   mkdirSync(place.folder, { recursive: true });
   const child = start(kind.program, kind.args(place, socket), {
     stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...kind.env },
   });
   const complaints = collectComplaints(child);
   let isOver = false;

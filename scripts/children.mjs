@@ -52,6 +52,11 @@ export function ended(child) {
   });
 }
 
+/** Was the script told to stop? Then what its children say of their end means nothing. */
+export function isToStop() {
+  return isStopping;
+}
+
 /**
  * `start` and `ended` in one.
  * @param {string} program

@@ -28,17 +28,18 @@ export async function ensureInstalled() {
 
 /**
  * Installs the Debian packages whose programs are missing, when that is possible here.
+ * @param {() => string[]} [findMissing] Other than for tests.
  * @returns {Promise<string[]>} The packages that are still missing.
  */
-export async function ensurePeers() {
-  const missing = missingPackages();
+export async function ensurePeers(findMissing = missingPackages) {
+  const missing = findMissing();
   if (missing.length === 0 || !isRootOnDebian()) return missing;
   console.log(`installing Debian packages: ${missing.join(" ")}`);
   if (!(await aptInstall(missing))) {
     // Again, one by one: another release may not know all the names, and one unknown name fails all.
-    for (const each of missingPackages()) await aptInstall([each]);
+    for (const each of findMissing()) await aptInstall([each]);
   }
-  return missingPackages();
+  return findMissing();
 }
 
 function isRootOnDebian() {
