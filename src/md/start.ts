@@ -164,9 +164,19 @@ function restRegion(
     geometry,
     slotsFor(plan, shape, members, "after"),
     parityEngine,
+    alikeSectors(plan),
   );
   const sectors = geometry.arraySectors;
   return { sectors, regions: [{ endSector: sectors, personality }] };
+}
+
+/** How far the copies of a mirror are known to be alike: as far as all say, if none was taken in that may be behind. */
+function alikeSectors(plan: AssemblyPlan): number {
+  if (plan.forced.length > 0) return 0;
+  const standing = plan.slots.flatMap(({ member, replacement }) => [member, replacement]);
+  return Math.min(
+    ...standing.map((one) => one?.candidate.superblock.resyncOffsetSectors ?? Infinity),
+  );
 }
 
 function reshapeRegions(

@@ -11,11 +11,13 @@ import { PlainPersonality } from "./plain.ts";
 /**
  * @param slots by slot number, as many as the geometry has disks
  * @param parityEngine asked for when there is something to rebuild
+ * @param alikeSectors volume sectors below this have equal copies in a mirror, so that any may be read
  */
 export function makePersonality(
   geometry: Geometry,
   slots: readonly Slot[],
   parityEngine: () => ParityEngine,
+  alikeSectors = 0,
 ): Personality {
   switch (geometry.level) {
     case "linear":
@@ -23,7 +25,7 @@ export function makePersonality(
       return new PlainPersonality(geometry, slots);
     case "raid1":
     case "raid10":
-      return new MirrorPersonality(geometry, slots);
+      return new MirrorPersonality(geometry, slots, alikeSectors);
     case "raid4":
     case "raid5":
     case "raid6":

@@ -1,55 +1,130 @@
 /**
  * raid1 and raid10: every sector lies in several places that should be equal.
  *
- * The first good copy is read, write-mostly members last. Always the same one, so that two reads of a region whose
- * copies differ (a dirty array) agree with each other. On an error the next copy is tried over the same range; when all
- * fail the range is halved, so that copies with bad sectors in different places still make up a whole one. It goes from left to
- * right and stops at the first sector that no copy has.
+ * Where the copies are known to be alike, reads are spread over them (read-balance.ts). Where they may differ (an array that
+ * was not stopped cleanly, from its resync position on) the first good copy is read, always the same one, so that two reads agree with
+ * each other. Write-mostly members come last in any case.
+ *
+ * On an error the other copies are tried over the same range; when all fail the range is halved, so that copies with bad sectors in
+ * different places still make up a whole one. It goes from left to right and stops at the first sector that no copy has.
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
+import { Pool } from "../../block/pool.ts";
+import type { Pooled } from "../../block/pool.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
-import type { CopyPlace } from "../geometry/place.ts";
+import type { CopyPlace, CopyPlaces } from "../geometry/place.ts";
 import type { Slot } from "../slot.ts";
 import type { Personality, PieceExtent } from "./personality.ts";
+import { ReadBalance } from "./read-balance.ts";
 
 /** How a mirrored geometry is asked. */
 export interface MirrorGeometry {
   pieceSectors(sector: number): number;
-  copies(sector: number): readonly CopyPlace[];
+  copies(sector: number, into: CopyPlaces): readonly CopyPlace[];
 }
+
+/** Added to the cost of a write-mostly member: more than reads under way. */
+const WRITE_MOSTLY = 2 ** 30;
+
+const NO_DATA = new Uint8Array(0);
 
 interface Copy {
   readonly slot: Slot;
   readonly memberSector: number;
 }
 
+/** A piece that is read from one copy. */
+class CopyRead implements Pooled {
+  isSpare = false;
+  slot = 0;
+  sector = 0;
+  data: Uint8Array = NO_DATA;
+  end: BioEnd = ignore;
+  readonly ended: BioEnd;
+
+  constructor(ended: (read: CopyRead, error: HoldfastError | null) => void) {
+    this.ended = (error) => ended(this, error);
+  }
+}
+
 export class MirrorPersonality implements Personality {
   readonly #geometry: MirrorGeometry;
   readonly #slots: readonly Slot[];
+  readonly #alikeSectors: number;
+  readonly #balance: ReadBalance;
+  readonly #places: CopyPlaces = [];
+  readonly #reads = new Pool(() => new CopyRead((read, error) => this.#ended(read, error)));
 
-  constructor(geometry: MirrorGeometry, slots: readonly Slot[]) {
+  /** @param alikeSectors volume sectors below this have equal copies; Infinity: all */
+  constructor(geometry: MirrorGeometry, slots: readonly Slot[], alikeSectors: number) {
     this.#geometry = geometry;
     this.#slots = slots;
+    this.#alikeSectors = alikeSectors;
+    this.#balance = new ReadBalance(slots.length);
   }
 
   pieceSectors(sector: number): number {
     return this.#geometry.pieceSectors(sector);
   }
 
-  #copies(sector: number): Copy[] {
-    const eager: Copy[] = [];
-    const lazy: Copy[] = [];
-    for (const place of this.#geometry.copies(sector)) {
-      const slot = this.#slots[place.slot]!;
-      (slot.writeMostly ? lazy : eager).push({ slot, memberSector: place.memberSector });
+  readPiece(sector: number, data: Uint8Array, end: BioEnd): void {
+    const sectors = data.length / SECTOR_BYTES;
+    const places = this.#geometry.copies(sector, this.#places);
+    const index = this.#choose(places, sectors, sector + sectors <= this.#alikeSectors);
+    if (index < 0) {
+      readAny(sector, this.#copies(sector), data, end);
+      return;
     }
-    return lazy.length === 0 ? eager : eager.concat(lazy);
+    const { slot, memberSector } = places[index]!;
+    const read = this.#reads.take();
+    read.slot = slot;
+    read.sector = sector;
+    read.data = data;
+    read.end = end;
+    this.#balance.started(slot, memberSector, sectors);
+    this.#slots[slot]!.read(memberSector, data, read.ended);
   }
 
-  readPiece(sector: number, data: Uint8Array, end: BioEnd): void {
-    readAny(sector, this.#copies(sector), data, end);
+  /** The copy to read the whole range from; -1 where it is to be put together from several, or is gone. */
+  #choose(places: readonly CopyPlace[], sectors: number, areAlike: boolean): number {
+    let best = -1;
+    let bestCost = Infinity;
+    for (let i = 0; i < places.length; i += 1) {
+      const { slot: number, memberSector } = places[i]!;
+      const slot = this.#slots[number]!;
+      const cost =
+        (slot.writeMostly ? WRITE_MOSTLY : 0) +
+        (areAlike ? this.#balance.cost(number, memberSector) : 0);
+      if (cost >= bestCost) continue;
+      const trusted = slot.trust(memberSector, sectors);
+      if (trusted === sectors) best = i;
+      // Of copies that may differ the first counts as far as it goes, even if another one has the whole range.
+      else if (trusted > 0 && !areAlike) best = -1;
+      else continue;
+      bestCost = cost;
+    }
+    return best;
+  }
+
+  #ended(read: CopyRead, error: HoldfastError | null): void {
+    const { slot, sector, data, end } = read;
+    read.data = NO_DATA;
+    read.end = ignore;
+    this.#reads.give(read);
+    this.#balance.ended(slot);
+    if (error === null) end(null);
+    else afterFailure(sector, this.#copies(sector, slot), 0, data, end, error);
+  }
+
+  /** In order of preference. @param first the slot whose copy comes before all others */
+  #copies(sector: number, first = -1): Copy[] {
+    const copies = this.#geometry
+      .copies(sector, this.#places)
+      .map((place) => ({ slot: this.#slots[place.slot]!, memberSector: place.memberSector }));
+    const rank = ({ slot }: Copy): number => (slot.number === first ? 0 : slot.writeMostly ? 2 : 1);
+    return copies.toSorted((a, b) => rank(a) - rank(b));
   }
 
   pieceExtent(sector: number, max: number): PieceExtent {
@@ -93,29 +168,38 @@ function tryCopies(
   end: BioEnd,
 ): void {
   const copy = copies[index]!;
-  const sectors = data.length / SECTOR_BYTES;
   copy.slot.read(copy.memberSector, data, (error) => {
-    if (error === null) {
-      end(null);
-      return;
-    }
-    const next = copies.findIndex(
-      (other, i) => i > index && other.slot.trust(other.memberSector, sectors) === sectors,
-    );
-    if (next >= 0) {
-      tryCopies(sector, copies, next, data, end);
-    } else if (sectors > 1) {
-      readHalves(sector, copies, data, end);
-    } else {
-      end(
-        new HoldfastError(
-          "data-lost",
-          `sector ${sector} is gone: every copy fails to be read (last: ${error.message})`,
-          { cause: error },
-        ),
-      );
-    }
+    if (error === null) end(null);
+    else afterFailure(sector, copies, index, data, end, error);
   });
+}
+
+/** Goes on with the copies behind `index`, which failed; with smaller ranges when there are none. */
+function afterFailure(
+  sector: number,
+  copies: readonly Copy[],
+  index: number,
+  data: Uint8Array,
+  end: BioEnd,
+  error: HoldfastError,
+): void {
+  const sectors = data.length / SECTOR_BYTES;
+  const next = copies.findIndex(
+    (other, i) => i > index && other.slot.trust(other.memberSector, sectors) === sectors,
+  );
+  if (next >= 0) {
+    tryCopies(sector, copies, next, data, end);
+  } else if (sectors > 1) {
+    readHalves(sector, copies, data, end);
+  } else {
+    end(
+      new HoldfastError(
+        "data-lost",
+        `sector ${sector} is gone: every copy fails to be read (last: ${error.message})`,
+        { cause: error },
+      ),
+    );
+  }
 }
 
 function readHalves(sector: number, copies: readonly Copy[], data: Uint8Array, end: BioEnd): void {
@@ -134,3 +218,5 @@ function advanced(copies: readonly Copy[], sectors: number): readonly Copy[] {
   if (sectors === 0) return copies;
   return copies.map((copy) => ({ slot: copy.slot, memberSector: copy.memberSector + sectors }));
 }
+
+function ignore(): void {}

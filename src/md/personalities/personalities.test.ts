@@ -150,7 +150,12 @@ function readable(geometry: Geometry, damage: Damage, sector: number): boolean {
   return lost.length <= geometry.raidDisks - geometry.dataDisks;
 }
 
-function arrayOf(world: World, damage: Damage, engine: ParityEngine): MdArray {
+function arrayOf(
+  world: World,
+  damage: Damage,
+  engine: ParityEngine,
+  alikeSectors: number,
+): MdArray {
   const slots = world.disks.map((disk, slot) => {
     if (damage.missing.has(slot)) return new Slot(slot, [], false);
     const device = new FaultyDevice(disk);
@@ -165,10 +170,11 @@ function arrayOf(world: World, damage: Damage, engine: ParityEngine): MdArray {
     return new Slot(slot, [view], slot === 0);
   });
   const endSector = world.geometry.arraySectors;
+  const personality = makePersonality(world.geometry, slots, () => engine, alikeSectors);
   return new MdArray({
     name: "array",
     sectors: endSector,
-    regions: [{ endSector, personality: makePersonality(world.geometry, slots, () => engine) }],
+    regions: [{ endSector, personality }],
     optimalIoBytes: 0,
     logicalBlockBytes: 512,
   });
@@ -196,7 +202,8 @@ describe.each(SHAPES)("$level of $raidDisks, layout $layout", (shape) => {
     let refused = 0;
     for (let round = 0; round < ROUNDS; round += 1) {
       const damage = makeDamage(prng, shape.raidDisks);
-      const array = arrayOf(world, damage, ENGINES[round % ENGINES.length]!);
+      const alike = prng.pick([0, prng.below(world.geometry.arraySectors), Infinity]);
+      const array = arrayOf(world, damage, ENGINES[round % ENGINES.length]!, alike);
       const sectors = array.sectors;
       const canRead = Array.from({ length: sectors }, (_unused, sector) =>
         readable(world.geometry, damage, sector),
