@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseFio, WORKLOADS } from "./workload.ts";
+import { fioArgs, parseFio, WORKLOADS } from "./workload.ts";
 
 const idle = { iops: 0, bw_bytes: 0, total_ios: 0, clat_ns: {} };
 const side = (iops: number, p99: number) => ({
@@ -30,4 +30,9 @@ it("does not take a load that did nothing for a result", () => {
 it("gives every workload a name of its own", () => {
   const names = WORKLOADS.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
+});
+
+it("tells fio the time in milliseconds, since it takes 0.8 for no limit", () => {
+  const load = { uri: "nbd://", seconds: 0.8, seed: 1 };
+  expect(fioArgs(WORKLOADS[0]!, load, "report")).toContain("--runtime=800ms");
 });

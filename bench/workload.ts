@@ -50,7 +50,12 @@ export interface Load {
 /** Requests of a cold run, which ends with them: a second look at a block would find it in the cache. */
 const COLD_BYTES_PER_SECOND = 48 * 1024 * 1024;
 
-function fioArgs(workload: Workload, { uri, seconds, seed }: Load, report: string): string[] {
+/** @param report the file for its figures */
+export function fioArgs(
+  workload: Workload,
+  { uri, seconds, seed }: Omit<Load, "folder">,
+  report: string,
+): string[] {
   const coldBytes = Math.round(COLD_BYTES_PER_SECOND * seconds);
   return [
     "--name=load",
@@ -64,7 +69,8 @@ function fioArgs(workload: Workload, { uri, seconds, seed }: Load, report: strin
     `--iodepth=${workload.depth}`,
     `--numjobs=${workload.jobs}`,
     "--group_reporting",
-    `--runtime=${seconds * (workload.isCold ? 4 : 1)}`,
+    // fio takes whole seconds, and 0.8 for 0, which is no limit.
+    `--runtime=${Math.round(seconds * 1000) * (workload.isCold ? 4 : 1)}ms`,
     workload.isCold ? `--io_size=${coldBytes}` : "--time_based",
     `--randseed=${seed}`,
     ...(workload.flushEvery === 0 ? [] : [`--fsync=${workload.flushEvery}`]),
