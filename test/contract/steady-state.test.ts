@@ -1,0 +1,171 @@
+/**
+ * However many requests there are, they make no more objects than are under way at a time: no bios, and nothing else that is
+ * used again. Every bio that reaches the disks is looked at, and what the pools make is counted.
+ */
+import { describe, expect, it } from "vitest";
+import { HoldfastError } from "../../src/base/errors.ts";
+import { Prng } from "../../src/base/prng.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import type { Bio } from "../../src/block/bio.ts";
+import { ByteDevice } from "../../src/block/bytes.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { pooledObjectsMade } from "../../src/block/pool.ts";
+import { counted } from "../../src/block/stats.ts";
+import { FileDevice } from "../../src/devices/file.ts";
+import { SliceDevice } from "../../src/devices/slice.ts";
+import type { FileHandle } from "../../src/env/files.ts";
+import type { MdShape } from "../../src/formats/md/superblock.ts";
+import { MdArray } from "../../src/md/array.ts";
+import { makeGeometry } from "../../src/md/geometry/geometry.ts";
+import { makePersonality } from "../../src/md/personalities/make.ts";
+import { MemberView, Slot } from "../../src/md/slot.ts";
+import { plainEngine } from "../../src/parity/engine.ts";
+import { ArrayDevice } from "../support/array-device.ts";
+import { seedOfRun } from "../support/seed.ts";
+
+const SEED = seedOfRun();
+const SECTORS = 4096;
+const DEPTH = 8;
+/** Of one read that are under way at a time. */
+const PIECES = 16;
+const ROUNDS = 200;
+
+/** Holds its bios, and remembers every object it ever got. */
+class WatchedDisk extends ArrayDevice {
+  readonly bios = new Set<Bio>();
+  /** Most bios that were under way at a time. */
+  peak = 0;
+
+  override submit(bio: Bio): void {
+    this.held = true;
+    super.submit(bio);
+    this.bios.add(bio);
+    this.peak = Math.max(this.peak, this.pending.length);
+  }
+}
+
+/** Completes all there is, in some order, and what is submitted meanwhile. */
+function finishAll(disks: readonly WatchedDisk[], prng: Prng): void {
+  for (;;) {
+    const busy = disks.filter((disk) => disk.pending.length > 0);
+    if (busy.length === 0) return;
+    const disk = prng.pick(busy);
+    disk.finish(prng.below(disk.pending.length));
+  }
+}
+
+function arrayOver(shape: MdShape, disks: readonly WatchedDisk[]): BlockDevice {
+  const slots = disks.map((disk, i) => {
+    const slice = new SliceDevice(counted(disk), `slice ${i}`, 8, SECTORS - 8);
+    return new Slot(i, [new MemberView(disk.name, slice, 0, Infinity, [])], false);
+  });
+  const geometry = makeGeometry(shape, {
+    componentSectors: SECTORS - 8,
+    memberSectors: disks.map(() => SECTORS - 8),
+    raid0Layout: null,
+  });
+  const endSector = geometry.arraySectors;
+  const personality = makePersonality(geometry, slots, () => plainEngine, Infinity);
+  return new MdArray({
+    name: "array",
+    sectors: endSector,
+    regions: [{ endSector, personality }],
+    optimalIoBytes: 0,
+    logicalBlockBytes: 512,
+  });
+}
+
+const SHAPES: readonly MdShape[] = [
+  { level: "linear", layout: 0, chunkSectors: 0, raidDisks: 2 },
+  { level: "raid0", layout: 0, chunkSectors: 64, raidDisks: 2 },
+  { level: "raid1", layout: 0, chunkSectors: 0, raidDisks: 2 },
+  { level: "raid10", layout: 0x102, chunkSectors: 64, raidDisks: 4 },
+  { level: "raid4", layout: 0, chunkSectors: 64, raidDisks: 3 },
+  { level: "raid5", layout: 2, chunkSectors: 64, raidDisks: 3 },
+  { level: "raid6", layout: 2, chunkSectors: 64, raidDisks: 4 },
+];
+
+type Ended = (error: HoldfastError | null) => void;
+
+/** So many requests at a time, round after round; those of a round are completed before the next one. */
+function rounds(count: number, start: (end: Ended) => void, finish: () => void): number {
+  let failed = 0;
+  let ended = 0;
+  const end: Ended = (error) => {
+    ended += 1;
+    if (error !== null) failed += 1;
+  };
+  for (let round = 0; round < count; round += 1) {
+    for (let i = 0; i < DEPTH; i += 1) start(end);
+    finish();
+  }
+  expect(ended).toBe(count * DEPTH);
+  return failed;
+}
+
+describe.each(SHAPES)("reads of $level", (shape) => {
+  it.each<[string, number, boolean]>([
+    ["4 KiB", 4096, false],
+    ["of many chunks", 256 * 1024, false],
+    ["of 4 KiB, some of which fail", 4096, true],
+  ])(`%s make no objects in the long run (seed ${SEED})`, (_name, bytes, areFailing) => {
+    const prng = new Prng(SEED);
+    const before = pooledObjectsMade();
+    const disks = Array.from(
+      { length: shape.raidDisks },
+      (_unused, i) => new WatchedDisk(SECTORS, {}, `m${i}`),
+    );
+    if (areFailing)
+      disks[0]!.fault = (bio) => (bio.sector % 3 === 0 ? new HoldfastError("io", "bad") : null);
+    const device = new ByteDevice(arrayOver(shape, disks));
+    const data = new Uint8Array(bytes);
+    const places = Math.floor((device.sizeBytes - bytes) / SECTOR_BYTES);
+    const failed = rounds(
+      ROUNDS,
+      (end) => device.read(prng.below(places) * SECTOR_BYTES, data, end),
+      () => finishAll(disks, prng),
+    );
+    expect(failed > 0).toBe(areFailing && ["linear", "raid0"].includes(shape.level));
+    let peaks = 0;
+    for (const disk of disks) {
+      expect(disk.bios.size).toBeLessThanOrEqual(disk.peak);
+      peaks += disk.peak;
+    }
+    // A request has an object in ByteDevice and the array, a piece one in the personality, a bio of a disk one in slot, slice and counter.
+    const most = DEPTH * (2 + PIECES) + 3 * peaks;
+    expect(pooledObjectsMade() - before).toBeLessThanOrEqual(most);
+    expect(most).toBeLessThan(ROUNDS * DEPTH);
+  });
+});
+
+describe("a file", () => {
+  it(`is read and written with as many objects as there are requests at a time (seed ${SEED})`, () => {
+    const prng = new Prng(SEED);
+    const waiting: (() => void)[] = [];
+    const functions = new Set<unknown>();
+    const ask = (
+      data: Uint8Array,
+      _offsetBytes: number,
+      done: (error: Error | null, bytes: number) => void,
+    ): void => {
+      functions.add(done);
+      waiting.push(() => done(prng.chance(0.2) ? new Error("broken") : null, data.length));
+    };
+    const file = { path: "disk.img", sizeBytes: 2 ** 20, read: ask, write: ask };
+    const device = new ByteDevice(new FileDevice(file as unknown as FileHandle, false));
+    const data = new Uint8Array(4096);
+    const failed = rounds(
+      ROUNDS,
+      (end) => {
+        const offset = prng.below(128) * SECTOR_BYTES;
+        if (prng.chance(0.5)) device.read(offset, data, end);
+        else device.write(offset, data, 0, end);
+      },
+      () => {
+        for (const complete of prng.shuffle(waiting.splice(0))) complete();
+      },
+    );
+    expect(failed).toBeGreaterThan(ROUNDS);
+    expect(functions.size).toBe(DEPTH);
+  });
+});
