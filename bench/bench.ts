@@ -39,6 +39,11 @@ function ratioText(cell: CellResult): string {
   return `${ratios.join(", ")} (of ${peer})`;
 }
 
+/** Where something else stands behind the name `holdfast`, or another machine, old results would only mislead. */
+function isAlike(old: Results, { machine, backend }: Pick<Results, "machine" | "backend">) {
+  return old.backend === backend && old.machine["processor"] === machine["processor"];
+}
+
 export class Bench {
   readonly #wanted: Plan;
   readonly #folders: Folders;
@@ -61,15 +66,21 @@ export class Bench {
 
   /** @param bases whose file systems the folders lie on */
   static async create(plan: Plan, folders: Folders, bases: Folders): Promise<Bench> {
-    const old = loadResults(plan.name);
-    const kept = plan.isPartial || plan.isResuming ? old : null;
-    return new Bench(plan, folders, await currentCommit(), {
-      cells: [],
-      parity: [],
-      ...kept,
+    const about = {
       machine: await describeMachine(bases),
       backend: await backendOf(),
       idleNodeRssMiB: await idleNodeRssMiB(),
+    };
+    const old = loadResults(plan.name);
+    const isWanted = (plan.isPartial || plan.isResuming) && old !== null;
+    const isKept = isWanted && isAlike(old, about);
+    if (isWanted && !isKept) console.log("Old results are of another machine or backend: dropped.");
+    const commit = await currentCommit();
+    return new Bench(plan, folders, commit, {
+      cells: [],
+      parity: [],
+      ...(isKept ? old : {}),
+      ...about,
     });
   }
 
@@ -148,8 +159,7 @@ export class Bench {
 
   async #findProblems(): Promise<void> {
     const problems = new Map(await problemsOfServers(this.#folders.disk));
-    const isWithNode = this.#results.backend !== "node";
-    if (!isWithNode) {
+    if (this.#results.backend === "node") {
       problems.set("holdfast-node", "io_uring cannot be used here, so `holdfast` is the same");
       console.log("Holdfast cannot use io_uring here: its backend is node.");
     }
@@ -158,9 +168,12 @@ export class Bench {
   }
 
   async run(): Promise<void> {
-    this.#plan = withoutDone(this.#wanted, loadResults(this.#wanted.name), this.#build);
+    this.#plan = withoutDone(this.#wanted, this.#results, this.#build);
     await this.#findProblems();
-    if (this.#skipped.has("fio")) this.#plan = this.#withoutLoad();
+    if (this.#skipped.has("fio")) {
+      console.log("Without it there is no load: only dumps and the parity kernels are measured.");
+      this.#plan = this.#withoutLoad();
+    }
     this.#progress = new Progress(estimate(this.#plan));
     const { cells, repetitions, seconds } = this.#plan;
     const about = `${cells.length} cells, ${repetitions} times ${seconds} s for each server`;

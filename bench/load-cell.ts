@@ -13,7 +13,7 @@ import { isWriting, runLoad } from "./workload.ts";
 import type { Workload } from "./workload.ts";
 
 /** Enough for V8 to compile what is hot. */
-export const WARM_UP_SECONDS = 0.3;
+export const WARM_UP_SECONDS = 0.4;
 
 export interface Effort {
   readonly repetitions: number;

@@ -8,6 +8,10 @@ import type { Profile, Results } from "./results.ts";
 const PERFORMANCE = "../docs/PERFORMANCE.md";
 const PROFILE_ROWS = 10;
 
+const ABOUT_PROFILES =
+  "Profiles are of the busiest thread, by what V8 samples, from memory, and apart from the measurement. The backend `ring` waits for requests inside its call " +
+  "to the kernel, `(anonymous) env`, so that is work and waiting together; `(program)` is native code.";
+
 function verdictText({ verdict, id }: GoalRow): string {
   switch (verdict) {
     case "met":
@@ -79,5 +83,5 @@ export function missesSection(rows: readonly GoalRow[], results: Results): strin
     const heading = `### Why: ${id}`;
     return [`<a id="why-${id}"></a>`, heading, `${text}. ${link}`, ...profiles.map(profileTable)];
   });
-  return ["## Goals that are not met", ...parts].join("\n\n");
+  return ["## Goals that are not met", ABOUT_PROFILES, ...parts].join("\n\n");
 }

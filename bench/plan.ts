@@ -81,8 +81,8 @@ function isDone(cell: Cell, old: CellResult | undefined, plan: Plan, build: stri
 }
 
 /** What is left to do of a plan. */
-export function withoutDone(plan: Plan, old: Results | null, build: string): Plan {
-  if (!plan.isResuming || old === null) return plan;
+export function withoutDone(plan: Plan, old: Results, build: string): Plan {
+  if (!plan.isResuming) return plan;
   const cells = plan.cells.filter(
     (cell) =>
       !isDone(
