@@ -88,7 +88,8 @@ function loadCells(
     WORKLOADS.filter((each) => isWanted(each) && !(each.isCold && place === "tmpfs")).map(
       (workload) => {
         const id = `${array}/${place}/${workload.name}`;
-        const all = WITH_NODE.test(id) ? { ...variants, "holdfast-node": NODE } : variants;
+        const both = { holdfast: HOLDFAST, "holdfast-node": NODE };
+        const all = WITH_NODE.test(id) ? { ...both, ...variants } : variants;
         return { kind: "load", id, array, place, workload, variants: all, isQuick: QUICK.has(id) };
       },
     ),

@@ -57,7 +57,7 @@ export const GOALS: readonly CellGoal[] = [
   ),
   goal(
     "linear-random-reads-node",
-    "the same with the backend `node`",
+    "linear, the same reads with the backend `node`: IOPS / qemu-nbd",
     LINEAR_READS,
     "iops",
     NODE,
@@ -66,7 +66,7 @@ export const GOALS: readonly CellGoal[] = [
   ),
   goal(
     "linear-random-reads-cpu",
-    "the same: server CPU per request / qemu-nbd",
+    "linear, the same reads: server CPU per request / qemu-nbd",
     LINEAR_READS,
     "cpuUsPerRequest",
     QEMU,
@@ -130,7 +130,7 @@ export const GOALS: readonly CellGoal[] = [
   ),
   goal(
     "parity-random-reads-degraded",
-    "the same, one member lost",
+    "raid5 and raid6 of 4 without one member, the same reads: IOPS / qemu-nbd on one plain file",
     PARITY_READS,
     "iops",
     LOST_ONE,

@@ -31,6 +31,6 @@ export async function measureParity(
   const args = [program, "--json", ...(isQuick ? ["--quick"] : [])];
   const { code, stdout, stderr } = await runProgram(process.execPath, args, LIMIT_SECONDS);
   if (code === 0) return { results: parseParity(stdout) };
-  const said = /^\s*(?:\w*Error: )?(.*ISA-L.*)$/m.exec(stderr)?.[1] ?? stderr.trim();
+  const said = /^\w*Error: (.*)$/m.exec(stderr)?.[1] ?? stderr.trim();
   return { problem: `left out: ${said}` };
 }
