@@ -133,6 +133,21 @@ export class Arena {
     this.#push(page, order);
   }
 
+  /** The whole buffer that starts where the view does: the very object that `take` returned. */
+  blockOf(view: Uint8Array): Uint8Array {
+    const page = this.offsetOf(view) >>> PAGE_SHIFT;
+    assert(
+      view.byteOffset % PAGE_BYTES === 0 && this.#state[page] === TAKEN,
+      "a buffer starts there",
+    );
+    return this.#view(page, this.#order[page]!);
+  }
+
+  /** Of the whole memory, the kernels' part included. */
+  get bytes(): number {
+    return this.#pages << PAGE_SHIFT;
+  }
+
   /** Does the view lie in the arena's memory? */
   contains(view: Uint8Array): boolean {
     return view.buffer === this.#buffer;

@@ -6,6 +6,8 @@
  *
  * Devices are lent: whoever started the server closes them after `stop`.
  */
+import { createArena } from "../base/arena.ts";
+import type { Arena } from "../base/arena.ts";
 import { HoldfastError } from "../base/errors.ts";
 import type { Env, Timer } from "../env/env.ts";
 import type { Connection, Listener, SocketAddress, TlsSettings } from "../env/sockets.ts";
@@ -34,9 +36,11 @@ export interface NbdServerOptions {
   /** Without it there is no TLS. */
   readonly tls?: NbdTls;
   readonly limits?: Partial<NbdLimits>;
+  /** Where payloads lie; shared with who computes parity. Without it the server makes one of its own when it needs it. */
+  readonly arena?: Arena | null;
 }
 
-/** Memory of finished requests kept for the next ones. */
+/** Memory of finished requests outside the arena that is kept for the next ones. */
 const POOL_BYTES = 64 * 1024 * 1024;
 /** How often time-outs are looked at. */
 const CHECK_EVERY_MS = 5000;
@@ -72,7 +76,7 @@ export class NbdServer {
       exports: new ExportTable(options.exports, limits),
       limits,
       tlsMode: options.tls?.mode ?? "off",
-      pool: new BufferPool(POOL_BYTES),
+      pool: new BufferPool(POOL_BYTES, arenaOf(options)),
       budget: new Budget(limits.maxHeldBytes),
       stats: new StatsCounters(),
     };
@@ -119,6 +123,7 @@ export class NbdServer {
       writtenBytes,
       heldBytes,
       peakHeldBytes,
+      outsideArena: this.#context.pool.outside,
     };
   }
 
@@ -211,6 +216,11 @@ export class NbdServer {
       this.#scheduleCheck();
     });
   }
+}
+
+function arenaOf({ arena }: NbdServerOptions): () => Arena | null {
+  let own = arena;
+  return () => (own === undefined ? (own = createArena()) : own);
 }
 
 function checkedLimits(limits: NbdLimits): NbdLimits {

@@ -16,6 +16,8 @@ export interface NbdStats {
   /** Bytes of payload held now and at most so far. */
   readonly heldBytes: number;
   readonly peakHeldBytes: number;
+  /** Payload buffers that found no room in the arena, and lay elsewhere. */
+  readonly outsideArena: number;
 }
 
 export class StatsCounters {
