@@ -64,14 +64,43 @@ const CALLS = {
   fcntl: ["fcntl", INT, [INT, INT, INT]],
 } as const;
 
+/** By number of arguments: a rest parameter would cost an array for each call. */
+const CHECKED: Readonly<Record<number, (call: Call, failure: () => number) => Call>> = {
+  1: (call, failure) => (a) => {
+    const found = call(a);
+    return found === -1 ? failure() : found;
+  },
+  2: (call, failure) => (a, b) => {
+    const found = call(a, b);
+    return found === -1 ? failure() : found;
+  },
+  3: (call, failure) => (a, b, c) => {
+    const found = call(a, b, c);
+    return found === -1 ? failure() : found;
+  },
+  4: (call, failure) => (a, b, c, d) => {
+    const found = call(a, b, c, d);
+    return found === -1 ? failure() : found;
+  },
+  5: (call, failure) => (a, b, c, d, e) => {
+    const found = call(a, b, c, d, e);
+    return found === -1 ? failure() : found;
+  },
+  6: (call, failure) => (a, b, c, d, e, f) => {
+    const found = call(a, b, c, d, e, f);
+    return found === -1 ? failure() : found;
+  },
+  7: (call, failure) => (a, b, c, d, e, f, g) => {
+    const found = call(a, b, c, d, e, f, g);
+    return found === -1 ? failure() : found;
+  },
+};
+
 function bound(native: Koffi, name: keyof typeof CALLS): Call {
   const [symbol, result, args] = CALLS[name];
   const call = libcFunction(native, [symbol], result, args) as Call | null;
   if (call === null) throw new Error(`the C library has no ${symbol}`);
-  return (...values) => {
-    const found = call(...values);
-    return found === -1 ? -native.errno() : found;
-  };
+  return CHECKED[args.length]!(call, () => -native.errno());
 }
 
 function boundCalls(native: Koffi): Record<keyof typeof CALLS, Call> {

@@ -2,27 +2,30 @@
  * Drives a ring inside a thread's Node event loop.
  *
  *                 something completes, or is started
- *      idle  ------------------------------------------>  busy: a turn after each round of Node's loop
- *   Node's loop  <------------------------------------   submit and wait a little, handle the batch, submit what it made
+ *      idle  ------------------------------------------>  busy: turns of TURN_MS and a little, Node's loop in between
+ *   Node's loop  <------------------------------------   round: flush, submit and wait, handle the batch; again
  *   watches the signal    nothing came within LINGER_MS
  *
- * While busy the thread waits in the ring, where waking up is cheapest, and gives Node's loop one round after each batch:
- * promises, timers, messages and Node's own sockets are served at once while there is traffic, and at most LINGER_MS
- * late when it stops. While idle the thread waits in Node's loop, which watches the ring's signal: so no
+ * While busy the thread waits in the ring, where waking up is cheapest. A round of Node's loop costs as much as a small request,
+ * so it gets one only after each turn: promises, timers, messages and Node's own sockets are late by a turn, which is
+ * 1 ms and what one batch takes. What must not be late uses `defer`. Where Node's sockets carry traffic (TLS) it gets one after
+ * each batch. While idle the thread waits in Node's loop, which watches the ring's signal: so no
  * wake-up from other threads is needed, signals are seen and `process.exit` does not hang, as they would with a
  * thread that stays in the ring. Nothing is polled.
  *
  * The process is kept alive while somebody holds the loop or operations are busy, as Node does for its own.
  */
+import { nodeClock } from "../node/clock.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Operation } from "./operation.ts";
 import type { Ring } from "./ring.ts";
 import { Signal } from "./signal.ts";
 
-/** The longest that Node's loop is held up. */
+/** Without a completion for so long, the thread goes back to Node's loop. */
 const LINGER_MS = 0.5;
-/** Rounds of submit and reap before Node's loop gets its turn. */
-const MAX_ROUNDS = 3;
+/** No more waiting in the ring after so long: so Node's loop is held up for the sum of both, and the last batch. */
+const TURN_MS = 0.5;
+const SPINS = Number(process.env["SPINS"] ?? 0);
 /** Completions before their calls return that may be nested in each other. */
 const MAX_DEPTH = 16;
 
@@ -47,8 +50,12 @@ export class RingLoop {
   #isKept = false;
   #depth = 0;
   #stopped: (() => void) | null = null;
-  readonly #dirty: Flushed[] = [];
-  readonly #later: (() => void)[] = [];
+  #guests = 0;
+  #dirty: Flushed[] = [];
+  #later: (() => void)[] = [];
+  /** Empty; each takes turns with its list, so that nothing is allocated for a round. */
+  #dirtySpare: Flushed[] = [];
+  #laterSpare: (() => void)[] = [];
 
   /** Takes the ring over. @throws Error when it cannot be watched */
   constructor(system: Kernel, ring: Ring) {
@@ -85,6 +92,15 @@ export class RingLoop {
   defer(call: () => void): void {
     this.#later.push(call);
     this.#schedule();
+  }
+
+  /** Somebody in this thread does traffic by Node's own sockets: Node's loop has a round after each batch until `guestLeft`. */
+  guestCame(): void {
+    this.#guests += 1;
+  }
+
+  guestLeft(): void {
+    this.#guests -= 1;
   }
 
   /** Before a completion inside the call that asked for it. False: so many are nested that it has to be deferred. */
@@ -137,46 +153,49 @@ export class RingLoop {
     this.#isScheduled = false;
     if (this.ring.isClosed) return;
     this.#isInTurn = true;
-    let completions = 1;
     try {
-      completions = this.#rounds();
-      if (this.#isHot && completions === 0) completions = this.#coolDown();
+      if (!this.#rounds()) this.#coolDown();
     } finally {
       this.#isInTurn = false;
-      this.#afterTurn(completions);
+      this.#afterTurn();
     }
   };
 
-  /** Returns how many completions there were. */
-  #rounds(): number {
-    let total = 0;
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+  /** Goes on until Node's loop is due. False when it waited in vain. */
+  #rounds(): boolean {
+    const end = nodeClock.monotonicMs() + (this.#guests > 0 ? 0 : TURN_MS);
+    for (let isFirst = true; ; isFirst = false) {
       this.#flush();
-      const isFirst = round === 0;
-      if (!isFirst && this.ring.unsubmitted === 0 && !this.ring.hasCompletions) break;
-      const mayWait = isFirst && this.#isHot && !this.#hasWork;
-      this.ring.submitAndWait(mayWait ? LINGER_MS : 0);
+      const isLast = !isFirst && nodeClock.monotonicMs() >= end;
+      const waits = this.#isHot && !this.#hasWork && !isLast;
+      if (waits)
+        for (let i = 0; i < SPINS && !this.ring.hasCompletions; i++) this.ring.submitAndWait(0);
+      this.ring.submitAndWait(waits ? LINGER_MS : 0);
       const count = this.ring.reap();
-      total += count;
+      if (count > 0) this.#heatUp();
+      else if (!this.#hasWork) return !waits;
+      if (isLast) return true;
     }
-    return total;
+  }
+
+  /** There is traffic: the thread waits in the ring from now on, and nobody has to be waked up. */
+  #heatUp(): void {
+    if (this.#isHot || this.ring.busy === 0) return;
+    this.#isHot = true;
+    this.ring.setSignals(false);
   }
 
   /** Turns the signals on, and looks for what came before they were. */
-  #coolDown(): number {
+  #coolDown(): void {
     this.#isHot = false;
     this.ring.setSignals(true);
     this.ring.submitAndWait(0);
-    return this.ring.reap();
+    if (this.ring.reap() > 0) this.#heatUp();
   }
 
-  #afterTurn(completions: number): void {
+  #afterTurn(): void {
     this.#closeIfStopped();
     if (this.ring.isClosed) return;
-    if (!this.#isHot && completions > 0 && this.ring.busy > 0) {
-      this.#isHot = true;
-      this.ring.setSignals(false);
-    }
     const { hasCompletions, unsubmitted } = this.ring;
     if (this.#isHot || this.#hasWork || hasCompletions || unsubmitted > 0) this.#schedule();
   }
@@ -185,14 +204,24 @@ export class RingLoop {
     return this.#dirty.length > 0 || this.#later.length > 0;
   }
 
-  /** What comes up meanwhile is for the next round, so that Node's loop gets its turn. */
+  /** What comes up meanwhile is for the next round, so that the kernel gets what there is. */
   #flush(): void {
-    for (let left = this.#later.length; left > 0; left -= 1) this.#later.shift()!();
-    for (let left = this.#dirty.length; left > 0; left -= 1) {
-      const one = this.#dirty.shift()!;
+    const later = this.#later;
+    if (later.length > 0) {
+      this.#later = this.#laterSpare;
+      this.#laterSpare = later;
+      for (let i = 0; i < later.length; i += 1) later[i]!();
+      later.length = 0;
+    }
+    const dirty = this.#dirty;
+    this.#dirty = this.#dirtySpare;
+    this.#dirtySpare = dirty;
+    for (let i = 0; i < dirty.length; i += 1) {
+      const one = dirty[i]!;
       one.isDirty = false;
       one.flush();
     }
+    dirty.length = 0;
   }
 
   #keepAlive(): void {
