@@ -60,6 +60,11 @@ export interface Connection {
    * False: the queue is over its limit, wait for `onDrain` before queueing much more.
    */
   write(pieces: readonly Uint8Array[], sent?: () => void): boolean;
+  /**
+   * Calls it once, soon: when what the system has reported together is handed out, and before what is written meanwhile is sent.
+   * Where it is absent a microtask is as good.
+   */
+  soon?(call: () => void): void;
   /** Bytes queued and not yet handed to the system. */
   readonly queuedBytes: number;
   pause(): void;

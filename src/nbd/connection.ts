@@ -2,7 +2,7 @@
  * NbdConnection: the protocol of one client as a state machine without a socket. Bytes go in by `feed`, everything else
  * comes out by the transport: pieces to send, pause and resume, TLS, goodbye.
  *
- *   feed -> phase.consume -> output -> flush at the end of the feed, or in a microtask after a later completion
+ *   feed, or room and filled -> phase.consume -> output -> flush at the end of the feed, or `soon` after a later completion
  *
  * While the phase is stalled the transport is paused, and what had come already waits in the backlog, which
  * is as long as what the transport delivers after `pause` at most. States: open -> finishing (output, then goodbye) -> closed.
@@ -95,6 +95,20 @@ export class NbdConnection implements ConnectionHost {
     this.#settle();
   }
 
+  /** Where the next bytes from the client are best put; null for anywhere, then `feed` them. Lent until `filled`. */
+  room(): Uint8Array | null {
+    if (this.#state !== "open" || this.#backlog.length > 0) return null;
+    return this.#phase.room();
+  }
+
+  /** Gives the room back, perhaps after `closed`. The next bytes from the client, so many, are at its start. */
+  filled(bytes: number): void {
+    this.#isFeeding = true;
+    this.#phase.filled(bytes);
+    this.#isFeeding = false;
+    this.#settle();
+  }
+
   /** The client will send nothing more. */
   end(): void {
     this.#inputEnded = true;
@@ -166,11 +180,13 @@ export class NbdConnection implements ConnectionHost {
     if (this.#whenIdle !== null && this.#phase.isIdle) this.#whenIdle();
     if (this.#isFeeding || this.#wakeQueued || this.#state === "closed") return;
     this.#wakeQueued = true;
-    queueMicrotask(() => {
-      this.#wakeQueued = false;
-      this.#settle();
-    });
+    this.#transport.soon(this.#woken);
   }
+
+  readonly #woken = (): void => {
+    this.#wakeQueued = false;
+    this.#settle();
+  };
 
   #consume(chunk: Uint8Array): void {
     this.#isFeeding = true;

@@ -106,6 +106,14 @@ export class Handshake implements Phase {
     return at;
   }
 
+  room(): null {
+    return null;
+  }
+
+  filled(): void {
+    // There never was room.
+  }
+
   released(): void {
     this.#host.wake();
   }

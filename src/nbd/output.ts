@@ -15,6 +15,8 @@ import type { BufferPool } from "./buffers.ts";
 export interface Transport {
   /** Takes the pieces over. `sent` is called once: when the last byte is handed over, or when the connection is dead. */
   send(pieces: readonly Uint8Array[], sent: () => void): void;
+  /** Calls it when what came together is handed out, before anything is sent: so that answers leave together. */
+  soon(call: () => void): void;
   pause(): void;
   resume(): void;
   /** Sends what is queued, then says goodbye. */

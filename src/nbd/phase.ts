@@ -51,6 +51,10 @@ export interface Phase {
   readonly isStalled: boolean;
   /** Takes bytes `at..end` of `data` (lent), and gives the place of the first that was not taken. */
   consume(data: Uint8Array, at: number, end: number): number;
+  /** Where the next bytes could be put without `consume`; null if there is no such place. Lent until `filled`. */
+  room(): Uint8Array | null;
+  /** Gives the room back with so many bytes at its start, perhaps after `closed`. */
+  filled(bytes: number): void;
   /** The answers to so many requests have left; together they held `cost` bytes. */
   released(requests: number, cost: number): void;
   /** The client will send nothing more. */
@@ -80,7 +84,8 @@ export class Collector {
   /** Takes what it needs of `at..end` and gives the place behind it. */
   add(data: Uint8Array, at: number, end: number): number {
     const count = Math.min(end - at, this.#bytes.length - this.#filled);
-    this.#bytes.set(data.subarray(at, at + count), this.#filled);
+    if (at === 0 && count === data.length) this.#bytes.set(data, this.#filled);
+    else this.#bytes.set(data.subarray(at, at + count), this.#filled);
     this.#filled += count;
     return at + count;
   }

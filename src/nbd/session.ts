@@ -49,6 +49,12 @@ export class Session implements Transport {
     this.#connection.write(pieces, sent);
   }
 
+  soon(call: () => void): void {
+    const connection = this.#connection;
+    if (connection.soon === undefined) queueMicrotask(call);
+    else connection.soon(call);
+  }
+
   pause(): void {
     this.#connection.pause();
   }
@@ -94,6 +100,8 @@ export class Session implements Transport {
     const { protocol } = this;
     return {
       onData: (data) => protocol.feed(data),
+      room: () => protocol.room(),
+      onFilled: (bytes) => protocol.filled(bytes),
       onDrain: () => {},
       onEnd: () => protocol.end(),
       onClose: (error) => {

@@ -369,6 +369,59 @@ describe.each(MODES)("requests with %s replies", (mode) => {
     expect(idle.harness.isEnded).toBe(true);
   });
 
+  it("take payloads straight into their place", async () => {
+    const device = patchy();
+    const client = await Client.open(device, mode);
+    const { connection } = client.harness;
+    const data = Buffer.alloc(100_000, 7);
+    const request = client.bytes({ type: WRITE, offset: 512, data });
+    const behind = client.bytes({ type: FLUSH });
+    const header = request.length - data.length;
+    await client.harness.feed(request.subarray(0, header + 1000));
+    for (const count of [50_000, 40_000]) {
+      const room = connection.room()!;
+      const at = data.length - room.length;
+      room.set(data.subarray(at, at + count));
+      connection.filled(count);
+    }
+    // The short rest is copied, with what follows.
+    expect(connection.room()).toBeNull();
+    await client.harness.feed(Buffer.concat([request.subarray(header + 91_000), behind]));
+    expect(client.harness.chunks()).toMatchObject([
+      { cookie: 1n, errno: 0 },
+      { cookie: 2n, errno: 0 },
+    ]);
+    expect(Buffer.compare(device.bytes.subarray(512, 512 + data.length), data)).toBe(0);
+  });
+
+  it("keep a buffer that is being received into until it is given back, though they are closed", async () => {
+    const device = patchy();
+    const context = contextFor([{ name: "", device }]);
+    const client = await Client.open(device, mode, {}, context);
+    const { connection } = client.harness;
+    const request = client.bytes({ type: WRITE, data: Buffer.alloc(65536, 9) });
+    await client.harness.feed(request.subarray(0, request.length - 65536));
+    const room = connection.room()!;
+    const free = context.pool.freeBytes;
+    connection.drop("a test");
+    expect([room.length, connection.isIdle, context.stats.heldBytes]).toEqual([
+      65536,
+      false,
+      65536,
+    ]);
+    expect(context.pool.freeBytes).toBeLessThan(free + 65536 + 65536);
+    expect(context.pool.take(65536)).not.toBe(room);
+    let idle = 0;
+    connection.whenIdle(() => {
+      idle += 1;
+    });
+    connection.filled(65536);
+    expect([connection.isIdle, context.stats.heldBytes, idle]).toEqual([true, 0, 1]);
+    expect(context.pool.take(65536)).toBe(room);
+    // Nobody was there to be asked for it.
+    expect(device.bytes.subarray(0, 512).every((byte) => byte === 9)).toBe(false);
+  });
+
   it("keep their memory until the device has given it back, though the client is gone", async () => {
     const device = patchy();
     const context = contextFor([{ name: "", device }]);

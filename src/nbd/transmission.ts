@@ -28,11 +28,23 @@ import type { ConnectionHost, PartialMessage, Phase } from "./phase.ts";
 import { NbdRequest } from "./request.ts";
 import type { RequestOwner } from "./request.ts";
 
+/** Shorter rests of payloads come along with the requests behind them, and are copied. */
+const ROOM_BYTES = 16 * 1024;
+
 type Receiving = "header" | "payload" | "skip" | "waiting" | "over";
 
 const FIELDS = extendedRequest.fields;
 const TWO_32 = 0x1_0000_0000;
 const MAX_HIGH = 0x20_0000;
+
+function u16(data: Uint8Array, at: number): number {
+  return (data[at]! << 8) | data[at + 1]!;
+}
+
+/** A DataView for each header would be garbage for each request. */
+function u32(data: Uint8Array, at: number): number {
+  return ((u16(data, at) << 16) | u16(data, at + 2)) >>> 0;
+}
 
 function wide(high: number, low: number): number {
   return high >= MAX_HIGH ? Infinity : high * TWO_32 + low;
@@ -53,6 +65,8 @@ export class Transmission implements Phase, RequestOwner {
   #filled = 0;
   #open = 0;
   #inDevice = 0;
+  /** The current request's buffer is being filled by whoever asked for room. */
+  #isLent = false;
   #messages = 0;
   #isLeaving = false;
   #isClosed = false;
@@ -79,7 +93,7 @@ export class Transmission implements Phase, RequestOwner {
   }
 
   get isIdle(): boolean {
-    return this.#inDevice === 0;
+    return this.#inDevice === 0 && !this.#isLent;
   }
 
   get messages(): number {
@@ -115,6 +129,24 @@ export class Transmission implements Phase, RequestOwner {
     return at;
   }
 
+  room(): Uint8Array | null {
+    if (this.#receiving !== "payload" || this.#isClosed) return null;
+    const { data, payloadBytes } = this.#current!;
+    if (payloadBytes - this.#filled < ROOM_BYTES) return null;
+    this.#isLent = true;
+    return this.#filled === 0 ? data : data!.subarray(this.#filled);
+  }
+
+  filled(bytes: number): void {
+    this.#isLent = false;
+    const request = this.#current!;
+    if (this.#isClosed) {
+      this.#current = null;
+      this.#discard(request);
+      this.#host.wake();
+    } else this.#advance(request, bytes);
+  }
+
   released(requests: number, cost: number): void {
     this.#open -= requests;
     this.#holding.release(cost);
@@ -142,8 +174,10 @@ export class Transmission implements Phase, RequestOwner {
     this.#commands.isClosed = true;
     this.#holding.giveUp();
     const current = this.#current;
+    // Bytes may still arrive in its buffer: `filled` discards it.
+    if (current === null || this.#isLent) return;
     this.#current = null;
-    if (current !== null) this.#discard(current);
+    this.#discard(current);
   }
 
   completed(request: NbdRequest, error: HoldfastError | null): void {
@@ -156,36 +190,36 @@ export class Transmission implements Phase, RequestOwner {
   #takeHeader(data: Uint8Array, at: number, end: number): number {
     const { length } = this.#header.bytes;
     if (this.#header.filled === 0 && end - at >= length) {
-      this.#parse(new DataView(data.buffer, data.byteOffset + at, length));
+      this.#parse(data, at);
       return at + length;
     }
     const next = this.#header.add(data, at, end);
     if (this.#header.isFull) {
       const { bytes } = this.#header;
       this.#header.reset();
-      this.#parse(new DataView(bytes.buffer));
+      this.#parse(bytes, 0);
     }
     return next;
   }
 
   /** Compact and extended headers are the same up to the length. */
-  #parse(view: DataView): void {
-    const magic = view.getUint32(0);
+  #parse(data: Uint8Array, at: number): void {
+    const magic = u32(data, at);
     if (magic !== (this.#isExtended ? NBD_EXTENDED_REQUEST_MAGIC : NBD_REQUEST_MAGIC)) {
       this.#host.drop(`a request starts with 0x${magic.toString(16)} instead of the magic number`);
       return;
     }
     const request = this.#spare.pop() ?? new NbdRequest(this);
-    request.flags = view.getUint16(FIELDS.flags.offset);
-    request.type = view.getUint16(FIELDS.type.offset);
-    request.cookieHigh = view.getUint32(FIELDS.cookie.offset);
-    request.cookieLow = view.getUint32(FIELDS.cookie.offset + 4);
-    request.offsetHigh = view.getUint32(FIELDS.offset.offset);
-    request.offsetLow = view.getUint32(FIELDS.offset.offset + 4);
+    request.flags = u16(data, at + FIELDS.flags.offset);
+    request.type = u16(data, at + FIELDS.type.offset);
+    request.cookieHigh = u32(data, at + FIELDS.cookie.offset);
+    request.cookieLow = u32(data, at + FIELDS.cookie.offset + 4);
+    request.offsetHigh = u32(data, at + FIELDS.offset.offset);
+    request.offsetLow = u32(data, at + FIELDS.offset.offset + 4);
     request.offset = wide(request.offsetHigh, request.offsetLow);
-    const length = view.getUint32(FIELDS.length.offset);
+    const length = u32(data, at + FIELDS.length.offset);
     request.length = this.#isExtended
-      ? wide(length, view.getUint32(FIELDS.length.offset + 4))
+      ? wide(length, u32(data, at + FIELDS.length.offset + 4))
       : length;
     this.#begin(request);
   }
@@ -256,12 +290,15 @@ export class Transmission implements Phase, RequestOwner {
     const count = Math.min(end - at, request.payloadBytes - this.#filled);
     if (this.#receiving === "payload")
       request.data!.set(data.subarray(at, at + count), this.#filled);
-    this.#filled += count;
-    if (this.#filled === request.payloadBytes) {
-      this.#receiving = "header";
-      this.#run(request);
-    }
+    this.#advance(request, count);
     return at + count;
+  }
+
+  #advance(request: NbdRequest, bytes: number): void {
+    this.#filled += bytes;
+    if (this.#filled < request.payloadBytes) return;
+    this.#receiving = "header";
+    this.#run(request);
   }
 
   #run(request: NbdRequest): void {

@@ -64,6 +64,10 @@ class FuzzTransport implements Transport {
     this.#flights.shift()?.();
   }
 
+  soon(call: () => void): void {
+    queueMicrotask(call);
+  }
+
   pause(): void {
     this.isPaused = true;
   }
@@ -147,7 +151,7 @@ class Conversation {
     const longest = this.prng.pick([1, 7, 100, 5000, 100_000]);
     for (let at = 0; at < bytes.length && !this.transport.isOver;) {
       const count = this.prng.between(1, bytes.length > 3000 ? Math.max(100, longest) : longest);
-      this.connection.feed(bytes.subarray(at, at + count));
+      this.#deliver(bytes.subarray(at, at + count));
       at += count;
       await Promise.resolve();
       if (this.connection.backlogBytes > count)
@@ -158,6 +162,19 @@ class Conversation {
         if (!(await this.#step()))
           throw new Error("the connection hangs: paused with nothing to wait for");
     }
+  }
+
+  /** As sockets do: straight into the room there is, or as it comes. */
+  #deliver(piece: Buffer): void {
+    const room = this.prng.chance(0.5) ? this.connection.room() : null;
+    if (room === null) {
+      this.connection.feed(piece);
+      return;
+    }
+    const count = Math.min(room.length, piece.length);
+    room.set(piece.subarray(0, count));
+    this.connection.filled(count);
+    if (count < piece.length) this.connection.feed(piece.subarray(count));
   }
 
   async drain(): Promise<void> {

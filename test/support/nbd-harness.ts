@@ -65,6 +65,10 @@ export class Harness implements Transport {
     this.held.shift()?.sent();
   }
 
+  soon(call: () => void): void {
+    queueMicrotask(call);
+  }
+
   pause(): void {
     this.isPaused = true;
   }

@@ -299,9 +299,16 @@ function clientHandshake(
 /**
  * Takes over a connected socket that somebody else has used up to now.
  * @param early what was read from it already
+ * @param closed called once, when the socket is
  */
-export function connectionOn(descriptor: number, peer: string, early: Uint8Array): Connection {
+export function connectionOn(
+  descriptor: number,
+  peer: string,
+  early: Uint8Array,
+  closed: () => void,
+): Connection {
   const socket = new net.Socket({ fd: descriptor, allowHalfOpen: true });
+  socket.once("close", closed);
   if (early.length > 0) socket.unshift(early);
   return new NodeConnection(socket, peer);
 }

@@ -79,6 +79,7 @@ export const CQE_SOCKET_NOT_EMPTY = 4;
 export const Op = {
   fsync: 3,
   sendMessage: 9,
+  receiveMessage: 10,
   accept: 13,
   asyncCancel: 14,
   connect: 16,

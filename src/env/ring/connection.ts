@@ -15,6 +15,7 @@ import { connectionOn } from "../node/sockets.ts";
 import { CQE_SOCKET_NOT_EMPTY, Errno, Op, RECEIVE_POLL_FIRST, SHUT_WR } from "./abi.ts";
 import { systemError } from "./errors.ts";
 import type { Flushed, RingLoop } from "./loop.ts";
+import { Message } from "./message.ts";
 import { Operation } from "./operation.ts";
 import type { Completed } from "./operation.ts";
 import { OutputQueue } from "./output-queue.ts";
@@ -22,6 +23,8 @@ import type { ReceiveBuffers } from "./receive-buffers.ts";
 
 /** Queued bytes above which a writer is asked to wait. */
 const HIGH_WATER_BYTES = 256 * 1024;
+/** What is received of what follows a payload that goes straight to its place: some requests, or the next payload's start. */
+const FOLLOWING_BYTES = 4096;
 const NOTHING = new Uint8Array(0);
 
 type Life = "open" | "closing" | "handing-over" | "handed-over" | "closed";
@@ -46,6 +49,10 @@ export class RingConnection implements Connection, Completed, Flushed {
   #buffer: Uint8Array | null = null;
   /** Bytes in the buffer that came while the input was off. */
   #heldBytes = 0;
+  /** Who lent the memory that is being received into, if it is not the buffer. */
+  #filling: ConnectionHandlers | null = null;
+  #room: Uint8Array = NOTHING;
+  #message: Message | null = null;
   #isInputOn = false;
   #hasInputEnded = false;
   #hasToldEnd = false;
@@ -100,6 +107,11 @@ export class RingConnection implements Connection, Completed, Flushed {
     return false;
   }
 
+  soon(call: () => void): void {
+    if (this.#life === "closed") queueMicrotask(call);
+    else this.#loop.defer(call);
+  }
+
   pause(): void {
     this.#isInputOn = false;
   }
@@ -142,8 +154,12 @@ export class RingConnection implements Connection, Completed, Flushed {
   }
 
   completed(operation: Operation, result: number, flags: number): void {
-    if (operation === this.#receive) this.#received(result, flags);
-    else this.#sent(result);
+    if (operation === this.#receive) {
+      const filling = this.#filling;
+      this.#filling = null;
+      const rest = filling === null ? result : this.#filled(filling, result);
+      this.#received(result, rest, flags);
+    } else this.#sent(result);
     if (this.#life !== "open") this.#loop.touch(this);
   }
 
@@ -158,14 +174,22 @@ export class RingConnection implements Connection, Completed, Flushed {
     else if (this.#life === "handing-over") this.#giveAway();
   }
 
-  #received(result: number, flags: number): void {
+  /** The kernel is done with what was lent. That is told whatever has happened meanwhile. Gives what is left of the result. */
+  #filled(filling: ConnectionHandlers, result: number): number {
+    const filled = Math.min(Math.max(0, result), this.#room.length);
+    this.#room = NOTHING;
+    filling.onFilled?.(filled);
+    return result - filled;
+  }
+
+  #received(result: number, bytes: number, flags: number): void {
     const wasPollFirst = this.#receive.ioprio === RECEIVE_POLL_FIRST;
     if (result === -Errno.EINVAL && wasPollFirst) this.#buffers.knowsPollFirst = false;
     const isEmpty = (flags & CQE_SOCKET_NOT_EMPTY) === 0;
     // Spares the first try, which would find nothing, where the next bytes are an answer to ours.
     this.#receive.ioprio = isEmpty && this.#buffers.knowsPollFirst ? RECEIVE_POLL_FIRST : 0;
     if (result > 0) {
-      this.#heldBytes = result;
+      this.#heldBytes = bytes;
     } else if (result === 0) {
       this.#hasInputEnded = true;
     } else if (!isPassing(result) && !(wasPollFirst && result === -Errno.EINVAL)) {
@@ -196,10 +220,34 @@ export class RingConnection implements Connection, Completed, Flushed {
   #receiveMore(): void {
     const isDue = this.#isInputOn && !this.#hasInputEnded && this.#heldBytes === 0;
     if (!isDue || this.#receive.state !== "idle") return;
+    const handlers = this.#handlers;
+    const room = handlers?.room?.() ?? null;
+    if (room === null) this.#receiveAnything();
+    else this.#receiveInto(handlers, room);
+  }
+
+  #receiveAnything(): void {
     const buffer = (this.#buffer ??= this.#buffers.take());
+    this.#receive.opcode = Op.receive;
     this.#receive.address = this.#loop.system.addressOf(buffer);
     this.#receive.length = buffer.length;
     this.#receive.keeps = buffer;
+    this.#loop.start(this.#receive);
+  }
+
+  /** What follows comes along, into the buffer, as far as it costs little to copy: else it would cost a call of its own. */
+  #receiveInto(handlers: ConnectionHandlers | null, room: Uint8Array): void {
+    const buffer = (this.#buffer ??= this.#buffers.take());
+    const message = (this.#message ??= new Message(this.#loop.system, 2));
+    message.set(0, room, 0, room.length);
+    message.set(1, buffer, 0, FOLLOWING_BYTES);
+    message.count = 2;
+    this.#filling = handlers;
+    this.#room = room;
+    this.#receive.opcode = Op.receiveMessage;
+    this.#receive.address = message.address;
+    this.#receive.length = 1;
+    this.#receive.keeps = this;
     this.#loop.start(this.#receive);
   }
 
@@ -246,7 +294,8 @@ export class RingConnection implements Connection, Completed, Flushed {
     this.#life = "handed-over";
     const early = this.#buffer?.slice(0, this.#heldBytes) ?? NOTHING;
     this.#giveBackBuffer();
-    this.#heir = connectionOn(this.#descriptor, this.peer, early);
+    this.#heir = connectionOn(this.#descriptor, this.peer, early, () => this.#loop.guestLeft());
+    this.#loop.guestCame();
     this.#leave();
     this.#output.drop();
   }

@@ -2,13 +2,13 @@
  * What a connection has still to send: pieces in order, each write's `sent` called when its last piece is through. `prepare`
  * puts as many pieces as fit into one message, of which one is with the kernel at a time.
  */
-import { IOVEC_WORDS, MSG_NOSIGNAL, MessageHeader, Op } from "./abi.ts";
+import { MSG_NOSIGNAL, Op } from "./abi.ts";
 import type { Kernel } from "./kernel.ts";
+import { Message } from "./message.ts";
 import type { Operation } from "./operation.ts";
 
 /** Of one message. The kernel takes 1024. */
 const MAX_PIECES = 128;
-const TWO_32 = 0x1_0000_0000;
 /** Sent pieces that are kept at the front before they are cut off. */
 const MAX_STALE = 1024;
 
@@ -20,8 +20,7 @@ export class OutputQueue {
   #next = 0;
   #nextSent = 0;
   #bytes = 0;
-  #message: Int32Array | null = null;
-  #messageAddress = 0;
+  #message: Message | null = null;
 
   constructor(system: Kernel) {
     this.#system = system;
@@ -65,34 +64,20 @@ export class OutputQueue {
       return;
     }
     operation.opcode = Op.sendMessage;
-    this.#fillMessage(count);
-    operation.address = this.#messageAddress;
+    operation.address = this.#fillMessage(count).address;
     operation.length = 1;
     // The pieces stay in the queue until the kernel is done; so does the message.
     operation.keeps = this;
   }
 
-  #fillMessage(count: number): void {
-    const message = (this.#message ??= this.#newMessage());
+  #fillMessage(count: number): Message {
+    const message = (this.#message ??= new Message(this.#system, MAX_PIECES));
     for (let i = 0; i < count; i += 1) {
       const piece = this.#pieces[this.#next + i]!;
       const skipped = i === 0 ? this.#nextSent : 0;
-      const at = MessageHeader.words + i * IOVEC_WORDS;
-      const address = piece.length === 0 ? 0 : this.#system.addressOf(piece) + skipped;
-      message[at] = address;
-      message[at + 1] = address / TWO_32;
-      message[at + 2] = piece.length - skipped;
+      message.set(i, piece, skipped, piece.length - skipped);
     }
-    message[MessageHeader.iovLength] = count;
-  }
-
-  /** The header with the pieces behind it. */
-  #newMessage(): Int32Array {
-    const message = new Int32Array(MessageHeader.words + MAX_PIECES * IOVEC_WORDS);
-    this.#messageAddress = this.#system.addressOf(new Uint8Array(message.buffer));
-    const pieces = this.#messageAddress + 4 * MessageHeader.words;
-    message[MessageHeader.iovLow] = pieces;
-    message[MessageHeader.iovHigh] = pieces / TWO_32;
+    message.count = count;
     return message;
   }
 

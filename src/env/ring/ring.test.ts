@@ -128,6 +128,70 @@ describeUnless(why, "ring connections", () => {
     expect(env.usage).toEqual({ operations: 0, connections: 0 });
   });
 
+  it("receive into the room they are given, and what follows elsewhere", async () => {
+    const env = open();
+    const received: Uint8Array[] = [];
+    const accepted: Connection[] = [];
+    const rooms = [new Uint8Array(70_000), new Uint8Array(300_000)];
+    let left = 2;
+    const listener = await env.sockets.listen(unixAddress(), (connection) => {
+      accepted.push(connection);
+      connection.start({
+        room: () => (left > 0 ? rooms[2 - left]! : null),
+        onFilled: (bytes) => {
+          received.push(rooms[2 - left]!.slice(0, bytes));
+          left -= 1;
+        },
+        onData: (data) => received.push(data.slice()),
+        onDrain: () => {},
+        onEnd: () => connection.end(),
+        onClose: () => {},
+      });
+    });
+    const client = await env.sockets.connect(listener.address);
+    const heard = new Client(client);
+    const data = Buffer.from(Uint8Array.from({ length: 500_000 }, (_, i) => i * 7 + (i >>> 8)));
+    client.write([data]);
+    client.end();
+    await until(() => heard.isClosed);
+    expect(Buffer.compare(Buffer.concat(received), data)).toBe(0);
+    expect(left).toBe(0);
+  });
+
+  it("give room back once the kernel is done with it, before they are closed", async () => {
+    for (const how of ["destroy", "stop", "the peer"] as const) {
+      const env = open();
+      const events: string[] = [];
+      const listener = await env.sockets.listen(unixAddress(), (connection) => {
+        connection.start({
+          room: () => new Uint8Array(100_000),
+          onFilled: (bytes) => {
+            events.push(`filled ${bytes}`);
+            if (how !== "destroy" || bytes === 0) return;
+            // The next receive is with the kernel before this takes effect.
+            queueMicrotask(() => setImmediate(() => connection.destroy()));
+          },
+          onData: () => events.push("data"),
+          onDrain: () => {},
+          onEnd: () => {
+            events.push("end");
+            connection.end();
+          },
+          onClose: () => events.push("closed"),
+        });
+      });
+      const client = await env.sockets.connect(listener.address);
+      const heard = new Client(client);
+      client.write([new Uint8Array(10)]);
+      await until(() => events.length > 0);
+      if (how === "stop") await env.stop();
+      if (how === "the peer") client.end();
+      await until(() => heard.isClosed && events.at(-1) === "closed");
+      const tail = how === "the peer" ? ["filled 0", "end", "closed"] : ["filled 0", "closed"];
+      expect(events).toEqual(["filled 10", ...tail]);
+    }
+  });
+
   it("are canceled with data under way in both directions", async () => {
     const env = open();
     const accepted: Connection[] = [];
