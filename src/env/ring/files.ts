@@ -10,6 +10,7 @@
  */
 import type { Clock } from "../env.ts";
 import type { FileHandle, Files } from "../files.ts";
+import { Pace } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
 import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_NOWAIT } from "./abi.ts";
@@ -18,7 +19,6 @@ import { makeBlocking } from "./kernel.ts";
 import type { RingLoop } from "./loop.ts";
 import { Operation } from "./operation.ts";
 import type { Completed } from "./operation.ts";
-import { Pace } from "./pace.ts";
 
 type ReadDone = (error: Error | null, bytes: number) => void;
 
@@ -131,8 +131,8 @@ function ignore(): void {}
 
 class RingFile extends DescriptorFile {
   readonly #space: FileSpace;
-  readonly #readPace = new Pace();
-  readonly #writePace = new Pace();
+  readonly #readPace: Pace;
+  readonly #writePace: Pace;
   /** Refused by the file system: found out with the first read. */
   #knowsNoWait = true;
   #inFlight = 0;
@@ -141,6 +141,8 @@ class RingFile extends DescriptorFile {
   constructor(space: FileSpace, path: string, descriptor: number, sizeBytes: number) {
     super(path, descriptor, sizeBytes);
     this.#space = space;
+    this.#readPace = new Pace(space.clock);
+    this.#writePace = new Pace(space.clock);
     // It was opened so that opening does not wait; in a ring the flag would turn waiting into an error.
     makeBlocking(space.loop.system, descriptor);
   }
@@ -165,22 +167,20 @@ class RingFile extends DescriptorFile {
       if (result !== -Errno.EOPNOTSUPP) return result;
       this.#knowsNoWait = false;
     }
-    if (!this.#readPace.mayBlock()) return 0;
-    const start = space.clock.monotonicMs();
+    if (!this.#readPace.begin()) return 0;
     const result = space.loop.system.pread(this.descriptor, address, length, offsetBytes);
-    this.#readPace.took(space.clock.monotonicMs() - start);
+    this.#readPace.ended(length);
     return result;
   }
 
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
     const space = this.#space;
     let result = 0;
-    if (data.length > 0 && this.#writePace.mayBlock()) {
-      const start = space.clock.monotonicMs();
+    if (data.length > 0 && this.#writePace.begin()) {
       const address = space.loop.system.addressOf(data);
       const length = Math.min(MAX_TRANSFER_BYTES, data.length);
       result = space.loop.system.pwrite(this.descriptor, address, length, offsetBytes);
-      this.#writePace.took(space.clock.monotonicMs() - start);
+      this.#writePace.ended(length);
     }
     if (result === data.length) {
       if (result > 0) this.grown(offsetBytes + result);

@@ -13,7 +13,6 @@ import type { Connection, ConnectionHandlers, SocketAddress } from "../sockets.t
 import { hostAndPort, systemAddresses } from "./addresses.ts";
 import { ringEnv } from "./env.ts";
 import type { RingEnv } from "./env.ts";
-import { Pace } from "./pace.ts";
 
 const opened: RingEnv[] = [];
 
@@ -290,7 +289,8 @@ describeUnless(why, "ring files", () => {
     const second = written(file, Buffer.alloc(500_000, 2), 1000);
     expect(env.usage.operations).toBe(1);
     await second;
-    expect(nowMs).toBe(slowAtMs);
+    // It looked whether the rest is over, and timed nothing.
+    expect(nowMs).toBe(slowAtMs + 1000);
     expect(file.sizeBytes).toBe(501_000);
     const all = await bytesAt(file, 0, 600_000);
     expect(all.length).toBe(501_000);
@@ -410,19 +410,4 @@ it("socket addresses are those of the kernel, and come back", async () => {
   const [unix] = await systemAddresses({ kind: "unix", path: "/s" });
   expect([...unix!]).toEqual([1, 0, 47, 115, 0]);
   expect(hostAndPort(new Uint8Array([1, 0, 0, 0]))).toBeNull();
-});
-
-it("a pace is lost on average, rested, and tried again", () => {
-  const pace = new Pace();
-  for (let i = 0; i < 100; i += 1) pace.took(0.9);
-  expect(pace.mayBlock()).toBe(true);
-  pace.took(3);
-  expect(pace.mayBlock()).toBe(false);
-  let rests = 1;
-  while (!pace.mayBlock()) rests += 1;
-  expect(rests).toBe(1024);
-  pace.took(15);
-  expect(pace.mayBlock()).toBe(true);
-  pace.took(2);
-  expect(pace.mayBlock()).toBe(false);
 });
