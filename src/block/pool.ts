@@ -27,6 +27,8 @@ export function pooledObjectsMade(): number {
 export class Pool<T extends Pooled> {
   readonly #make: () => T;
   readonly #spare: T[] = [];
+  /** Taken and not given back. */
+  #lent = 0;
 
   /** @param make gives one with `isSpare` false */
   constructor(make: () => T) {
@@ -34,6 +36,7 @@ export class Pool<T extends Pooled> {
   }
 
   take(): T {
+    this.#lent += 1;
     const one = this.#spare.pop();
     if (one === undefined) {
       madeByAll += 1;
@@ -43,9 +46,10 @@ export class Pool<T extends Pooled> {
     return one;
   }
 
-  /** @throws an assertion for one that was given back already: then something was completed twice */
+  /** @throws an assertion for one that was given back already (then something was completed twice) or not taken here */
   give(one: T): void {
-    assert(!one.isSpare, "what is used again is given back once");
+    assert(!one.isSpare && this.#lent > 0, "what is used again is given back once");
+    this.#lent -= 1;
     one.isSpare = true;
     if (this.#spare.length < MAX_SPARE) this.#spare.push(one);
   }

@@ -8,6 +8,7 @@ import { Prng } from "../../src/base/prng.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { Bio } from "../../src/block/bio.ts";
 import { ByteDevice } from "../../src/block/bytes.ts";
+import { checked } from "../../src/block/checked.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { pooledObjectsMade } from "../../src/block/pool.ts";
 import { counted } from "../../src/block/stats.ts";
@@ -16,11 +17,12 @@ import { SliceDevice } from "../../src/devices/slice.ts";
 import type { FileHandle } from "../../src/env/files.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { MdArray } from "../../src/md/array.ts";
-import { makeGeometry } from "../../src/md/geometry/geometry.ts";
 import { makePersonality } from "../../src/md/personalities/make.ts";
 import { MemberView, Slot } from "../../src/md/slot.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "../support/array-device.ts";
+import { randomBytes, sameBytes } from "../support/bytes.ts";
+import { geometryOf, layOut, sectorsOf } from "../support/md-layout.ts";
 import { seedOfRun } from "../support/seed.ts";
 
 const SEED = seedOfRun();
@@ -45,7 +47,7 @@ class WatchedDisk extends ArrayDevice {
 }
 
 /** Completes all there is, in some order, and what is submitted meanwhile. */
-function finishAll(disks: readonly WatchedDisk[], prng: Prng): void {
+function finishAll(disks: readonly ArrayDevice[], prng: Prng): void {
   for (;;) {
     const busy = disks.filter((disk) => disk.pending.length > 0);
     if (busy.length === 0) return;
@@ -54,25 +56,31 @@ function finishAll(disks: readonly WatchedDisk[], prng: Prng): void {
   }
 }
 
-function arrayOver(shape: MdShape, disks: readonly WatchedDisk[]): BlockDevice {
+const MEMBER_SECTORS = SECTORS - 8;
+
+/** @param wrap around every device */
+function arrayOver(
+  shape: MdShape,
+  disks: readonly ArrayDevice[],
+  wrap: (device: BlockDevice) => BlockDevice = (device) => device,
+): BlockDevice {
   const slots = disks.map((disk, i) => {
-    const slice = new SliceDevice(counted(disk), `slice ${i}`, 8, SECTORS - 8);
+    const counting = wrap(counted(wrap(disk)));
+    const slice = wrap(new SliceDevice(counting, `slice ${i}`, 8, MEMBER_SECTORS));
     return new Slot(i, [new MemberView(disk.name, slice, 0, Infinity, [])], false);
   });
-  const geometry = makeGeometry(shape, {
-    componentSectors: SECTORS - 8,
-    memberSectors: disks.map(() => SECTORS - 8),
-    raid0Layout: null,
-  });
+  const geometry = geometryOf(shape, MEMBER_SECTORS);
   const endSector = geometry.arraySectors;
   const personality = makePersonality(geometry, slots, () => plainEngine, Infinity);
-  return new MdArray({
-    name: "array",
-    sectors: endSector,
-    regions: [{ endSector, personality }],
-    optimalIoBytes: 0,
-    logicalBlockBytes: 512,
-  });
+  return wrap(
+    new MdArray({
+      name: "array",
+      sectors: endSector,
+      regions: [{ endSector, personality }],
+      optimalIoBytes: 0,
+      logicalBlockBytes: 512,
+    }),
+  );
 }
 
 const SHAPES: readonly MdShape[] = [
@@ -135,6 +143,40 @@ describe.each(SHAPES)("reads of $level", (shape) => {
     const most = DEPTH * (2 + PIECES) + 3 * peaks;
     expect(pooledObjectsMade() - before).toBeLessThanOrEqual(most);
     expect(most).toBeLessThan(ROUNDS * DEPTH);
+  });
+});
+
+describe.each(SHAPES)("reads of $level, each submitted from the end of another one", (shape) => {
+  it(`get the bytes they asked for, with every layer checked (seed ${SEED})`, () => {
+    const prng = new Prng(SEED);
+    const geometry = geometryOf(shape, MEMBER_SECTORS);
+    const content = randomBytes(prng, geometry.arraySectors * SECTOR_BYTES);
+    const hasSpare = !["linear", "raid0"].includes(shape.level);
+    const disks = layOut(geometry, MEMBER_SECTORS, content).map((image, i) => {
+      const disk = new ArrayDevice(SECTORS, {}, `m${i}`);
+      disk.bytes.set(image, 8 * SECTOR_BYTES);
+      disk.held = true;
+      if (hasSpare && i === 0)
+        disk.fault = (bio) => (bio.sector % 3 === 0 ? new HoldfastError("io", "bad") : null);
+      return disk;
+    });
+    const device = new ByteDevice(arrayOver(shape, disks, checked));
+    let left = 200;
+    let right = 0;
+    const next = (): void => {
+      if (left === 0) return;
+      left -= 1;
+      const sectors = prng.pick([1, 8, 8, 8, 200]);
+      const sector = prng.below(geometry.arraySectors - sectors);
+      const data = new Uint8Array(sectors * SECTOR_BYTES);
+      device.read(sector * SECTOR_BYTES, data, (error) => {
+        if (error === null && sameBytes(data, sectorsOf(content, sector, sectors))) right += 1;
+        next();
+      });
+    };
+    for (let i = 0; i < DEPTH; i += 1) next();
+    finishAll(disks, prng);
+    expect(right).toBe(200);
   });
 });
 
