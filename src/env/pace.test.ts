@@ -1,25 +1,30 @@
 import { expect, it } from "vitest";
 import { Pace } from "./pace.ts";
 
-/** A pace whose calls take as long as is said. */
-function paced() {
+interface Paced {
+  /** One call that takes so long. False: it may not be made. */
+  readonly call: (tookMs: number, bytes?: number) => boolean;
+  /** Waits until a call may be made; so many milliseconds. */
+  readonly rest: () => number;
+  readonly pass: (ms: number) => void;
+}
+
+function paced(): Paced {
   let nowMs = 5000;
   const pace = new Pace({ wallMs: () => 0, monotonicMs: () => nowMs });
   return {
-    /** False: it may not be made. */
-    call(tookMs: number, bytes = 4096): boolean {
+    call: (tookMs, bytes = 4096) => {
       if (!pace.begin()) return false;
       nowMs += tookMs;
       pace.ended(bytes);
       return true;
     },
-    /** Milliseconds until a call may be made. */
-    rest(): number {
+    rest: () => {
       const start = nowMs;
       while (!pace.begin()) nowMs += 0.25;
       return nowMs - start;
     },
-    pass(ms: number): void {
+    pass: (ms) => {
       nowMs += ms;
     },
   };

@@ -1,19 +1,23 @@
 /**
- * Files and block devices through node:fs. Reads and writes use the callback calls (no promise an I/O) and go on after
- * short transfers and interruptions.
+ * Files and block devices through node:fs; node-file.ts reads and writes them.
  *
  * Opening never blocks (O_NONBLOCK: a FIFO without a writer), and a block device that is to be written is opened
  * with O_EXCL, so one that is mounted or in a running array is refused with `busy`.
  */
-import { close, constants, fdatasync, fstat, lstat, open, read, write } from "node:fs";
+import * as fs from "node:fs";
+import { close, constants, fstat, lstat, open, read } from "node:fs";
 import type { BigIntStats } from "node:fs";
 import { chmod, mkdir, readdir, rmdir, stat, symlink, unlink, utimes } from "node:fs/promises";
 import { promisify } from "node:util";
 import { HoldfastError } from "../../base/errors.ts";
 import type { FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
 import { sizeByProbing, sizeFromSysfs } from "./block-device-size.ts";
-import { DescriptorFile, MAX_TRANSFER_BYTES } from "./descriptor-file.ts";
-import { fileError, isInterrupted, isMissing } from "./file-errors.ts";
+import { nodeClock } from "./clock.ts";
+import { fileError, isMissing } from "./file-errors.ts";
+import { NodeFile } from "./node-file.ts";
+import type { FileSystem } from "./node-file.ts";
+import { isRemote } from "./remote.ts";
+import { Turns } from "./turns.ts";
 
 const openDescriptor = promisify(open);
 const closeDescriptor = promisify(close);
@@ -23,54 +27,6 @@ function statDescriptor(descriptor: number): Promise<BigIntStats> {
   return new Promise((resolve, reject) => {
     fstat(descriptor, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)));
   });
-}
-
-class NodeFile extends DescriptorFile {
-  read(
-    data: Uint8Array,
-    offsetBytes: number,
-    done: (error: Error | null, bytes: number) => void,
-  ): void {
-    let filled = 0;
-    const next = (): void => {
-      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - filled);
-      read(this.descriptor, data, filled, wanted, offsetBytes + filled, (error, count) => {
-        if (error !== null && isInterrupted(error)) next();
-        else if (error !== null) done(this.failed(error, "reading", offsetBytes + filled), filled);
-        else {
-          filled += count;
-          if (count === 0 || filled === data.length) done(null, filled);
-          else next();
-        }
-      });
-    };
-    next();
-  }
-
-  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
-    let written = 0;
-    const next = (): void => {
-      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - written);
-      write(this.descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
-        if (error !== null && isInterrupted(error)) next();
-        else if (error !== null) done(this.failed(error, "writing", offsetBytes + written));
-        else {
-          written += count;
-          if (written < data.length && count > 0) next();
-          else if (written < data.length) done(this.endOfDevice(offsetBytes + written));
-          else {
-            this.grown(offsetBytes + written);
-            done(null);
-          }
-        }
-      });
-    };
-    next();
-  }
-
-  flush(done: (error: Error | null) => void): void {
-    fdatasync(this.descriptor, (error) => done(this.flushed(error)));
-  }
 }
 
 function kindOf(stats: BigIntStats): FileKind {
@@ -117,10 +73,19 @@ async function sizeOf(path: string, stats: BigIntStats, descriptor: number): Pro
 }
 
 /** Makes the handle of a descriptor that was opened for it. */
-export type FileMaker = (path: string, descriptor: number, sizeBytes: number) => FileHandle;
+export type FileMaker = (
+  path: string,
+  descriptor: number,
+  sizeBytes: number,
+  kind: "file" | "block-device",
+) => FileHandle | Promise<FileHandle>;
 
-const nodeFile: FileMaker = (path, descriptor, sizeBytes) =>
-  new NodeFile(path, descriptor, sizeBytes);
+const system: FileSystem = { calls: fs, clock: nodeClock, turns: new Turns(setImmediate) };
+
+const nodeFile: FileMaker = async (path, descriptor, sizeBytes, kind) => {
+  const mayBlock = kind === "file" && !(await isRemote(path));
+  return new NodeFile(system, path, descriptor, sizeBytes, mayBlock);
+};
 
 /** `Files.open` with another kind of handle. */
 export async function openFile(
@@ -138,7 +103,7 @@ export async function openFile(
       const what = kind === "folder" ? "is a folder" : "is neither a file nor a block device";
       throw new HoldfastError("usage", `${path} ${what}; name a disk image or a block device.`);
     }
-    return make(path, descriptor, await sizeOf(path, stats, descriptor));
+    return await make(path, descriptor, await sizeOf(path, stats, descriptor), kind);
   } catch (error) {
     if (descriptor >= 0) await closeDescriptor(descriptor).catch(() => {});
     throw fileError(error, path);

@@ -1,0 +1,155 @@
+/**
+ * An open file through node:fs. What the page cache can do is done in the call, on this thread, which costs a fifth of handing
+ * it to libuv's threads; what would wait for a disk goes to them.
+ *
+ *   read, write  at most 128 KiB, on a local file system, and quick lately (env/pace.ts) --> readSync, writeSync
+ *                else --> threads
+ *   flush        threads
+ *
+ * Node has no call that says whether data is in the cache, so the first calls of a slow spell stop everything else until the disk
+ * has answered, and so does a try now and then. For a disk that answers that is milliseconds. For one that hangs it is as long as it
+ * hangs, once; then the file stays with the threads for 16 times as long, 10 minutes at most. Where waiting for seconds is to be expected
+ * this thread never calls: block devices, which may be the failing disks themselves, and network file systems.
+ */
+import type * as fs from "node:fs";
+import type { Clock } from "../env.ts";
+import { Pace } from "../pace.ts";
+import { DescriptorFile, MAX_TRANSFER_BYTES } from "./descriptor-file.ts";
+import { isInterrupted } from "./file-errors.ts";
+import type { Done, Turns } from "./turns.ts";
+
+/** Larger ones another processor copies faster, while this one sends what came before. */
+const MAX_INLINE_BYTES = 128 * 1024;
+
+export type TransferNow = (
+  descriptor: number,
+  data: Uint8Array,
+  from: number,
+  length: number,
+  offsetBytes: number,
+) => number;
+
+/** What all files of a thread share. */
+export interface FileSystem {
+  /** node:fs */
+  readonly calls: Pick<typeof fs, "read" | "write" | "fdatasync"> & {
+    readonly readSync: TransferNow;
+    readonly writeSync: TransferNow;
+  };
+  readonly clock: Clock;
+  readonly turns: Turns;
+}
+
+export class NodeFile extends DescriptorFile {
+  readonly #system: FileSystem;
+  readonly #mayBlock: boolean;
+  readonly #readPace: Pace;
+  readonly #writePace: Pace;
+
+  /** @param mayBlock whether calls on this thread can be borne at all */
+  constructor(
+    system: FileSystem,
+    path: string,
+    descriptor: number,
+    sizeBytes: number,
+    mayBlock: boolean,
+  ) {
+    super(path, descriptor, sizeBytes);
+    this.#system = system;
+    this.#mayBlock = mayBlock;
+    this.#readPace = new Pace(system.clock);
+    this.#writePace = new Pace(system.clock);
+  }
+
+  read(data: Uint8Array, offsetBytes: number, done: Done): void {
+    const { calls, turns } = this.#system;
+    let count: number;
+    try {
+      count = this.#now(this.#readPace, calls.readSync, data, offsetBytes);
+    } catch (error) {
+      turns.end(done, this.failed(error, "reading", offsetBytes), 0);
+      return;
+    }
+    if (count === data.length || count === 0) turns.end(done, null, count);
+    else this.#readByThread(data, Math.max(0, count), offsetBytes, done);
+  }
+
+  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    const { calls, turns } = this.#system;
+    let count: number;
+    try {
+      count = this.#now(this.#writePace, calls.writeSync, data, offsetBytes);
+    } catch (error) {
+      turns.end(done, this.failed(error, "writing", offsetBytes), 0);
+      return;
+    }
+    if (count === data.length) {
+      this.grown(offsetBytes + count);
+      turns.end(done, null, count);
+    } else this.#writeByThread(data, Math.max(0, count), offsetBytes, done);
+  }
+
+  flush(done: (error: Error | null) => void): void {
+    this.#system.calls.fdatasync(this.descriptor, (error) => done(this.flushed(error)));
+  }
+
+  /** Bytes moved by a call on this thread; -1: none was to be made, or it was interrupted. Throws what the system says. */
+  #now(pace: Pace, call: TransferNow, data: Uint8Array, offsetBytes: number): number {
+    if (!this.#mayBlock || data.length > MAX_INLINE_BYTES || !pace.begin()) return -1;
+    try {
+      return call(this.descriptor, data, 0, data.length, offsetBytes);
+    } catch (error) {
+      if (isInterrupted(error)) return -1;
+      throw error;
+    } finally {
+      pace.ended(data.length);
+    }
+  }
+
+  /** @param from bytes that are read already */
+  #readByThread(data: Uint8Array, from: number, offsetBytes: number, done: Done): void {
+    const { calls } = this.#system;
+    let filled = from;
+    const next = (): void => {
+      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - filled);
+      calls.read(this.descriptor, data, filled, wanted, offsetBytes + filled, (error, count) => {
+        if (error !== null && isInterrupted(error)) next();
+        else if (error !== null) done(this.failed(error, "reading", offsetBytes + filled), filled);
+        else {
+          filled += count;
+          if (count === 0 || filled === data.length) done(null, filled);
+          else next();
+        }
+      });
+    };
+    next();
+  }
+
+  /** @param from bytes that are written already */
+  #writeByThread(
+    data: Uint8Array,
+    from: number,
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void {
+    const { calls } = this.#system;
+    let written = from;
+    const next = (): void => {
+      const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - written);
+      calls.write(this.descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
+        if (error !== null && isInterrupted(error)) next();
+        else if (error !== null) done(this.failed(error, "writing", offsetBytes + written));
+        else {
+          written += count;
+          if (written < data.length && count > 0) next();
+          else if (written < data.length) done(this.endOfDevice(offsetBytes + written));
+          else {
+            this.grown(offsetBytes + written);
+            done(null);
+          }
+        }
+      });
+    };
+    next();
+  }
+}
