@@ -26,6 +26,7 @@ export const loadedServices: Services = {
     const { createParityEngine } = await import("../parity/engine.ts");
     return openVolumes(env, request, () => (parityEngine ??= createParityEngine()));
   },
+  arena: () => parityEngine?.arena ?? null,
   async overlay(env, device, folder) {
     const { openOverlay } = await import("../devices/overlay.ts");
     const choice =

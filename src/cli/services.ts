@@ -2,6 +2,7 @@
  * What the verbs work with, as one argument: tests give fakes. Each part is loaded when it is first used, so that a
  * verb does not pay for what it does not need.
  */
+import type { Arena } from "../base/arena.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { Env } from "../env/env.ts";
 import type { Ext4 } from "../filesystems/ext4.ts";
@@ -21,6 +22,8 @@ export interface Services {
   examine(env: Env, paths: readonly string[]): Promise<readonly ExamineReport[]>;
   explain(env: Env, paths: readonly string[]): Promise<readonly SetExplanation[]>;
   open(env: Env, request: OpenRequest): Promise<OpenedVolumes>;
+  /** Memory in which what an opened volume has lost is rebuilt without copying; null when nothing is lost, or there is none. */
+  arena(): Arena | null;
   /**
    * A writable layer over a volume, which lives until it is closed; the volume itself is only read.
    * @param folder where what is written is kept meanwhile; null keeps it in memory

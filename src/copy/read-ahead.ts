@@ -8,9 +8,13 @@
  * - What the device knows to be zero is reported, not read.
  * - A request that fails is split in halves down to the device's blocks, so that just the bad ones are missing.
  * - Memory is `window` buffers, whatever the device's size. They are used again: a piece's data is lent until the next
- *   piece is asked for.
+ *   piece is asked for. They come from the arena if there is one, where lost data is rebuilt without copying.
+ * - A request is a whole number of the device's stripes, so that a degraded array can read each member once.
+ * - Nothing is read ahead while reads end at once, as they do from the page cache: the data is still in the processor's
+ *   cache when it is taken.
  */
 import { assert } from "../base/assert.ts";
+import type { Arena } from "../base/arena.ts";
 import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, sectorsToBytes } from "../base/units.ts";
 import { readBio } from "../block/bio.ts";
@@ -37,10 +41,14 @@ export interface ReadAheadOptions {
   readonly window?: number;
   /** A multiple of the device's block; requests start at multiples of it. */
   readonly requestBytes?: number;
+  /** Where the buffers come from, as long as it has room. */
+  readonly arena?: Arena | null;
 }
 
+const NO_DATA = new Uint8Array(0);
 const DEFAULT_WINDOW = 8;
 const DEFAULT_REQUEST_BYTES = 1024 * 1024;
+const MAX_STRIPE_BYTES = 4 * 1024 * 1024;
 /** How far one look at the device's extents reaches. */
 const EXTENT_LOOK_SECTORS = 1 << 21;
 const EXTENT_LOOK_RUNS = 256;
@@ -51,10 +59,79 @@ interface Request {
   readonly sectors: number;
 }
 
-interface Started {
+/** A request that was submitted, or needs no reading. */
+class Started {
   readonly request: Request;
+  /** Whole, for the next request. */
+  readonly buffer: Uint8Array;
   readonly data: Uint8Array;
-  readonly outcome: Promise<HoldfastError | null>;
+  /** Null: success. Undefined while it is under way. */
+  #outcome: HoldfastError | null | undefined;
+  #wake: ((outcome: HoldfastError | null) => void) | null = null;
+
+  constructor(device: BlockDevice, request: Request, buffer: Uint8Array) {
+    this.request = request;
+    this.buffer = buffer;
+    const isRead = request.kind === "data";
+    this.data = buffer.subarray(0, isRead ? sectorsToBytes(request.sectors) : 0);
+    if (isRead) device.submit(readBio(request.sector, this.data, (error) => this.#end(error)));
+    else this.#outcome = null;
+  }
+
+  get hasEnded(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** Never rejects: an error is an outcome. To be called once. */
+  outcome(): Promise<HoldfastError | null> | HoldfastError | null {
+    return this.#outcome === undefined
+      ? new Promise((resolve) => (this.#wake = resolve))
+      : this.#outcome;
+  }
+
+  #end(error: HoldfastError | null): void {
+    this.#outcome = error;
+    this.#wake?.(error);
+  }
+}
+
+/** Whole stripes, about 1 MiB; larger stripes are read in parts. */
+function defaultRequestBytes({ limits }: BlockDevice): number {
+  const { optimalIoBytes, logicalBlockBytes } = limits;
+  if (optimalIoBytes === 0 || optimalIoBytes > MAX_STRIPE_BYTES) return DEFAULT_REQUEST_BYTES;
+  const bytes = Math.ceil(DEFAULT_REQUEST_BYTES / optimalIoBytes) * optimalIoBytes;
+  return bytes % logicalBlockBytes === 0 ? bytes : DEFAULT_REQUEST_BYTES;
+}
+
+/** The buffers of one pass, all of one size. */
+class WindowBuffers {
+  readonly #bytes: number;
+  readonly #arena: Arena | null;
+  readonly #free: Uint8Array[] = [];
+  readonly #borrowed: Uint8Array[] = [];
+
+  constructor(bytes: number, arena: Arena | null) {
+    this.#bytes = bytes;
+    this.#arena = arena;
+  }
+
+  take(): Uint8Array {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const borrowed = this.#arena?.take(this.#bytes) ?? null;
+    if (borrowed === null) return new Uint8Array(this.#bytes);
+    this.#borrowed.push(borrowed);
+    return borrowed.subarray(0, this.#bytes);
+  }
+
+  give(buffer: Uint8Array): void {
+    if (buffer.length > 0) this.#free.push(buffer);
+  }
+
+  /** Once nothing is read into them any more. */
+  release(): void {
+    for (const buffer of this.#borrowed.splice(0)) this.#arena!.give(buffer);
+  }
 }
 
 /** What to ask for, from the start of the device to its end. */
@@ -92,39 +169,40 @@ export async function* readInOrder(
   options: ReadAheadOptions = {},
 ): AsyncGenerator<CopyPiece, void, undefined> {
   const window = options.window ?? DEFAULT_WINDOW;
-  const requestBytes = options.requestBytes ?? DEFAULT_REQUEST_BYTES;
+  const requestBytes = options.requestBytes ?? defaultRequestBytes(device);
   assert(window > 0, "something is read at a time");
   assert(requestBytes % device.limits.logicalBlockBytes === 0, "requests are whole blocks");
   const requests = requestsOf(device, requestBytes / SECTOR_BYTES);
-  const free: Uint8Array[] = [];
+  const buffers = new WindowBuffers(requestBytes, options.arena ?? null);
   const started: Started[] = [];
-  const startOne = (): boolean => {
-    const next = requests.next();
-    if (next.done === true) return false;
-    const request = next.value;
-    if (request.kind === "zeros") {
-      started.push({ request, data: new Uint8Array(0), outcome: Promise.resolve(null) });
-      return true;
+  let endsAtOnce = false;
+  const isToRead = (): boolean => {
+    if (started.length === 0) return true;
+    return started.length < window && (!endsAtOnce || started.some((one) => !one.hasEnded));
+  };
+  const startSome = (): void => {
+    while (isToRead()) {
+      const next = requests.next();
+      if (next.done === true) return;
+      const request = next.value;
+      const isRead = request.kind === "data";
+      const one = new Started(device, request, isRead ? buffers.take() : NO_DATA);
+      started.push(one);
+      if (isRead) endsAtOnce = one.hasEnded;
     }
-    const buffer = free.pop() ?? new Uint8Array(requestBytes);
-    const data = buffer.subarray(0, sectorsToBytes(request.sectors));
-    started.push({ request, data, outcome: read(device, request.sector, data) });
-    return true;
   };
   try {
-    while (started.length < window && startOne());
     for (;;) {
+      startSome();
       const first = started[0];
       if (first === undefined) return;
-      yield* piecesOf(device, first, await first.outcome);
+      yield* piecesOf(device, first, await first.outcome());
       started.shift();
-      if (first.data.length > 0) {
-        free.push(new Uint8Array(first.data.buffer, 0, requestBytes));
-      }
-      startOne();
+      buffers.give(first.buffer);
     }
   } finally {
-    await Promise.all(started.map(({ outcome }) => outcome));
+    for (const one of started) await one.outcome();
+    buffers.release();
   }
 }
 

@@ -112,6 +112,13 @@ function pieceEnd({ endSector, personality }: ArrayRegion, sector: number): numb
   return Math.min(endSector, sector + personality.pieceSectors(sector));
 }
 
+/** First sector behind what is read at once from `sector` on, before `end`. */
+function readEnd({ endSector, personality }: ArrayRegion, sector: number, end: number): number {
+  const max = Math.min(endSector, end) - sector;
+  const wanted = personality.readSectors?.(sector, max) ?? personality.pieceSectors(sector);
+  return sector + Math.min(max, wanted);
+}
+
 /** One read under way. */
 class PiecewiseRead implements Pooled {
   isSpare = false;
@@ -166,7 +173,7 @@ class PiecewiseRead implements Pooled {
     const { sector: start, data } = this.#bio!;
     const sector = this.#next;
     const region = regionAt(this.#regions, sector);
-    const stop = Math.min(this.#end, pieceEnd(region, sector));
+    const stop = readEnd(region, sector, this.#end);
     const isWhole = sector === start && stop === this.#end;
     this.#next = stop;
     this.#pending += 1;

@@ -95,7 +95,12 @@ function recoverTwoData(
   kernels.solveTwo(x, y, gfMultiply(powerY, divisor), divisor);
 }
 
-function recoverData(
+/**
+ * Writes the lost data blocks of a row, and neither P nor Q.
+ * @param blocks all the row's data, the lost ones to be overwritten, and as many of P and Q as data blocks are lost, P before Q
+ * @param lost as for `recover`
+ */
+export function recoverData(
   row: ParityRow,
   blocks: BlocksBySlot,
   lost: ReadonlySet<number>,

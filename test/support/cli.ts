@@ -124,6 +124,7 @@ const NO_SERVICES: Services = {
   examine: refuse("examine"),
   explain: refuse("explain"),
   open: refuse("open"),
+  arena: () => null,
   overlay: refuse("overlay"),
   serve: refuse("serve"),
   files: refuse("files"),

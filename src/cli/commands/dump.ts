@@ -48,7 +48,7 @@ async function copyAll(context: CommandContext, job: CopyJob): Promise<Copied> {
   });
   const ended = (ending: Ending, doneBytes: number): Copied => ({ ending, doneBytes, unreadable });
   try {
-    for await (const piece of readInOrder(volume.device)) {
+    for await (const piece of readInOrder(volume.device, { arena: context.services.arena() })) {
       const { offsetBytes } = piece;
       if (isInterrupted) return ended("interrupted", offsetBytes);
       switch (piece.kind) {

@@ -27,7 +27,7 @@ async function sumVolume(context: CommandContext, volume: OpenedVolume): Promise
   const progress = new Progress(context, name, sizeBytes);
   const hash = createHash("sha256");
   const unreadable = new RangeList();
-  for await (const piece of readInOrder(device)) {
+  for await (const piece of readInOrder(device, { arena: context.services.arena() })) {
     switch (piece.kind) {
       case "data":
         hash.update(piece.data);

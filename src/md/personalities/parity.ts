@@ -5,7 +5,7 @@
  * the range is rebuilt from the other members of the row: one lost block from the rest and P (or Q), two lost blocks
  * from the rest, P and Q. Members that turn out to fail while rebuilding count as lost for that range; when too many are
  * lost the range is halved, so that bad sectors in different places of different members do no harm. What cannot be rebuilt even as
- * a single sector is gone.
+ * a single sector is gone. Where a read takes in whole rows with something lost, each is read as a whole (row-reads.ts).
  *
  * Rebuilding holds one buffer a member, so it goes in steps of at most REBUILD_SECTORS.
  */
@@ -23,6 +23,7 @@ import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { RowLayout } from "../geometry/stripe-layouts.ts";
 import type { Slot } from "../slot.ts";
 import type { Personality, PieceExtent } from "./personality.ts";
+import { RowReads, sourcesFor } from "./row-reads.ts";
 
 const REBUILD_SECTORS = 128;
 const NO_DATA = new Uint8Array(0);
@@ -68,6 +69,7 @@ export class ParityPersonality implements Personality {
   readonly #slots: readonly Slot[];
   readonly #engine: () => ParityEngine;
   readonly #place = new StripePlace();
+  readonly #rows: RowReads;
   readonly #direct = new Pool(
     () => new DirectRead((read, error) => this.#directEnded(read, error)),
   );
@@ -77,12 +79,19 @@ export class ParityPersonality implements Personality {
     this.#geometry = geometry;
     this.#slots = slots;
     this.#engine = engine;
+    this.#rows = new RowReads(geometry, slots, engine, (sector, failedSectors, data, end) =>
+      this.#rebuildRange(this.#rangeAt(sector, failedSectors), data, end),
+    );
     // A member is missing: made now, it is warm when the first read needs it.
     if (slots.some((slot) => slot.views.length === 0)) engine();
   }
 
   pieceSectors(sector: number): number {
     return this.#geometry.pieceSectors(sector);
+  }
+
+  readSectors(sector: number, max: number): number {
+    return this.#rows.sectorsAt(sector, max) || this.pieceSectors(sector);
   }
 
   pieceExtent(sector: number, max: number): PieceExtent {
@@ -96,6 +105,10 @@ export class ParityPersonality implements Personality {
     const place = this.#geometry.locate(sector, this.#place);
     const slot = this.#slots[place.slot]!;
     const sectors = data.length / SECTOR_BYTES;
+    if (sectors > place.sectors) {
+      this.#rows.read(sector, data, end);
+      return;
+    }
     if (slot.trust(place.memberSector, sectors) < sectors) {
       this.#readRange(this.#rangeAt(sector, 0), data, end);
       return;
@@ -227,20 +240,6 @@ export class ParityPersonality implements Personality {
     };
     inRuns(sectors, readHalf, end);
   }
-}
-
-/**
- * The members to read in order to rebuild what is lost; null when that cannot be done.
- * All the good data, and as many of P and Q as data blocks are lost, P first.
- */
-function sourcesFor(layout: RowLayout, lost: ReadonlySet<number>): number[] | null {
-  const data = layout.data.filter((slot) => !lost.has(slot));
-  const parity = [layout.p, layout.q].filter(
-    (slot): slot is number => slot !== null && !lost.has(slot),
-  );
-  const lostData = layout.data.length - data.length;
-  if (parity.length < lostData) return null;
-  return [...data, ...parity.slice(0, lostData)];
 }
 
 function ignore(): void {}

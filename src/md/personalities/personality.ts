@@ -14,7 +14,12 @@ export interface Personality {
   /** Sectors from `sector` to the end of the piece it lies in; a piece never crosses a chunk. */
   pieceSectors(sector: number): number;
   /**
-   * Fills `data`, which lies inside one piece. Whatever redundancy there is has been used before `end` gets an error,
+   * How many of the `max` sectors from `sector` on one `readPiece` is to fill, where reading several pieces together is cheaper than one by
+   * one. Without it: to the end of the piece.
+   */
+  readSectors?(sector: number, max: number): number;
+  /**
+   * Fills `data`, which lies inside one piece or is as long as `readSectors` said. Whatever redundancy there is has been used before `end` gets an error,
    * and then some sector of the range is really gone.
    */
   readPiece(sector: number, data: Uint8Array, end: BioEnd): void;
