@@ -35,6 +35,7 @@ export const RULES = {
     ["md"],
     ["volume"],
     ["nbd"],
+    ["engine"],
     ["cli"],
     ["bin"],
   ],

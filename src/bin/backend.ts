@@ -1,5 +1,5 @@
 /**
- * Which backend moves the bytes of `holdfast open`: io_uring where this machine lets us, else Node's own files and sockets. The other
+ * Which backend moves the bytes of an engine: io_uring where this machine lets us, else Node's own files and sockets. The other
  * verbs work on one thing and end; for them setting up a ring would cost more than it brings.
  *
  * HOLDFAST_BACKEND=node or =ring decides otherwise, for comparisons and for machines whose io_uring misbehaves.

@@ -2,34 +2,54 @@
 import { createRequire } from "node:module";
 import { VERSION } from "../base/version.ts";
 import { loadedServices } from "../cli/loaded-services.ts";
-import { runCli, tellFailure } from "../cli/main.ts";
-import { Output } from "../cli/output.ts";
+import { runCli } from "../cli/main.ts";
+import type { Services } from "../cli/services.ts";
 import { nodeTerminal } from "../cli/terminal-node.ts";
+import type { RunningEngine } from "../engine/engine.ts";
+import type { Log } from "../env/env.ts";
 import { nodeEnv } from "../env/node/env.ts";
-import { chooseBackend } from "./backend.ts";
-import type { Backend } from "./backend.ts";
+// Loaded from the start: when it is needed, nothing may load any more.
+import { exitNow } from "./exit-now.ts";
+
+/** Lies beside this file once both are built. */
+const ENGINE_SCRIPT = new URL("engine-worker.cjs", import.meta.url);
 
 /** Runs one command line (without the program's name); resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
-  const terminal = nodeTerminal();
-  const base = nodeEnv();
-  if (args[0] !== "open") return runCli(args, { env: base, terminal, services: loadedServices });
-  let backend: Backend;
+  const env = nodeEnv();
+  // Its thread starts while the rest is loaded here: nobody waits for it then.
+  const early = needsEngine(args) ? startEarly(env.log) : null;
+  // The command hears of a failure when it asks for the engine.
+  early?.catch(() => {});
+  const services: Services = {
+    ...loadedServices,
+    startEngine: () => early ?? Promise.reject(new Error("this verb has no engine")),
+    async watchProcess() {
+      const { watchProcess } = await import("./watch-process.ts");
+      return watchProcess();
+    },
+  };
   try {
-    backend = await chooseBackend(base);
-  } catch (thrown) {
-    return tellFailure(thrown, new Output(terminal));
-  }
-  try {
-    return await runCli(args, { env: backend.env, terminal, services: loadedServices });
+    return await runCli(args, { env, terminal: nodeTerminal(exitNow), services });
   } finally {
-    await backend.stop();
+    // Where the command line was wrong nobody took it over. Whoever did knows how the stop went.
+    await early?.then((engine) => engine.stop()).catch(() => {});
   }
+}
+
+function needsEngine([verb, ...words]: readonly string[]): boolean {
+  return verb === "open" && !words.includes("--help") && !words.includes("-h");
+}
+
+async function startEarly(log: Log): Promise<RunningEngine> {
+  const { startEngine } = await import("./start-engine.ts");
+  return startEngine(ENGINE_SCRIPT, log);
 }
 
 /** The text of `holdfast --version --verbose`. */
 export async function verboseVersion(): Promise<string> {
   const koffi = koffiVersion();
+  const { chooseBackend } = await import("./backend.ts");
   const backend = await chooseBackend(nodeEnv());
   await backend.stop();
   return [

@@ -17,8 +17,8 @@ export interface ListenPlace {
   readonly tls: NbdTls | null;
   /** The export name asked for; "" leaves the volumes their own names. */
   readonly exportName: string;
-  /** Removes what was made for it. */
-  clean(): Promise<void>;
+  /** What was made for it, in the order in which it can be removed. */
+  readonly made: readonly string[];
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
@@ -61,6 +61,16 @@ async function privateFolder({ env, terminal }: CommandContext): Promise<string>
   return folder;
 }
 
+/** Removes what was made for a place; its socket is gone already, unless the listener's thread died. */
+export async function removeLeftovers(
+  { env }: CommandContext,
+  made: readonly string[],
+): Promise<void> {
+  for (const path of made) {
+    if ((await env.files.stat(path)) !== null) await env.files.remove(path);
+  }
+}
+
 export async function choosePlace(
   context: CommandContext,
   args: ParsedArguments,
@@ -69,8 +79,8 @@ export async function choosePlace(
   const text = args.value("nbd");
   if (text === undefined) {
     const folder = await privateFolder(context);
-    const address: SocketAddress = { kind: "unix", path: `${folder}/nbd.sock` };
-    return { address, tls, exportName: "", clean: () => context.env.files.remove(folder) };
+    const address = { kind: "unix", path: `${folder}/nbd.sock` } as const;
+    return { address, tls, exportName: "", made: [address.path, folder] };
   }
   const uri = uriOf(text, tls);
   if (leavesMachine(uri.address) && tls?.mode !== "require") {
@@ -85,6 +95,6 @@ export async function choosePlace(
     address: uri.address,
     tls: required,
     exportName: uri.exportName,
-    clean: () => Promise.resolve(),
+    made: [],
   };
 }

@@ -31,7 +31,7 @@ export async function runCli(args: readonly string[], host: CliHost): Promise<Ex
 }
 
 /** One sentence on stderr, and the exit code. @throws what is no HoldfastError: it is a bug */
-export async function tellFailure(thrown: unknown, output: Output): Promise<ExitCode> {
+async function tellFailure(thrown: unknown, output: Output): Promise<ExitCode> {
   if (thrown instanceof ClosedPipeError) return EXIT_DONE;
   if (!(thrown instanceof HoldfastError)) throw thrown;
   await output.error(thrown.message);

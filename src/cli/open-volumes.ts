@@ -6,7 +6,7 @@ import type { CommandContext, ParsedArguments } from "./command.ts";
 import { listed, printable } from "./text.ts";
 import { shapeText, trimStop } from "./views/verdict.ts";
 
-function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
+export function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
   const volume = args.value("volume");
   const backupFile = args.value("backup-file");
   const raid0Layout = args.value("raid0-layout");
@@ -59,6 +59,16 @@ function nothingOpened(refused: readonly VolumeReport[], request: OpenRequest): 
   );
 }
 
+/** Warns about sets that were refused. @throws HoldfastError when nothing else was found */
+export async function tellRefused(
+  { output }: CommandContext,
+  request: OpenRequest,
+  { volumes, refused }: { volumes: readonly unknown[]; refused: readonly VolumeReport[] },
+): Promise<void> {
+  if (volumes.length === 0) throw nothingOpened(refused, request);
+  for (const report of refused) await output.warning(refusal(report));
+}
+
 /**
  * Opens the volumes asked for, calls `use`, and closes them whatever happens. At least one is open; those that were
  * refused are warned about.
@@ -72,8 +82,7 @@ export async function withVolumes<T>(
   const request = requestOf(paths, args);
   const opened = await context.services.open(context.env, request);
   try {
-    if (opened.volumes.length === 0) throw nothingOpened(opened.refused, request);
-    for (const report of opened.refused) await context.output.warning(refusal(report));
+    await tellRefused(context, request, opened);
     return await use(opened);
   } finally {
     await opened.close();

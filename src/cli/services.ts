@@ -4,15 +4,20 @@
  */
 import type { Arena } from "../base/arena.ts";
 import type { BlockDevice } from "../block/device.ts";
+import type { RunningEngine } from "../engine/engine.ts";
 import type { Env } from "../env/env.ts";
+import type { LoopDelays } from "../env/loop-delay.ts";
 import type { Ext4 } from "../filesystems/ext4.ts";
 import type { SetExplanation } from "../md/explanation.ts";
-import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import type { ExamineReport, ScanReport } from "../volume/report.ts";
 import type { OpenedVolumes, OpenRequest } from "../volume/volume.ts";
 
-/** What stays of a started NBD server. */
-export type RunningServer = Pick<NbdServer, "address" | "uri" | "stop">;
+/** Of the process the command line runs in. */
+export interface ProcessFigures {
+  readonly residentBytes: number;
+  /** Of the main thread. */
+  readonly loopDelay: LoopDelays;
+}
 
 /** A file system inside a volume, read-only. */
 export type VolumeFiles = Pick<Ext4, "notes" | "stat" | "list" | "readFile" | "readLink" | "close">;
@@ -24,11 +29,9 @@ export interface Services {
   open(env: Env, request: OpenRequest): Promise<OpenedVolumes>;
   /** Memory in which what an opened volume has lost is rebuilt without copying; null when nothing is lost, or there is none. */
   arena(): Arena | null;
-  /**
-   * A writable layer over a volume, which lives until it is closed; the volume itself is only read.
-   * @param folder where what is written is kept meanwhile; null keeps it in memory
-   */
-  overlay(env: Env, device: BlockDevice, folder: string | null): Promise<BlockDevice>;
-  serve(env: Env, options: NbdServerOptions): Promise<RunningServer>;
   files(device: BlockDevice): Promise<VolumeFiles>;
+  /** A data plane in a thread of its own, whose `stop` is the caller's to call. What it logs goes to the Env's log. */
+  startEngine(): Promise<RunningEngine>;
+  /** Starts watching; the function tells the figures so far. */
+  watchProcess(): Promise<() => ProcessFigures>;
 }

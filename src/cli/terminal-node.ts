@@ -56,12 +56,23 @@ function onInterrupt(handler: (count: number) => void): () => void {
   };
 }
 
-export function nodeTerminal(): Terminal {
+/** A listener stays, since without any the signal would end the process that is about to end in order. */
+function onFiguresWanted(handler: () => void): () => void {
+  let wanted = handler;
+  process.on("SIGUSR1", () => wanted());
+  return () => {
+    wanted = () => {};
+  };
+}
+
+/** @param exitNow how this process ends at once */
+export function nodeTerminal(exitNow: Terminal["exitNow"]): Terminal {
   return {
     stdout: new NodeOutput(process.stdout, "standard output"),
     stderr: new NodeOutput(process.stderr, "standard error"),
     variable: (name) => process.env[name],
     onInterrupt,
-    exitNow: (code) => process.exit(code),
+    onFiguresWanted,
+    exitNow,
   };
 }

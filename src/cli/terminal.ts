@@ -24,8 +24,10 @@ export interface Terminal {
    * them came, this one included, instead of ending the process.
    */
   onInterrupt(handler: (count: number) => void): () => void;
-  /** Ends the process at once, whatever is under way. */
-  exitNow(code: number): void;
+  /** From now on SIGUSR1 calls `handler`; once the function it returns was called, the signal does nothing. */
+  onFiguresWanted(handler: () => void): () => void;
+  /** Ends the process at once, whatever is under way, after removing `leftovers`: files, and folders that are empty then. */
+  exitNow(code: number, leftovers?: readonly string[]): void;
 }
 
 /** Whoever read our output has seen enough. Not a failure: the program ends quietly. */

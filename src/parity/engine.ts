@@ -16,9 +16,8 @@ export interface ParityEngine {
 /** Slow, and needs nothing. */
 export const plainEngine: ParityEngine = { arena: null, kernels: oracleKernels };
 
-/** The fastest there is here; takes some 10 ms. One for a thread is enough. */
-export function createParityEngine(): ParityEngine {
-  const arena = createArena();
+/** The fastest there is here, in the arena given or one of its own; takes some 10 ms. One for a thread is enough. */
+export function createParityEngine(arena: Arena | null = createArena()): ParityEngine {
   return { arena, kernels: createParityKernels(arena) };
 }
 

@@ -1,52 +1,81 @@
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { RunningServer, Services } from "../../src/cli/services.ts";
-import type { NbdServerOptions } from "../../src/nbd/server.ts";
+import { HoldfastError } from "../../src/base/errors.ts";
+import type { Services } from "../../src/cli/services.ts";
+import type {
+  EngineFigures,
+  EngineVolume,
+  OpenCall,
+  RunningEngine,
+  ServeCall,
+} from "../../src/engine/engine.ts";
 import { formatNbdUri } from "../../src/formats/nbd/uri.ts";
-import type { OpenRequest } from "../../src/volume/volume.ts";
-import { ArrayDevice } from "../support/array-device.ts";
+import type { VolumeReport } from "../../src/volume/report.ts";
 import { runInProcess, startInProcess } from "../support/cli.ts";
 import type { RunOptions } from "../support/cli.ts";
 import { testFolder } from "../support/temp.ts";
-import { openedVolume, openedVolumes, volumeReport } from "../support/volumes.ts";
-import type { FakeOpened } from "../support/volumes.ts";
+import { schemaProblems } from "../support/json-schema.ts";
+import { volumeReport } from "../support/volumes.ts";
 
-/** Services that serve, in name only, and write down what they were asked for. */
-function fakes(opened: FakeOpened = openedVolumes()) {
-  const requests: OpenRequest[] = [];
-  const served: NbdServerOptions[] = [];
-  const overlays: { folder: string | null; device: ArrayDevice }[] = [];
+const FIGURES: EngineFigures = {
+  backend: "fake",
+  elapsedMs: 12_345,
+  nbd: {
+    connections: 2,
+    accepted: 5,
+    refused: 1,
+    dropped: 0,
+    requests: 1000,
+    failed: 3,
+    readBytes: 4 * 1024 * 1024,
+    writtenBytes: 512,
+    heldBytes: 8192,
+    peakHeldBytes: 65536,
+    outsideArena: 0,
+  },
+  arena: { buffers: 0, bytes: 0, peakBytes: 1024 * 1024, refusals: 0 },
+  loopDelay: { p50Ms: 0.25, p99Ms: 2, maxMs: 30 },
+};
+
+interface FakeSets {
+  readonly volumes?: readonly EngineVolume[];
+  readonly refused?: readonly VolumeReport[];
+}
+
+function engineVolume(changes: Partial<VolumeReport> = {}): EngineVolume {
+  const report = volumeReport(changes);
+  return { name: report.name, sizeBytes: report.sizeBytes, readOnly: true, report };
+}
+
+/** An engine that serves, in name only, and writes down what it was asked for. */
+function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
+  const opened: OpenCall[] = [];
+  const served: ServeCall[] = [];
   let stops = 0;
-  const services: Partial<Services> = {
-    open(_env, request) {
-      requests.push(request);
-      return Promise.resolve(opened);
+  let die: (error: Error) => void = () => {};
+  const engine: RunningEngine = {
+    died: new Promise((resolve) => (die = resolve)),
+    open(call) {
+      opened.push(call);
+      const readOnly = call.overlay === null;
+      return Promise.resolve({ volumes: volumes.map((one) => ({ ...one, readOnly })), refused });
     },
-    overlay(_env, base, folder) {
-      const device = new ArrayDevice(base.sectors);
-      overlays.push({ folder, device });
-      return Promise.resolve(device);
+    serve(call) {
+      served.push(call);
+      const tls = call.tls?.mode === "require" ? "require" : "allow";
+      const address = call.listen;
+      const uris = call.exports.map(({ name }) => formatNbdUri({ address, exportName: name, tls }));
+      return Promise.resolve({ address, uris });
     },
-    serve(_env, options) {
-      served.push(options);
-      const server: RunningServer = {
-        address: options.listen,
-        uri: (exportName) =>
-          formatNbdUri({
-            address: options.listen,
-            exportName,
-            tls: options.tls?.mode === "require" ? "require" : "allow",
-          }),
-        stop() {
-          stops += 1;
-          return Promise.resolve();
-        },
-      };
-      return Promise.resolve(server);
+    figures: () => Promise.resolve(FIGURES),
+    stop() {
+      stops += 1;
+      return Promise.resolve(FIGURES);
     },
   };
-  return { services, opened, requests, served, overlays, stops: () => stops };
+  const services: Partial<Services> = { startEngine: () => Promise.resolve(engine) };
+  return { services, opened, served, stops: () => stops > 0, die };
 }
 
 /** Runs `open` until it is ready, then interrupts it. */
@@ -63,11 +92,12 @@ function runtimeFolder(): RunOptions {
 
 describe("holdfast open", () => {
   it("serves every volume on a private unix socket until it is interrupted", async () => {
-    const two = openedVolumes([
-      openedVolume(undefined, { notes: ["the journal was replayed in memory"] }),
-      openedVolume(undefined, { name: "md 1", level: "raid1", layout: "-", chunkBytes: 0 }),
-    ]);
-    const fake = fakes(two);
+    const fake = fakes({
+      volumes: [
+        engineVolume({ notes: ["the journal was replayed in memory"] }),
+        engineVolume({ name: "md 1", level: "raid1", layout: "-", chunkBytes: 0 }),
+      ],
+    });
     const { terminal, ended } = startInProcess(["open", "d0.img", "d1.img"], {
       ...runtimeFolder(),
       services: fake.services,
@@ -78,13 +108,12 @@ describe("holdfast open", () => {
     expect(socket).toMatch(/\/holdfast-[0-9a-f]{16}\/nbd\.sock$/);
     expect(statSync(dirname(socket)).mode & 0o777).toBe(0o700);
     expect(server?.exports.map(({ name }) => name)).toEqual(["data", "md 1"]);
-    expect(fake.stops()).toBe(0);
+    expect(fake.stops()).toBe(false);
 
     terminal.interrupt();
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(0);
-    expect(fake.stops()).toBe(1);
-    expect(two.isClosed).toBe(true);
+    expect(fake.stops()).toBe(true);
     expect(existsSync(dirname(socket))).toBe(false);
     expect(stderr).toContain("stopping");
     expect(stdout.replaceAll(socket, "SOCKET")).toBe(`\
@@ -103,18 +132,27 @@ Ctrl-C stops serving.
 `);
   });
 
-  it("prints one line of JSON when it is ready", async () => {
+  it("prints a line of JSON when it is ready, and one with figures at the end", async () => {
     const refused = volumeReport({
       name: "other",
       verdict: { kind: "cannot-start", reason: "too few", remedy: "find them" },
     });
-    const fake = fakes(openedVolumes([openedVolume()], [refused]));
+    const fake = fakes({ refused: [refused] });
     const { stdout, stderr } = await openAndStop(["--json", "d0.img"], {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(stdout.split("\n")).toHaveLength(2);
-    expect(JSON.parse(stdout)).toMatchObject({
+    const [ready = "", stopped = "", ...rest] = stdout.split("\n");
+    expect(rest).toEqual([""]);
+    expect(JSON.parse(stopped)).toEqual({
+      event: "stopped",
+      residentBytes: 64 * 1024 * 1024,
+      loopDelay: { p50Ms: 0.125, p99Ms: 1.5, maxMs: 20 },
+      engine: FIGURES,
+    });
+    for (const line of [ready, stopped])
+      expect(schemaProblems("open", JSON.parse(line))).toEqual([]);
+    expect(JSON.parse(ready)).toMatchObject({
       event: "ready",
       volumes: [{ name: "data", sizeBytes: 32768, readOnly: true, report: { level: "raid5" } }],
       refused: [{ name: "other" }],
@@ -128,9 +166,8 @@ Ctrl-C stops serving.
     const fake = fakes();
     const args = ["a", "missing", "--volume", "data", "--force", "--backup-file", "b"];
     await openAndStop(args, { ...runtimeFolder(), services: fake.services });
-    expect(fake.requests).toEqual([
-      { paths: ["a", "missing"], force: true, volume: "data", backupFile: "b" },
-    ]);
+    const request = { paths: ["a", "missing"], force: true, volume: "data", backupFile: "b" };
+    expect(fake.opened).toEqual([{ request, overlay: null }]);
   });
 
   it("ends at once at the second signal", async () => {
@@ -144,15 +181,94 @@ Ctrl-C stops serving.
     expect(terminal.exitedWith).toBeNull();
     terminal.interrupt();
     expect(terminal.exitedWith).toBe(1);
+    const [server] = fake.served;
+    const socket = server?.listen.kind === "unix" ? server.listen.path : "";
+    expect(terminal.leftovers).toEqual([socket, dirname(socket)]);
     await ended;
+  });
+
+  it("prints figures when they are wanted", async () => {
+    const fake = fakes();
+    const { terminal, ended } = startInProcess(["open", "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    await terminal.stdout.contains("Ctrl-C");
+    terminal.wantFigures();
+    await terminal.stderr.contains("engine");
+    expect(terminal.stderr.text).toBe(`\
+FIGURE           VALUE
+time             12.3 s
+requests         1000, of which 3 failed
+read             4 MiB
+written          512 bytes
+clients          2; 5 so far, 0 dropped, 1 refused
+payload held     8 KiB; at most 64 KiB
+arena            0 bytes; at most 1 MiB; 0 buffers found no room
+resident memory  64 MiB
+backend          fake
+
+EVENT LOOP DELAY     P50     P99      MAX
+main thread       0.1 ms  1.5 ms  20.0 ms
+engine            0.3 ms  2.0 ms  30.0 ms
+`);
+    terminal.interrupt();
+    expect((await ended).stdout).not.toContain("requests");
+  });
+
+  it("prints figures as a line of JSON with --json", async () => {
+    const fake = fakes();
+    const { terminal, ended } = startInProcess(["open", "--json", "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    await terminal.stdout.contains("ready");
+    terminal.wantFigures();
+    await terminal.stdout.contains("figures");
+    terminal.interrupt();
+    const { stdout, stderr } = await ended;
+    const events = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string; engine?: unknown });
+    expect(events.map(({ event }) => event)).toEqual(["ready", "figures", "stopped"]);
+    expect(events[1]?.engine).toEqual(FIGURES);
+    expect(stderr).not.toContain("FIGURE");
+  });
+
+  it("ends with one sentence when the engine dies, and leaves nothing behind", async () => {
+    const fake = fakes();
+    const { terminal, ended } = startInProcess(["open", "d0.img"], {
+      ...runtimeFolder(),
+      services: fake.services,
+    });
+    await terminal.stdout.contains("Ctrl-C");
+    const [server] = fake.served;
+    const socket = server?.listen.kind === "unix" ? server.listen.path : "";
+    // Its thread could not remove it any more.
+    writeFileSync(socket, "");
+    fake.die(new HoldfastError("no-space", "The engine ran out of memory."));
+    expect(await ended).toMatchObject({
+      code: 1,
+      stderr: "holdfast: The engine ran out of memory.\n",
+    });
+    expect(existsSync(dirname(socket))).toBe(false);
+  });
+
+  it("says so when no thread can be started", async () => {
+    const why = new HoldfastError("unsupported", "No thread can be started.");
+    const services: Partial<Services> = { startEngine: () => Promise.reject(why) };
+    expect(await runInProcess(["open", "d0.img"], { services })).toMatchObject({
+      code: 1,
+      stderr: "holdfast: No thread can be started.\n",
+    });
   });
 
   it("stops serving when nobody can read where", async () => {
     const fake = fakes();
     const run = { ...runtimeFolder(), services: fake.services, closedAfter: 0 };
     expect(await runInProcess(["open", "d0.img"], run)).toMatchObject({ code: 0, stdout: "" });
-    expect(fake.stops()).toBe(1);
-    expect(fake.opened.isClosed).toBe(true);
+    expect(fake.stops()).toBe(true);
   });
 
   describe("when sets cannot be opened", () => {
@@ -166,19 +282,19 @@ Ctrl-C stops serving.
         "holdfast: data (raid5 of 3 disks) cannot be opened: too few; find them.\n",
       ],
     ])("says why: %#", async (refused, sentence) => {
-      const { services, opened } = fakes(openedVolumes([], [refused]));
+      const { services, stops } = fakes({ volumes: [], refused: [refused] });
       const { code, stdout, stderr } = await runInProcess(["open", "d0.img"], { services });
       expect([code, stdout, stderr]).toEqual([1, "", sentence]);
-      expect(opened.isClosed).toBe(true);
+      expect(stops()).toBe(true);
     });
 
     it("names all of several, or says that there are none", async () => {
       const verdict = { kind: "cannot-start", reason: "x", remedy: "y" } as const;
       const many = [volumeReport({ verdict }), volumeReport({ name: "two", verdict })];
-      const { services } = fakes(openedVolumes([], many));
+      const { services } = fakes({ volumes: [], refused: many });
       const { stderr } = await runInProcess(["open", "d0.img"], { services });
       expect(stderr).toMatch(/^holdfast: none of the sets data, two can be opened.*\n$/);
-      const none = fakes(openedVolumes([]));
+      const none = fakes({ volumes: [] });
       expect(await runInProcess(["open", "x"], { services: none.services })).toMatchObject({
         code: 1,
         stderr: expect.stringContaining("no RAID set was found on x") as string,
@@ -203,8 +319,7 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.overlays).toMatchObject([{ folder: null, device: { closed: true } }]);
-    expect(fake.served[0]?.exports[0]?.device).toBe(fake.overlays[0]?.device);
+    expect(fake.opened[0]?.overlay).toEqual({ folder: null });
     expect(stdout).toContain("writable (overlay) at ");
     expect(stdout).not.toContain("-readonly");
     expect(stderr).toContain("kept in memory");
@@ -217,7 +332,7 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.overlays[0]?.folder).toBe(folder);
+    expect(fake.opened[0]?.overlay).toEqual({ folder });
     expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 
@@ -229,8 +344,8 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.overlays[0]?.folder).toBeNull();
-    expect(fake.requests[0]?.paths).toEqual([disk, "d1.img"]);
+    expect(fake.opened[0]?.overlay).toEqual({ folder: null });
+    expect(fake.opened[0]?.request.paths).toEqual([disk, "d1.img"]);
   });
 
   it("says so when a folder of disks was taken for it", async () => {
@@ -259,7 +374,7 @@ describe("holdfast open --nbd", () => {
   it("names the only export after the URI, and refuses one name for several", async () => {
     const { served } = await open(["--nbd", "nbd://localhost/mine"]);
     expect(served?.exports.map(({ name }) => name)).toEqual(["mine"]);
-    const two = fakes(openedVolumes([openedVolume(), openedVolume(undefined, { name: "b" })]));
+    const two = fakes({ volumes: [engineVolume(), engineVolume({ name: "b" })] });
     const { code, stderr } = await runInProcess(["open", "x", "--nbd", "nbd://localhost/mine"], {
       services: two.services,
     });

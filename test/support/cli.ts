@@ -59,8 +59,10 @@ export class FakeTerminal implements Terminal {
   readonly stderr: FakeStream;
   readonly #variables: Readonly<Record<string, string>>;
   readonly #handlers = new Map<(count: number) => void, number>();
+  #wantFigures: () => void = () => {};
   /** What exitNow was called with. */
   exitedWith: number | null = null;
+  leftovers: readonly string[] = [];
 
   constructor(options: RunOptions) {
     const columns = options.columns === undefined ? {} : { columns: options.columns };
@@ -81,8 +83,21 @@ export class FakeTerminal implements Terminal {
     return () => this.#handlers.delete(handler);
   }
 
-  exitNow(code: number): void {
+  onFiguresWanted(handler: () => void): () => void {
+    this.#wantFigures = handler;
+    return () => {
+      this.#wantFigures = () => {};
+    };
+  }
+
+  exitNow(code: number, leftovers: readonly string[] = []): void {
     this.exitedWith ??= code;
+    this.leftovers = leftovers;
+  }
+
+  /** As SIGUSR1 does. */
+  wantFigures(): void {
+    this.#wantFigures();
   }
 
   /** As Ctrl-C does. Says whether anybody listens. */
@@ -125,9 +140,13 @@ const NO_SERVICES: Services = {
   explain: refuse("explain"),
   open: refuse("open"),
   arena: () => null,
-  overlay: refuse("overlay"),
-  serve: refuse("serve"),
   files: refuse("files"),
+  startEngine: refuse("startEngine"),
+  watchProcess: () =>
+    Promise.resolve(() => ({
+      residentBytes: 64 * 1024 * 1024,
+      loopDelay: { p50Ms: 0.125, p99Ms: 1.5, maxMs: 20 },
+    })),
 };
 
 /** A run that goes on: for verbs that wait to be interrupted. */

@@ -44,6 +44,8 @@ function isOfType(type: string, value: unknown): boolean {
       return typeof value === "object" && value !== null && !Array.isArray(value);
     case "integer":
       return Number.isSafeInteger(value);
+    case "number":
+      return Number.isFinite(value);
     case "string":
     case "boolean":
       return typeof value === type;

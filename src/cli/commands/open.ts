@@ -1,46 +1,42 @@
 /**
  * `holdfast open`: assembles volumes and serves them over NBD until it is interrupted.
  *
- *   assemble -> overlays -> listen -> print -> wait for SIGINT, SIGTERM or SIGHUP -> drain the server -> close everything
+ *   start the engine -> assemble, with overlays -> listen -> print -> wait for SIGINT, SIGTERM or SIGHUP -> stop the engine
  *
- * A second signal ends the process at once. The disks are only read, whatever clients write goes to the overlay.
+ * All that is done for clients is done by the engine in a thread of its own, so this one can always answer. A second signal ends the process
+ * at once. The disks are only read, whatever clients write goes to the overlay.
  */
 import { HoldfastError } from "../../base/errors.ts";
-import { SECTOR_BYTES } from "../../base/units.ts";
-import type { BlockDevice } from "../../block/device.ts";
-import type { OpenedVolumes } from "../../volume/volume.ts";
+import type { OpenedByEngine, OverlayChoice, RunningEngine, Serving } from "../../engine/engine.ts";
 import type { Command, CommandContext, ParsedArguments } from "../command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
-import type { ExitCode } from "../exit-codes.ts";
-import { choosePlace } from "../listen.ts";
+import { FiguresTeller } from "../figures.ts";
+import { choosePlace, removeLeftovers } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
-import { withVolumes } from "../open-volumes.ts";
-import type { RunningServer } from "../services.ts";
+import { requestOf, tellRefused } from "../open-volumes.ts";
 import { shellWord } from "../../base/shell.ts";
 import type { ServedVolume } from "../views/open-view.ts";
 import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
-interface OverlayChoice {
-  readonly isOn: boolean;
-  /** Null: in memory. */
-  readonly folder: string | null;
+interface Wanted {
+  readonly overlay: OverlayChoice | null;
+  readonly paths: readonly string[];
 }
 
 /** `--overlay WORD`: a WORD that is a file or a device is a disk that stands behind a plain --overlay. */
-async function sortOutOverlay(
-  { env }: CommandContext,
-  args: ParsedArguments,
-): Promise<{ overlay: OverlayChoice; paths: readonly string[] }> {
+async function sortOutOverlay({ env }: CommandContext, args: ParsedArguments): Promise<Wanted> {
   const folder = args.value("overlay") ?? null;
-  const overlay = { isOn: args.has("overlay"), folder };
-  if (folder === null) return { overlay, paths: needPaths(args.operands, null) };
+  if (folder === null) {
+    const overlay = args.has("overlay") ? { folder } : null;
+    return { overlay, paths: needPaths(args.operands, null) };
+  }
   const found = folder === "missing" ? null : await env.files.stat(folder);
   if (folder === "missing" || (found !== null && found.kind !== "folder")) {
-    return { overlay: { ...overlay, folder: null }, paths: [folder, ...args.operands] };
+    return { overlay: { folder: null }, paths: [folder, ...args.operands] };
   }
   const paths = needPaths(args.operands, folder);
   if (found === null) await env.files.makeFolder(folder, 0o700);
-  return { overlay, paths };
+  return { overlay: { folder }, paths };
 }
 
 function needPaths(paths: readonly string[], overlay: string | null): readonly string[] {
@@ -63,37 +59,12 @@ function refuseReadWrite(args: ParsedArguments): void {
   );
 }
 
-interface LaidOver {
-  readonly devices: readonly BlockDevice[];
-  close(): Promise<void>;
-}
-
-async function layOverlays(
-  { env, services, output }: CommandContext,
-  { volumes }: OpenedVolumes,
-  overlay: OverlayChoice,
-): Promise<LaidOver> {
-  const bases = volumes.map(({ device }) => device);
-  if (!overlay.isOn) return { devices: bases, close: () => Promise.resolve() };
-  const devices: BlockDevice[] = [];
-  const close = async (): Promise<void> => {
-    for (const device of devices) await device.close();
-  };
-  try {
-    for (const base of bases) devices.push(await services.overlay(env, base, overlay.folder));
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  const where = overlay.folder === null ? "in memory" : `in files in ${shellWord(overlay.folder)}`;
-  await output.note(`what is written is kept ${where} until the end, and never reaches the disks`);
-  return { devices, close };
-}
-
 /** `happened` resolves at the first signal; the second one ends the process. */
 class Interruption {
   readonly happened: Promise<void>;
   readonly forget: () => void;
+  /** What is to be removed even when there is no time for anything else. */
+  leftovers: readonly string[] = [];
 
   constructor({ terminal, output }: CommandContext) {
     let resolve: () => void;
@@ -102,7 +73,7 @@ class Interruption {
     });
     this.forget = terminal.onInterrupt((count) => {
       if (count > 1) {
-        terminal.exitNow(EXIT_FAILED);
+        terminal.exitNow(EXIT_FAILED, this.leftovers);
         return;
       }
       void output.note("stopping once requests in flight are done; a second signal stops at once");
@@ -112,25 +83,14 @@ class Interruption {
 }
 
 function servedVolumes(
-  { volumes }: OpenedVolumes,
-  devices: readonly BlockDevice[],
+  { volumes }: OpenedByEngine,
   names: readonly string[],
-  server: RunningServer,
+  { uris }: Serving,
 ): ServedVolume[] {
-  return volumes.map(({ report }, index) => {
-    const name = names[index]!;
-    const device = devices[index]!;
-    return {
-      name,
-      uri: server.uri(name),
-      sizeBytes: device.sectors * SECTOR_BYTES,
-      readOnly: device.limits.readOnly,
-      report,
-    };
-  });
+  return volumes.map((volume, index) => ({ ...volume, name: names[index]!, uri: uris[index]! }));
 }
 
-function exportNames({ volumes }: OpenedVolumes, place: ListenPlace): string[] {
+function exportNames({ volumes }: OpenedByEngine, place: ListenPlace): string[] {
   if (place.exportName === "") return volumes.map(({ name }) => name);
   if (volumes.length === 1) return [place.exportName];
   throw new HoldfastError(
@@ -139,44 +99,55 @@ function exportNames({ volumes }: OpenedVolumes, place: ListenPlace): string[] {
   );
 }
 
-async function serve(
+async function assemble(
   context: CommandContext,
   args: ParsedArguments,
-  opened: OpenedVolumes,
-  devices: readonly BlockDevice[],
-  interrupted: Promise<void>,
-): Promise<ExitCode> {
-  const { env, services, output } = context;
-  const place = await choosePlace(context, args);
-  try {
-    const names = exportNames(opened, place);
-    const server = await services.serve(env, {
-      listen: place.address,
-      exports: opened.volumes.map(({ report }, index) => ({
-        name: names[index]!,
-        description: `${report.level} of ${report.raidDisks} disks, ${report.state}`,
-        device: devices[index]!,
-      })),
-      ...(place.tls === null ? {} : { tls: place.tls }),
-    });
-    try {
-      const served = servedVolumes(opened, devices, names, server);
-      if (args.has("json")) await output.jsonLine(readyEvent(served, opened));
-      else {
-        const { openLines } = await import("../views/open-view.ts");
-        await output.lines(openLines(served, server.address, output.tableStyle));
-      }
-      await interrupted;
-    } finally {
-      await server.stop();
-    }
-  } finally {
-    await place.clean();
+  engine: RunningEngine,
+  { overlay, paths }: Wanted,
+): Promise<OpenedByEngine> {
+  const request = requestOf(paths, args);
+  const opened = await engine.open({ request, overlay });
+  await tellRefused(context, request, opened);
+  if (overlay !== null) {
+    const { folder } = overlay;
+    const where = folder === null ? "in memory" : `in files in ${shellWord(folder)}`;
+    await context.output.note(
+      `what is written is kept ${where} until the end, and never reaches the disks`,
+    );
   }
-  return EXIT_DONE;
+  return opened;
 }
 
-function readyEvent(volumes: readonly ServedVolume[], { refused }: OpenedVolumes): object {
+/** From the listening to the signal. */
+async function serve(
+  { output }: CommandContext,
+  args: ParsedArguments,
+  engine: RunningEngine,
+  opened: OpenedByEngine,
+  place: ListenPlace,
+  interrupted: Promise<void>,
+): Promise<void> {
+  const names = exportNames(opened, place);
+  const serving = await engine.serve({
+    listen: place.address,
+    exports: opened.volumes.map(({ name, report }, index) => ({
+      volume: name,
+      name: names[index]!,
+      description: `${report.level} of ${report.raidDisks} disks, ${report.state}`,
+    })),
+    ...(place.tls === null ? {} : { tls: place.tls }),
+  });
+  const served = servedVolumes(opened, names, serving);
+  if (args.has("json")) await output.jsonLine(readyEvent(served, opened));
+  else {
+    const { openLines } = await import("../views/open-view.ts");
+    await output.lines(openLines(served, serving.address, output.tableStyle));
+  }
+  const death = await Promise.race([interrupted, engine.died]);
+  if (death !== undefined) throw death;
+}
+
+function readyEvent(volumes: readonly ServedVolume[], { refused }: OpenedByEngine): object {
   return { event: "ready", volumes, refused };
 }
 
@@ -188,6 +159,7 @@ export const command: Command = {
       "Assembles the sets that the disks make up and serves each as an NBD export of its name, until Ctrl-C. Any NBD client can use it: nbdinfo, nbdcopy, nbdfuse, qemu, the Linux kernel's nbd-client.",
       "The disks are only read. With --overlay clients can write too: what they write is kept beside the disks and thrown away at the end.",
       "Without --nbd the server listens on a unix socket in a folder of its own that only this user can enter.",
+      "On SIGUSR1 it prints what it has done so far, what memory it takes and how promptly its threads run.",
     ],
     arguments: [{ ...PATHS, checkedByVerb: true }],
     options: [
@@ -216,7 +188,10 @@ export const command: Command = {
         text: "offer TLS with the pre-shared keys in FILE, lines of user:hex",
       },
       { long: "tls-required", text: "turn away clients that do not use TLS" },
-      { ...JSON_OUTPUT, text: "print one line of JSON once it is ready (docs/json.md)" },
+      {
+        ...JSON_OUTPUT,
+        text: "print a line of JSON once it is ready, for each SIGUSR1, and at the end (docs/json.md)",
+      },
     ],
     examples: [
       {
@@ -240,20 +215,28 @@ export const command: Command = {
   },
   async run(context, args) {
     refuseReadWrite(args);
-    const { overlay, paths } = await sortOutOverlay(context, args);
+    const wanted = await sortOutOverlay(context, args);
     // From the start: what is made on the way is taken away again, however early the signal comes.
     const signal = new Interruption(context);
+    const engine = await context.services.startEngine();
+    const watched = await context.services.watchProcess();
+    const figures = new FiguresTeller(context, args.has("json"), watched);
+    const forgetFigures = figures.listen(engine);
     try {
-      return await withVolumes(context, paths, args, async (opened) => {
-        const laid = await layOverlays(context, opened, overlay);
-        try {
-          return await serve(context, args, opened, laid.devices, signal.happened);
-        } finally {
-          await laid.close();
-        }
-      });
+      try {
+        const opened = await assemble(context, args, engine, wanted);
+        const place = await choosePlace(context, args);
+        signal.leftovers = place.made;
+        await serve(context, args, engine, opened, place, signal.happened);
+      } finally {
+        await engine.stop();
+      }
+      await figures.stopped(await engine.stop());
     } finally {
+      await removeLeftovers(context, signal.leftovers);
+      forgetFigures();
       signal.forget();
     }
+    return EXIT_DONE;
   },
 };

@@ -1,0 +1,100 @@
+/**
+ * Engine: a data plane as the control plane sees it. It owns the devices, from the members up to the sockets of its clients, and everything
+ * that is done for a request happens in its thread.
+ *
+ *   open (any number of times) -> serve -> ... -> stop: the server is drained, then overlays and volumes are closed
+ *
+ * What goes in and comes out is plain data that a structured clone keeps (docs/decisions/0009-engine-thread.md): an engine may live in this
+ * thread (local-engine.ts) or in another (remote-engine.ts), and nobody who holds one can tell. A new kind of request is a method with
+ * one argument at most, and a line in ENGINE_METHODS (messages.ts).
+ */
+import type { ArenaCounters } from "../base/arena.ts";
+import type { LoopDelays } from "../env/loop-delay.ts";
+import type { SocketAddress } from "../env/sockets.ts";
+import type { NbdTls } from "../nbd/server.ts";
+import type { NbdStats } from "../nbd/stats.ts";
+import type { VolumeReport } from "../volume/report.ts";
+import type { OpenRequest } from "../volume/volume.ts";
+
+export interface OverlayChoice {
+  /** Where what is written is kept meanwhile; null keeps it in memory. The folder must exist. */
+  readonly folder: string | null;
+}
+
+export interface OpenCall {
+  readonly request: OpenRequest;
+  /** A writable layer over each volume, which lives until the stop; null leaves them read-only. */
+  readonly overlay: OverlayChoice | null;
+}
+
+export interface EngineVolume {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** False with an overlay. */
+  readonly readOnly: boolean;
+  readonly report: VolumeReport;
+}
+
+export interface OpenedByEngine {
+  readonly volumes: readonly EngineVolume[];
+  /** Sets that were found but could not be started as asked; their verdicts say why. */
+  readonly refused: readonly VolumeReport[];
+}
+
+export interface EngineExport {
+  /** An open volume. */
+  readonly volume: string;
+  /** What clients ask for. */
+  readonly name: string;
+  readonly description: string;
+}
+
+export interface ServeCall {
+  /** A TCP port of 0 is chosen by the system. */
+  readonly listen: SocketAddress;
+  readonly exports: readonly EngineExport[];
+  /** Without it there is no TLS. */
+  readonly tls?: NbdTls;
+}
+
+export interface Serving {
+  /** With the port that was chosen. */
+  readonly address: SocketAddress;
+  /** One for each export, in their order. */
+  readonly uris: readonly string[];
+}
+
+export interface EngineFigures {
+  /** What moves the bytes: "ring", or "node" with the reason in brackets. */
+  readonly backend: string;
+  /** Since the engine was started. */
+  readonly elapsedMs: number;
+  /** Null before the first `serve`. */
+  readonly nbd: NbdStats | null;
+  /** Null while there is none: before the first `open`, and where there can be none. */
+  readonly arena: ArenaCounters | null;
+  /** Of the engine's own thread. */
+  readonly loopDelay: LoopDelays;
+}
+
+export interface Engine {
+  /**
+   * All volumes of the call, or none.
+   * @throws HoldfastError as openVolumes and openOverlay do; `usage` for a name that is taken
+   */
+  open(call: OpenCall): Promise<OpenedByEngine>;
+  /** @throws HoldfastError as startNbdServer does; `not-found` for no such volume, `busy` when it serves already */
+  serve(call: ServeCall): Promise<Serving>;
+  figures(): Promise<EngineFigures>;
+  /**
+   * Ends everything in order; resolves to the last figures. What was called before comes to its end first, what is called
+   * after it throws `shutdown`. Further calls of it wait for the same end.
+   */
+  stop(): Promise<EngineFigures>;
+}
+
+/** An engine that may end by itself. */
+export interface RunningEngine extends Engine {
+  /** Resolves to why, when it has ended without being asked to; every call throws the same then. */
+  readonly died: Promise<Error>;
+}

@@ -1,0 +1,160 @@
+/** An engine in this thread, on real files and sockets: what it opens, serves, counts and gives back. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeBackends } from "../../test/support/backends.ts";
+import { goldenCase, sha256, unpackToFolder } from "../../test/support/golden.ts";
+import type { UnpackedCase } from "../../test/support/golden.ts";
+import { NbdTestClient } from "../../test/support/nbd-client.ts";
+import { testFolder } from "../../test/support/temp.ts";
+import { HoldfastError } from "../base/errors.ts";
+import type { Env } from "../env/env.ts";
+import type { Engine, OpenCall, ServeCall } from "./engine.ts";
+import { LocalEngine } from "./local-engine.ts";
+
+const golden = goldenCase("raid5-4-ext4");
+const volumeSha256 = golden.views.find(({ name }) => name === "all")!.volumes["volume"]!.sha256;
+let disks: UnpackedCase;
+beforeAll(() => {
+  disks = unpackToFolder(golden);
+});
+afterAll(() => disks.remove());
+
+/** The environment with a count of the files that are open. */
+function counting(env: Env): { readonly env: Env; readonly open: () => number } {
+  let open = 0;
+  const files: Env["files"] = {
+    ...env.files,
+    async open(path, mode) {
+      const file = await env.files.open(path, mode);
+      open += 1;
+      const close = file.close.bind(file);
+      file.close = () => {
+        open -= 1;
+        return close();
+      };
+      return file;
+    },
+  };
+  return { env: { ...env, files }, open: () => open };
+}
+
+function engineOn(env: Env): Engine {
+  const loopDelays = () => ({ p50Ms: 1, p99Ms: 2, maxMs: 3 });
+  return new LocalEngine(env, { backend: "tested", loopDelays });
+}
+
+/** All disks but one, so that reading has to compute. */
+function degraded(overlay: OpenCall["overlay"] = null): OpenCall {
+  const paths = disks.disks.filter((_path, index) => index !== 1);
+  return { request: { paths, force: false }, overlay };
+}
+
+function serveCall(volume: string): ServeCall & { readonly listen: { kind: "unix" } } {
+  const path = join(testFolder("engine"), "s");
+  return { listen: { kind: "unix", path }, exports: [{ volume, name: "e", description: "d" }] };
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error = await work.catch((thrown: unknown) => thrown);
+  if (!(error instanceof HoldfastError)) throw new Error("not refused");
+  return error.code;
+}
+
+describeBackends((backend) => {
+  it("opens, serves, counts and stops, and what it says can be cloned", async () => {
+    const { env, open } = counting(backend.env);
+    const engine = engineOn(env);
+    expect(await engine.figures()).toMatchObject({ nbd: null, arena: null, backend: "tested" });
+
+    const opened = await engine.open(degraded());
+    expect(opened.volumes).toMatchObject([{ name: "gold", readOnly: true }]);
+    expect(structuredClone(opened)).toEqual(opened);
+    const call = serveCall("gold");
+    const serving = await engine.serve(call);
+    expect(serving.address).toEqual(call.listen);
+    expect(serving.uris).toEqual([`nbd+unix:///e?socket=${call.listen.path}`]);
+
+    const client = await NbdTestClient.open(serving.address, { name: "e" });
+    const { sizeBytes } = opened.volumes[0]!;
+    const pieces: Buffer[] = [];
+    for (let offset = 0; offset < sizeBytes; offset += 1 << 20) {
+      const [chunk] = await client.call({ type: 0, offset, length: 1 << 20 });
+      pieces.push(chunk!.payload);
+    }
+    expect(sha256(Buffer.concat(pieces))).toBe(volumeSha256);
+
+    const figures = await engine.figures();
+    expect(figures).toMatchObject({
+      nbd: { connections: 1, accepted: 1, requests: sizeBytes / (1 << 20), readBytes: sizeBytes },
+      loopDelay: { p50Ms: 1, p99Ms: 2, maxMs: 3 },
+    });
+    expect(figures.arena!.peakBytes).toBeGreaterThan(0);
+    expect(structuredClone(figures)).toEqual(figures);
+
+    client.destroy();
+    const last = await engine.stop();
+    expect(last).toMatchObject({ nbd: { connections: 0, readBytes: sizeBytes } });
+    expect(open()).toBe(0);
+    expect(existsSync(call.listen.path)).toBe(false);
+  });
+
+  it("lays overlays over volumes, and takes their files away", async () => {
+    const { env, open } = counting(backend.env);
+    const folder = testFolder("overlay");
+    const engine = engineOn(env);
+    const { volumes } = await engine.open(degraded({ folder }));
+    expect(volumes).toMatchObject([{ readOnly: false }]);
+    expect(readdirSync(folder)).toHaveLength(1);
+    const { address } = await engine.serve(serveCall("gold"));
+    const client = await NbdTestClient.open(address, { name: "e" });
+    expect(await client.errno({ type: 1, data: Buffer.alloc(4096, 7) })).toBe(0);
+    client.destroy();
+    await engine.stop();
+    expect(readdirSync(folder)).toEqual([]);
+    expect(open()).toBe(0);
+  });
+
+  it("closes what a call has opened when the call fails", async () => {
+    const { env, open } = counting(backend.env);
+    const engine = engineOn(env);
+    const folder = join(testFolder("overlay"), "not there");
+    expect(await codeOf(engine.open(degraded({ folder })))).toBe("not-found");
+    expect(open()).toBe(0);
+    // A name that is taken: the second call leaves the first one's volume as it is.
+    await engine.open(degraded());
+    const before = open();
+    expect(await codeOf(engine.open(degraded()))).toBe("usage");
+    expect(open()).toBe(before);
+    await engine.serve(serveCall("gold"));
+    await engine.stop();
+    expect(open()).toBe(0);
+  });
+});
+
+describe("an engine", () => {
+  const start = async (): Promise<Engine> => {
+    const { nodeEnv } = await import("../env/node/env.ts");
+    return engineOn(nodeEnv());
+  };
+
+  it("serves once, and only what is open", async () => {
+    const engine = await start();
+    await engine.open(degraded());
+    expect(await codeOf(engine.serve(serveCall("silver")))).toBe("not-found");
+    await engine.serve(serveCall("gold"));
+    expect(await codeOf(engine.serve(serveCall("gold")))).toBe("busy");
+    await engine.stop();
+  });
+
+  it("finishes what was asked before the stop, refuses what comes after, and stops once", async () => {
+    const engine = await start();
+    const opened = engine.open(degraded());
+    const stopped = engine.stop();
+    expect(engine.stop()).toBe(stopped);
+    const late = [engine.open(degraded()), engine.serve(serveCall("gold")), engine.figures()];
+    for (const one of late) expect(await codeOf(one)).toBe("shutdown");
+    expect((await opened).volumes).toHaveLength(1);
+    expect(await stopped).toMatchObject({ nbd: null });
+  });
+});

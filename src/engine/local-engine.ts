@@ -1,0 +1,211 @@
+/**
+ * An engine in the thread that calls it, on any Env.
+ *
+ * Its requests are worked on one after the other, but for `figures`. What it holds is given back in the reverse order of its coming.
+ * There is one arena: the parity kernels work in it, and the server's buffers come from it.
+ */
+import { createArena } from "../base/arena.ts";
+import type { Arena } from "../base/arena.ts";
+import { HoldfastError } from "../base/errors.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import type { BlockDevice } from "../block/device.ts";
+import type { Env } from "../env/env.ts";
+import type { LoopDelays } from "../env/loop-delay.ts";
+import { startNbdServer } from "../nbd/server.ts";
+import type { NbdServer } from "../nbd/server.ts";
+import { createParityEngine } from "../parity/engine.ts";
+import type { ParityEngine } from "../parity/engine.ts";
+import { openVolumes } from "../volume/open.ts";
+import type { OpenedVolume } from "../volume/volume.ts";
+import type {
+  Engine,
+  EngineFigures,
+  EngineVolume,
+  OpenCall,
+  OpenedByEngine,
+  OverlayChoice,
+  ServeCall,
+  Serving,
+} from "./engine.ts";
+
+/** Of address space: memory is only taken where the arena was used. */
+const ARENA_BYTES = 64 * 1024 * 1024;
+/** An overlay in memory takes so much and no more; a folder takes what its file system has. */
+const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
+
+export interface LocalEngineOptions {
+  /** Of the Env, for the figures. */
+  readonly backend: string;
+  /** Of this thread, so far. */
+  readonly loopDelays: () => LoopDelays;
+}
+
+type Close = () => Promise<void>;
+
+export class LocalEngine implements Engine {
+  readonly #env: Env;
+  readonly #options: LocalEngineOptions;
+  readonly #startedMs: number;
+  /** Open volumes by name, overlays on top. */
+  readonly #devices = new Map<string, BlockDevice>();
+  readonly #closes: Close[] = [];
+  #arena: Arena | null | undefined;
+  #parity: ParityEngine | undefined;
+  #server: NbdServer | null = null;
+  /** When the last request is done, however it ended. */
+  #lastDone: Promise<unknown> = Promise.resolve();
+  #stopping: Promise<EngineFigures> | null = null;
+
+  constructor(env: Env, options: LocalEngineOptions) {
+    this.#env = env;
+    this.#options = options;
+    this.#startedMs = env.clock.monotonicMs();
+  }
+
+  open(call: OpenCall): Promise<OpenedByEngine> {
+    return this.#inTurn(() => this.#open(call));
+  }
+
+  serve(call: ServeCall): Promise<Serving> {
+    return this.#inTurn(() => this.#serve(call));
+  }
+
+  // Async, so that it rejects and does not throw.
+  async figures(): Promise<EngineFigures> {
+    this.#refuseWhenStopping();
+    return this.#figures();
+  }
+
+  stop(): Promise<EngineFigures> {
+    this.#stopping ??= this.#lastDone.then(() => this.#stop());
+    return this.#stopping;
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#refuseWhenStopping();
+    const done = this.#lastDone.then(work);
+    this.#lastDone = done.catch(() => {});
+    return done;
+  }
+
+  #refuseWhenStopping(): void {
+    if (this.#stopping !== null) throw new HoldfastError("shutdown", "The engine is stopped.");
+  }
+
+  async #open({ request, overlay }: OpenCall): Promise<OpenedByEngine> {
+    const opened = await openVolumes(this.#env, request, () => this.#parityEngine());
+    const closes: Close[] = [() => opened.close()];
+    try {
+      const devices = await this.#withOverlays(opened.volumes, overlay, closes);
+      this.#adopt(devices);
+      this.#closes.push(...closes);
+      const volumes = opened.volumes.map(({ name, report }) =>
+        volumeFacts(name, devices.get(name)!, report),
+      );
+      return { volumes, refused: opened.refused };
+    } catch (error) {
+      await closeAll(closes);
+      throw error;
+    }
+  }
+
+  async #withOverlays(
+    volumes: readonly OpenedVolume[],
+    overlay: OverlayChoice | null,
+    closes: Close[],
+  ): Promise<ReadonlyMap<string, BlockDevice>> {
+    if (overlay === null) return new Map(volumes.map(({ name, device }) => [name, device]));
+    const { openOverlay } = await import("../devices/overlay.ts");
+    const { folder } = overlay;
+    const store =
+      folder === null
+        ? ({ kind: "memory", limitBytes: OVERLAY_MEMORY_BYTES } as const)
+        : ({ kind: "folder", folder } as const);
+    const laid = new Map<string, BlockDevice>();
+    for (const { name, device } of volumes) {
+      const top = await openOverlay(this.#env, device, store);
+      closes.push(() => top.close());
+      laid.set(name, top);
+    }
+    return laid;
+  }
+
+  #adopt(devices: ReadonlyMap<string, BlockDevice>): void {
+    for (const name of devices.keys()) {
+      if (this.#devices.has(name))
+        throw new HoldfastError("usage", `A volume named ${name} is open already.`);
+    }
+    for (const [name, device] of devices) this.#devices.set(name, device);
+  }
+
+  async #serve({ listen, exports, tls }: ServeCall): Promise<Serving> {
+    if (this.#server !== null) throw new HoldfastError("busy", "The engine serves already.");
+    const server = await startNbdServer(this.#env, {
+      listen,
+      exports: exports.map(({ volume, name, description }) => ({
+        name,
+        description,
+        device: this.#device(volume),
+      })),
+      arena: this.#sharedArena(),
+      ...(tls === undefined ? {} : { tls }),
+    });
+    this.#server = server;
+    this.#closes.push(() => server.stop());
+    return { address: server.address, uris: exports.map(({ name }) => server.uri(name)) };
+  }
+
+  #device(volume: string): BlockDevice {
+    const device = this.#devices.get(volume);
+    if (device === undefined) throw new HoldfastError("not-found", `No volume ${volume} is open.`);
+    return device;
+  }
+
+  #sharedArena(): Arena | null {
+    this.#arena ??= createArena(ARENA_BYTES);
+    return this.#arena;
+  }
+
+  /** Made when the first volume needs it: a degraded array, or one whose member fails. */
+  #parityEngine(): ParityEngine {
+    this.#parity ??= createParityEngine(this.#sharedArena());
+    return this.#parity;
+  }
+
+  #figures(): EngineFigures {
+    return {
+      backend: this.#options.backend,
+      elapsedMs: Math.round(this.#env.clock.monotonicMs() - this.#startedMs),
+      nbd: this.#server?.stats ?? null,
+      arena: this.#arena?.counters() ?? null,
+      loopDelay: this.#options.loopDelays(),
+    };
+  }
+
+  async #stop(): Promise<EngineFigures> {
+    await closeAll(this.#closes.splice(0));
+    return this.#figures();
+  }
+}
+
+function volumeFacts(
+  name: string,
+  device: BlockDevice,
+  report: EngineVolume["report"],
+): EngineVolume {
+  const { sectors, limits } = device;
+  return { name, sizeBytes: sectors * SECTOR_BYTES, readOnly: limits.readOnly, report };
+}
+
+/** The last first, and all of them, whatever fails; throws the first error then. */
+async function closeAll(closes: readonly Close[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const close of closes.toReversed()) {
+    try {
+      await close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
