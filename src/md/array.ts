@@ -17,7 +17,7 @@ import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
-import type { Personality } from "./personalities/personality.ts";
+import type { Personality, PieceExtent } from "./personalities/personality.ts";
 
 export interface ArrayRegion {
   /** First sector behind the region. */
@@ -87,8 +87,7 @@ export class MdArray implements BlockDevice {
     const end = sector + sectors;
     for (let pieces = 0; list.end < end && pieces < EXTENT_PIECES; pieces += 1) {
       const region = regionAt(this.#regions, list.end);
-      const limit = Math.min(end, pieceEnd(region, list.end)) - list.end;
-      const found = region.personality.pieceExtent(list.end, limit);
+      const found = extentAt(region, list.end, end);
       if (!list.add(found.sectors, found.kind)) break;
     }
     return list.extents;
@@ -107,16 +106,23 @@ function regionAt(regions: readonly ArrayRegion[], sector: number): ArrayRegion 
   return region;
 }
 
-/** First sector behind the piece that `sector` lies in. */
-function pieceEnd({ endSector, personality }: ArrayRegion, sector: number): number {
-  return Math.min(endSector, sector + personality.pieceSectors(sector));
-}
-
 /** First sector behind what is read at once from `sector` on, before `end`. */
 function readEnd({ endSector, personality }: ArrayRegion, sector: number, end: number): number {
   const max = Math.min(endSector, end) - sector;
   const wanted = personality.readSectors?.(sector, max) ?? personality.pieceSectors(sector);
   return sector + Math.min(max, wanted);
+}
+
+function extentAt(
+  { endSector, personality }: ArrayRegion,
+  sector: number,
+  end: number,
+): PieceExtent {
+  const max = Math.min(endSector, end) - sector;
+  return (
+    personality.piecesExtent?.(sector, max) ??
+    personality.pieceExtent(sector, Math.min(max, personality.pieceSectors(sector)))
+  );
 }
 
 /** One read under way. */

@@ -4,7 +4,7 @@
 import type { SectorRange } from "../../src/base/units.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { Prng } from "../../src/base/prng.ts";
-import { writeSectors } from "../../src/block/promises.ts";
+import { discard, writeSectors } from "../../src/block/promises.ts";
 import { counted } from "../../src/block/stats.ts";
 import type { DeviceStats } from "../../src/block/stats.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
@@ -67,6 +67,20 @@ export async function makeWorld(
   );
   for (const [slot, disk] of disks.entries()) await writeSectors(disk, DATA_OFFSET, images[slot]!);
   return { componentSectors, geometry, content, disks };
+}
+
+/** Makes rows of the array zero, and gives the storage of all that is zero on the members back. A chunk must be 4 KiB. */
+export async function makeSparse(world: World, prng: Prng): Promise<void> {
+  const { geometry, content, disks, componentSectors } = world;
+  for (let row = 0; row < componentSectors / 8; row += 1) {
+    if (prng.chance(0.6)) continue;
+    for (const [slot, disk] of disks.entries()) {
+      await discard(disk, DATA_OFFSET + row * 8, 8);
+      const sector = "toVolume" in geometry ? geometry.toVolume(slot, row * 8) : null;
+      if (typeof sector === "number")
+        content.fill(0, sector * SECTOR_BYTES, (sector + 8) * SECTOR_BYTES);
+    }
+  }
 }
 
 function placesOf(

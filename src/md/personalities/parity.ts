@@ -94,6 +94,10 @@ export class ParityPersonality implements Personality {
     return this.#rows.sectorsAt(sector, max) || this.pieceSectors(sector);
   }
 
+  piecesExtent(sector: number, max: number): PieceExtent | null {
+    return this.#rows.extent(sector, max);
+  }
+
   pieceExtent(sector: number, max: number): PieceExtent {
     const place = this.#geometry.locate(sector, this.#place);
     return (

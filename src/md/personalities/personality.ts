@@ -25,4 +25,6 @@ export interface Personality {
   readPiece(sector: number, data: Uint8Array, end: BioEnd): void;
   /** What is known without reading of the run at `sector`, at most `max` (inside one piece) long. */
   pieceExtent(sector: number, max: number): PieceExtent;
+  /** The same of several pieces, at most `max` sectors, that are known to be alike; null where they must be asked for one by one. */
+  piecesExtent?(sector: number, max: number): PieceExtent | null;
 }

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import {
   damagedArray,
   makeDamage,
+  makeSparse,
   makeWorld,
   readable,
 } from "../../../test/support/damaged-array.ts";
@@ -104,11 +105,63 @@ describe.each(SHAPES)("long reads of a $level of $raidDisks, layout $layout", (s
   });
 });
 
+describe.each(SHAPES)(
+  "what is known of a $level of $raidDisks, layout $layout, without reading",
+  (shape) => {
+    it(`is a hole only where zeros are read (seed ${seed})`, async () => {
+      const prng = new Prng(seed);
+      const world = await makeWorld(shape, prng, COMPONENT_SECTORS);
+      await makeSparse(world, prng);
+      let holes = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const damage = someLost(prng, world);
+        // Nobody has read yet, so nobody knows what will fail.
+        const known = { ...damage, failing: damage.failing.map(() => []) };
+        const { array } = damagedArray(world, damage, plainEngine);
+        const start = prng.chance(0.5) ? 0 : prng.below(array.sectors);
+        let at = start;
+        while (at < array.sectors) {
+          for (const extent of array.extents(at, array.sectors - at, prng.between(1, 50))) {
+            expect(extent.sector).toBe(at);
+            at += extent.sectors;
+            if (extent.kind === "data") continue;
+            holes += 1;
+            for (let sector = extent.sector; sector < at; sector += 1)
+              expect(readable(world.geometry, known, sector), `sector ${sector}`).toBe(true);
+            const from = extent.sector * SECTOR_BYTES;
+            const bytes = world.content.subarray(from, at * SECTOR_BYTES);
+            expect(
+              bytes.every((byte) => byte === 0),
+              `round ${round}, ${JSON.stringify(extent)}`,
+            ).toBe(true);
+          }
+        }
+        expect(at).toBe(array.sectors);
+        await array.close();
+      }
+      expect(holes).toBeGreaterThan(20);
+    });
+  },
+);
+
 const nothing = (world: World, missing: readonly number[]): Damage => ({
   missing: new Set(missing),
   recovered: world.disks.map(() => Infinity),
   listedBad: world.disks.map(() => []),
   failing: world.disks.map(() => []),
+});
+
+describe("the rows of a degraded array", () => {
+  it("are holes where all that is left is", async () => {
+    const [shape] = shapes("raid5", [2], 4);
+    const world = await makeWorld(shape!, new Prng(4), COMPONENT_SECTORS);
+    await makeSparse(world, new Prng(4));
+    const healthy = damagedArray(world, nothing(world, []), simdEngine).array;
+    const degraded = damagedArray(world, nothing(world, [1]), simdEngine).array;
+    const runs = degraded.extents(0, degraded.sectors, 1000);
+    expect(runs).toEqual(healthy.extents(0, healthy.sectors, 1000));
+    expect(runs.some(({ kind }) => kind === "hole")).toBe(true);
+  });
 });
 
 describe("a long read", () => {

@@ -16,6 +16,7 @@ import type { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
+import type { ExtentKind } from "../../block/device.ts";
 import { Pool } from "../../block/pool.ts";
 import type { Pooled } from "../../block/pool.ts";
 import { WorkBuffers } from "../../parity/engine.ts";
@@ -24,24 +25,36 @@ import { recoverData } from "../../parity/parity.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { RowLayout } from "../geometry/stripe-layouts.ts";
 import type { Slot } from "../slot.ts";
+import type { PieceExtent } from "./personality.ts";
 
 /** A row takes a work buffer of a chunk for each that is lost, and a long read has several rows under way: larger chunks go piece by piece. */
 const MAX_CHUNK_SECTORS = 2048;
 
-/** A row that is read as a whole. */
-interface SimpleRow {
+/** How a row that is simple is read. */
+interface RowPlan {
   readonly layout: RowLayout;
   /** Slots that cannot be believed, some with data among them. */
   readonly lost: ReadonlySet<number>;
   /** Slots to read. */
   readonly sources: readonly number[];
-  readonly memberSector: number;
 }
+
+/** Rows over which each member is either believed or not. */
+interface UniformRows {
+  readonly first: number;
+  /** Behind the last. */
+  readonly end: number;
+  readonly lost: ReadonlySet<number>;
+  /** By row in the layout's period, made when first asked for; null: there is nothing to rebuild, or too little left. */
+  readonly plans: (RowPlan | null | undefined)[];
+}
+
+const NO_ROWS: UniformRows = { first: 0, end: 0, lost: new Set(), plans: [] };
 
 /** A row under way. */
 interface RowRead extends Pooled {
   sector: number;
-  row: SimpleRow | null;
+  plan: RowPlan | null;
   data: Uint8Array;
   end: BioEnd;
   pending: number;
@@ -68,6 +81,8 @@ export class RowReads {
   readonly #rebuildChunk: RebuildChunk;
   readonly #rowSectors: number;
   readonly #isOfUse: boolean;
+  /** Those of the last read. */
+  #uniform = NO_ROWS;
   readonly #reads = new Pool(() => this.#make());
 
   constructor(
@@ -89,50 +104,91 @@ export class RowReads {
   /** The sectors of a row if `sector` starts one that is best read as a whole and ends before `max` sectors; else 0. */
   sectorsAt(sector: number, max: number): number {
     if (!this.#isOfUse || max < this.#rowSectors || sector % this.#rowSectors !== 0) return 0;
-    return this.#simpleRow(sector) === null ? 0 : this.#rowSectors;
+    return this.#planOf(sector / this.#rowSectors) === null ? 0 : this.#rowSectors;
+  }
+
+  /**
+   * What is known without reading of the rows at `sector`: whole rows of which every member that is left holds data, or none does; null
+   * when it is not as simple. Where the others are all zeros so is what is lost: zeros make zeros.
+   */
+  extent(sector: number, max: number): PieceExtent | null {
+    if (max < this.#rowSectors || sector % this.#rowSectors !== 0) return null;
+    const { chunkSectors, dataDisks, raidDisks } = this.#geometry;
+    const memberSector = (sector / this.#rowSectors) * chunkSectors;
+    let run = Math.floor(max / this.#rowSectors) * chunkSectors;
+    let kind: ExtentKind | null = null;
+    let lost = 0;
+    for (const slot of this.#slots) {
+      const trust = slot.trust(memberSector, run);
+      run = Math.abs(trust);
+      if (trust < 0) lost += 1;
+      const found = trust > 0 ? slot.extent(memberSector, run) : null;
+      if (found !== null) {
+        if (kind !== null && kind !== found.kind) return null;
+        kind = found.kind;
+        run = found.sectors;
+      }
+      if (run < chunkSectors) return null;
+    }
+    // What cannot be rebuilt is not known to be zero.
+    if (kind === null || lost > raidDisks - dataDisks) return null;
+    return { kind, sectors: Math.floor(run / chunkSectors) * this.#rowSectors };
   }
 
   /** @param data as long as `sectorsAt` said */
   read(sector: number, data: Uint8Array, end: BioEnd): void {
-    const row = this.#simpleRow(sector)!;
-    const chunkBytes = this.#geometry.chunkSectors * SECTOR_BYTES;
+    const row = sector / this.#rowSectors;
+    const { chunkSectors } = this.#geometry;
+    const plan = this.#planOf(row)!;
+    const chunkBytes = chunkSectors * SECTOR_BYTES;
     const read = this.#reads.take();
     const { blocks, buffers, ends } = read;
+    const { layout, sources } = plan;
     read.sector = sector;
-    read.row = row;
+    read.plan = plan;
     read.data = data;
     read.end = end;
-    for (const [index, slot] of row.layout.data.entries())
-      blocks.set(slot, data.subarray(index * chunkBytes, (index + 1) * chunkBytes));
-    const { sources, memberSector } = row;
+    for (let index = 0; index < layout.data.length; index += 1) {
+      const from = index * chunkBytes;
+      blocks.set(layout.data[index]!, data.subarray(from, from + chunkBytes));
+    }
     for (const slot of sources) if (!blocks.has(slot)) blocks.set(slot, buffers.take(chunkBytes));
     // The last of these may end, and the object be in use for another row, before its `read` returns.
     read.pending = sources.length;
+    const memberSector = row * chunkSectors;
     for (const slot of sources)
       this.#slots[slot]!.read(memberSector, blocks.get(slot)!, ends[slot]!);
   }
 
-  #simpleRow(sector: number): SimpleRow | null {
-    const { chunkSectors } = this.#geometry;
-    const number = sector / this.#rowSectors;
-    const layout = this.#geometry.rowLayout(number);
-    const memberSector = number * chunkSectors;
+  /** Null for a row that is not simple. */
+  #planOf(row: number): RowPlan | null {
+    if (row < this.#uniform.first || row >= this.#uniform.end)
+      this.#uniform = this.#uniformFrom(row);
+    const { end, lost, plans } = this.#uniform;
+    if (row >= end) return null;
+    const index = row % this.#geometry.periodRows;
+    plans[index] ??= planFor(this.#geometry.rowLayout(row), lost);
+    return plans[index];
+  }
+
+  #uniformFrom(first: number): UniformRows {
+    const { chunkSectors, usedSectors } = this.#geometry;
+    const memberSector = first * chunkSectors;
+    let run = usedSectors - memberSector;
     const lost = new Set<number>();
-    for (const slot of layout.slots) {
-      const trust = this.#slots[slot]!.trust(memberSector, chunkSectors);
-      if (trust === -chunkSectors) lost.add(slot);
-      else if (trust !== chunkSectors) return null;
+    for (const slot of this.#slots) {
+      const trust = slot.trust(memberSector, run);
+      if (trust < 0) lost.add(slot.number);
+      run = Math.abs(trust);
     }
-    const isDataLost = layout.data.some((slot) => lost.has(slot));
-    const sources = isDataLost ? sourcesFor(layout, lost) : null;
-    return sources === null ? null : { layout, lost, sources, memberSector };
+    return { first, end: first + Math.floor(run / chunkSectors), lost, plans: [] };
   }
 
   #make(): RowRead {
     const read: RowRead = {
       isSpare: false,
       sector: 0,
-      row: null,
+      plan: null,
       data: NO_DATA,
       end: ignore,
       pending: 0,
@@ -149,22 +205,22 @@ export class RowReads {
     read.pending -= 1;
     if (read.pending > 0) return;
     const { sector, data, end } = read;
-    const row = read.row!;
+    const plan = read.plan!;
     const failed = read.failed.size > 0 ? new Set(read.failed) : null;
-    if (failed === null) this.#recover(row, read);
+    if (failed === null) this.#recover(plan, read);
     read.buffers.giveBack();
     read.blocks.clear();
     read.failed.clear();
-    read.row = null;
+    read.plan = null;
     read.data = NO_DATA;
     read.end = ignore;
     this.#reads.give(read);
     if (failed === null) end(null);
-    else this.#rebuildChunks(sector, row, failed, data, end);
+    else this.#rebuildChunks(sector, plan, failed, data, end);
   }
 
   /** Makes the lost data. Where the kernels would be slow on the caller's buffer they work on copies: that is cheaper than reading again. */
-  #recover({ layout, lost }: SimpleRow, { data, blocks, buffers }: RowRead): void {
+  #recover({ layout, lost }: RowPlan, { data, blocks, buffers }: RowRead): void {
     const { arena, kernels } = this.#engine();
     if (arena === null || arena.contains(data)) {
       recoverData(layout, blocks, lost, kernels);
@@ -184,7 +240,7 @@ export class RowReads {
   /** What is lost or failed to be read, chunk by chunk. */
   #rebuildChunks(
     sector: number,
-    { layout, lost }: SimpleRow,
+    { layout, lost }: RowPlan,
     failed: ReadonlySet<number>,
     data: Uint8Array,
     end: BioEnd,
@@ -203,6 +259,12 @@ export class RowReads {
 }
 
 const NO_DATA = new Uint8Array(0);
+
+function planFor(layout: RowLayout, lost: ReadonlySet<number>): RowPlan | null {
+  const isDataLost = layout.data.some((slot) => lost.has(slot));
+  const sources = isDataLost ? sourcesFor(layout, lost) : null;
+  return sources === null ? null : { layout, lost, sources };
+}
 
 /**
  * The members to read in order to rebuild what is lost; null when that cannot be done.
