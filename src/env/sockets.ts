@@ -55,7 +55,7 @@ export interface Connection {
   /** Starts delivery. Until then nothing is read from the peer. */
   start(handlers: ConnectionHandlers): void;
   /**
-   * Queues the pieces, to be sent in one go, and takes them over: they must not change until `sent` is called, which
+   * Queues the pieces, to be sent in one go, and takes them over (the list is lent): they must not change until `sent` is called, which
    * happens once, in order of the writes: when the last byte was handed to the system, or when the connection is dead.
    * False: the queue is over its limit, wait for `onDrain` before queueing much more.
    */

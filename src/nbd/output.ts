@@ -13,7 +13,7 @@ import type { BufferPool } from "./buffers.ts";
 
 /** The socket's side of a connection, as the protocol sees it. */
 export interface Transport {
-  /** Takes the pieces over. `sent` is called once: when the last byte is handed over, or when the connection is dead. */
+  /** Takes the pieces over; the list is lent. `sent` is called once: when the last byte is handed over, or when the connection is dead. */
   send(pieces: readonly Uint8Array[], sent: () => void): void;
   /** Calls it when what came together is handed out, before anything is sent: so that answers leave together. */
   soon(call: () => void): void;
@@ -29,6 +29,8 @@ export interface Transport {
 const BATCH_BYTES = 65536;
 /** Largest `room`. */
 const MAX_ROOM_BYTES = 16384;
+const MAX_SPARE_FLIGHTS = 16;
+const NOTHING = new Uint8Array(0);
 
 export class Batch {
   readonly bytes: Uint8Array;
@@ -36,19 +38,80 @@ export class Batch {
   /** Where the next byte goes. */
   used = 0;
   flights = 0;
+  /** The last piece that began at 0: for a client that waits for each answer they are all alike. */
+  #first: Uint8Array = NOTHING;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
+
+  /** From there to what is used. */
+  piece(from: number): Uint8Array {
+    if (from > 0) return this.bytes.subarray(from, this.used);
+    if (this.#first.length !== this.used) this.#first = this.bytes.subarray(0, this.used);
+    return this.#first;
+  }
 }
 
+/** Elements up to `count`; what lies behind is written over, since a list that shrinks and grows is garbage. */
+class Listed<T> {
+  readonly items: T[] = [];
+  count = 0;
+
+  add(item: T): void {
+    this.items[this.count] = item;
+    this.count += 1;
+  }
+
+  /** @param nothing stands where something was, so that it is not kept reachable */
+  clear(nothing: T): void {
+    for (let i = 0; i < this.count; i += 1) this.items[i] = nothing;
+    this.count = 0;
+  }
+
+  get last(): T | null {
+    return this.count === 0 ? null : this.items[this.count - 1]!;
+  }
+}
+
+/** Used again and again. */
 class Flight {
-  readonly batches: Batch[] = [];
-  readonly buffers: Uint8Array[] = [];
+  readonly batches = new Listed<Batch>();
+  readonly buffers = new Listed<Uint8Array>();
   requests = 0;
   cost = 0;
   bytes = 0;
+  /** Sent after this one. */
+  next: Flight | null = null;
+  readonly sent: () => void;
+
+  constructor(over: (flight: Flight) => void) {
+    this.sent = () => over(this);
+  }
+
+  clear(): void {
+    this.batches.count = 0;
+    this.buffers.clear(NOTHING);
+    this.requests = 0;
+    this.cost = 0;
+    this.bytes = 0;
+    this.next = null;
+  }
+}
+
+/** Lists of exactly so many pieces, by length, for `send`, which borrows them. All connections share them. */
+const pieceLists: Uint8Array[][] = [];
+const MAX_LISTED = 64;
+
+function pieceList(pieces: Listed<Uint8Array>): Uint8Array[] {
+  const { items, count } = pieces;
+  if (count > MAX_LISTED) return items.slice(0, count);
+  while (pieceLists.length <= count)
+    pieceLists.push(Array.from({ length: pieceLists.length }, () => NOTHING));
+  const list = pieceLists[count]!;
+  for (let i = 0; i < count; i += 1) list[i] = items[i]!;
+  return list;
 }
 
 export class Output {
@@ -58,10 +121,12 @@ export class Output {
   #batch: Batch | null = null;
   /** First byte of the batch that is not yet in a piece. */
   #from = 0;
-  #pieces: Uint8Array[] = [];
-  #flight = new Flight();
-  /** Sent, but not yet handed over; oldest first. */
-  readonly #flights: Flight[] = [];
+  readonly #pieces = new Listed<Uint8Array>();
+  #flight = this.#newFlight();
+  /** Sent, but not yet handed over: oldest and newest. */
+  #oldest: Flight | null = null;
+  #newest: Flight | null = null;
+  readonly #spare: Flight[] = [];
   #unsentBytes = 0;
   #flightsDone = 0;
   #isClosed = false;
@@ -84,7 +149,7 @@ export class Output {
 
   /** Bytes of the oldest flight under way, for the time it may take. */
   get oldestFlightBytes(): number {
-    return this.#flights[0]?.bytes ?? 0;
+    return this.#oldest?.bytes ?? 0;
   }
 
   get flightsDone(): number {
@@ -116,13 +181,13 @@ export class Output {
   /** Sends `data` as it is; it must not change before its flight is over. */
   lend(data: Uint8Array): void {
     this.#endPiece();
-    this.#pieces.push(data);
+    this.#pieces.add(data);
     this.#flight.bytes += data.length;
   }
 
   /** Gives a buffer back to the pool once everything put here up to now has left. */
   giveBack(buffer: Uint8Array): void {
-    this.#flight.buffers.push(buffer);
+    this.#flight.buffers.add(buffer);
   }
 
   /** What was put here since the last call answers one request. */
@@ -134,14 +199,30 @@ export class Output {
   flush(): void {
     this.#endPiece();
     const flight = this.#flight;
-    if (this.#pieces.length === 0) return;
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#flight = new Flight();
+    if (this.#pieces.count === 0) return;
+    const pieces = pieceList(this.#pieces);
+    this.#pieces.clear(NOTHING);
+    this.#flight = this.#spare.pop() ?? this.#newFlight();
     this.#unsentBytes += flight.bytes;
-    this.#flights.push(flight);
+    if (this.#newest === null) this.#oldest = flight;
+    else this.#newest.next = flight;
+    this.#newest = flight;
     if (this.#isClosed) this.#over(flight);
-    else this.#transport.send(pieces, () => this.#over(flight));
+    else this.#transport.send(pieces, flight.sent);
+    pieces.fill(NOTHING);
+  }
+
+  #newFlight(): Flight {
+    return new Flight((flight) => this.#over(flight));
+  }
+
+  /** Flights end in order, but for those of a connection that is closed. */
+  #unlink(flight: Flight): void {
+    let before: Flight | null = null;
+    for (let one = this.#oldest; one !== flight && one !== null; one = one.next) before = one;
+    if (before === null) this.#oldest = flight.next;
+    else before.next = flight.next;
+    if (this.#newest === flight) this.#newest = before;
   }
 
   /** Nothing is sent any more; what comes is released at once. */
@@ -155,11 +236,11 @@ export class Output {
   #endPiece(): void {
     const batch = this.#batch;
     if (batch === null || batch.used === this.#from) return;
-    this.#pieces.push(batch.bytes.subarray(this.#from, batch.used));
+    this.#pieces.add(batch.piece(this.#from));
     this.#flight.bytes += batch.used - this.#from;
     this.#from = batch.used;
-    if (this.#flight.batches.at(-1) !== batch) {
-      this.#flight.batches.push(batch);
+    if (this.#flight.batches.last !== batch) {
+      this.#flight.batches.add(batch);
       batch.flights += 1;
     }
   }
@@ -172,11 +253,12 @@ export class Output {
   }
 
   #over(flight: Flight): void {
-    const index = this.#flights.indexOf(flight);
-    if (index >= 0) this.#flights.splice(index, 1);
+    this.#unlink(flight);
     this.#flightsDone += 1;
     this.#unsentBytes -= flight.bytes;
-    for (const batch of flight.batches) {
+    const { batches, buffers, requests, cost } = flight;
+    for (let i = 0; i < batches.count; i += 1) {
+      const batch = batches.items[i]!;
       batch.flights -= 1;
       if (batch.flights > 0) continue;
       if (batch !== this.#batch) {
@@ -186,7 +268,9 @@ export class Output {
         this.#from = 0;
       }
     }
-    for (const buffer of flight.buffers) this.#pool.give(buffer);
-    this.#released(flight.requests, flight.cost);
+    for (let i = 0; i < buffers.count; i += 1) this.#pool.give(buffers.items[i]!);
+    flight.clear();
+    if (this.#spare.length < MAX_SPARE_FLIGHTS) this.#spare.push(flight);
+    this.#released(requests, cost);
   }
 }

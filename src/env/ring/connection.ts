@@ -53,6 +53,7 @@ export class RingConnection implements Connection, Completed, Flushed {
   #filling: ConnectionHandlers | null = null;
   #room: Uint8Array = NOTHING;
   #message: Message | null = null;
+  #view: Uint8Array = NOTHING;
   #isInputOn = false;
   #hasInputEnded = false;
   #hasToldEnd = false;
@@ -205,7 +206,7 @@ export class RingConnection implements Connection, Completed, Flushed {
   #deliver(): void {
     if (!this.#isInputOn || this.#receive.state !== "idle") return;
     if (this.#heldBytes > 0) {
-      const data = this.#buffer!.subarray(0, this.#heldBytes);
+      const data = this.#viewOf(this.#buffer!, this.#heldBytes);
       this.#heldBytes = 0;
       this.#handlers?.onData(data);
     }
@@ -215,6 +216,13 @@ export class RingConnection implements Connection, Completed, Flushed {
       this.#handlers?.onEnd();
       this.#closeIfOver();
     }
+  }
+
+  /** Clients that wait for answers send the same few lengths again and again. */
+  #viewOf(buffer: Uint8Array, bytes: number): Uint8Array {
+    if (this.#view.length !== bytes || this.#view.buffer !== buffer.buffer)
+      this.#view = buffer.subarray(0, bytes);
+    return this.#view;
   }
 
   #receiveMore(): void {
@@ -309,6 +317,7 @@ export class RingConnection implements Connection, Completed, Flushed {
   #giveBackBuffer(): void {
     if (this.#buffer !== null) this.#buffers.give(this.#buffer);
     this.#buffer = null;
+    this.#view = NOTHING;
     this.#heldBytes = 0;
   }
 }

@@ -230,7 +230,8 @@ class RingFile extends DescriptorFile {
   /** The ring is done. @param end where it stopped */
   transferred(opcode: number, result: number, end: number, bytes: number, done: ReadDone): void {
     this.#inFlight -= 1;
-    if (this.#inFlight === 0) for (const drained of this.#draining.splice(0)) drained();
+    if (this.#inFlight === 0 && this.#draining.length > 0)
+      for (const drained of this.#draining.splice(0)) drained();
     if (opcode === Op.fsync) {
       done(this.flushed(result < 0 ? systemError("fdatasync", -result) : null), 0);
     } else if (opcode === Op.read) {

@@ -36,6 +36,9 @@ export interface Flushed {
   flush(): void;
 }
 
+function nothing(): void {}
+const CLEAN: Flushed = { isDirty: false, flush: nothing };
+
 /** Open rings: what the kernel may write to must not be collected, whoever forgot the ring. */
 const openLoops = new Set<RingLoop>();
 
@@ -53,7 +56,10 @@ export class RingLoop {
   #guests = 0;
   #dirty: Flushed[] = [];
   #later: (() => void)[] = [];
-  /** Empty; each takes turns with its list, so that nothing is allocated for a round. */
+  /** Entries of the two that mean something: lists that shrink and grow would be garbage for each round. */
+  #dirtyCount = 0;
+  #laterCount = 0;
+  /** Take turns with the two. */
   #dirtySpare: Flushed[] = [];
   #laterSpare: (() => void)[] = [];
 
@@ -84,13 +90,15 @@ export class RingLoop {
   touch(one: Flushed): void {
     if (one.isDirty) return;
     one.isDirty = true;
-    this.#dirty.push(one);
+    this.#dirty[this.#dirtyCount] = one;
+    this.#dirtyCount += 1;
     this.#schedule();
   }
 
   /** Calls it in the next turn. */
   defer(call: () => void): void {
-    this.#later.push(call);
+    this.#later[this.#laterCount] = call;
+    this.#laterCount += 1;
     this.#schedule();
   }
 
@@ -201,27 +209,32 @@ export class RingLoop {
   }
 
   get #hasWork(): boolean {
-    return this.#dirty.length > 0 || this.#later.length > 0;
+    return this.#dirtyCount > 0 || this.#laterCount > 0;
   }
 
   /** What comes up meanwhile is for the next round, so that the kernel gets what there is. */
   #flush(): void {
     const later = this.#later;
-    if (later.length > 0) {
-      this.#later = this.#laterSpare;
-      this.#laterSpare = later;
-      for (let i = 0; i < later.length; i += 1) later[i]!();
-      later.length = 0;
+    const laterCount = this.#laterCount;
+    this.#later = this.#laterSpare;
+    this.#laterSpare = later;
+    this.#laterCount = 0;
+    for (let i = 0; i < laterCount; i += 1) {
+      const call = later[i]!;
+      later[i] = nothing;
+      call();
     }
     const dirty = this.#dirty;
+    const dirtyCount = this.#dirtyCount;
     this.#dirty = this.#dirtySpare;
     this.#dirtySpare = dirty;
-    for (let i = 0; i < dirty.length; i += 1) {
+    this.#dirtyCount = 0;
+    for (let i = 0; i < dirtyCount; i += 1) {
       const one = dirty[i]!;
+      dirty[i] = CLEAN;
       one.isDirty = false;
       one.flush();
     }
-    dirty.length = 0;
   }
 
   #keepAlive(): void {

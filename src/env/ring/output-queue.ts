@@ -9,13 +9,16 @@ import type { Operation } from "./operation.ts";
 
 /** Of one message. The kernel takes 1024. */
 const MAX_PIECES = 128;
-/** Sent pieces that are kept at the front before they are cut off. */
+/** Sent pieces that are kept at the front before the others move up. */
 const MAX_STALE = 1024;
+const NOTHING = new Uint8Array(0);
 
 export class OutputQueue {
   readonly #system: Kernel;
-  #pieces: Uint8Array[] = [];
-  #sents: ((() => void) | null)[] = [];
+  /** Up to `#end`; what is not used any more is written over, since a list that shrinks and grows is garbage. */
+  readonly #pieces: Uint8Array[] = [];
+  readonly #sents: ((() => void) | null)[] = [];
+  #end = 0;
   /** The oldest piece that is not through, and how much of it is. */
   #next = 0;
   #nextSent = 0;
@@ -31,7 +34,7 @@ export class OutputQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#next === this.#pieces.length;
+    return this.#next === this.#end;
   }
 
   /** Takes the pieces over until `sent`. At least one. */
@@ -39,8 +42,9 @@ export class OutputQueue {
     const last = pieces.length - 1;
     for (let i = 0; i <= last; i += 1) {
       const piece = pieces[i]!;
-      this.#pieces.push(piece);
-      this.#sents.push(i === last ? sent : null);
+      this.#pieces[this.#end] = piece;
+      this.#sents[this.#end] = i === last ? sent : null;
+      this.#end += 1;
       this.#bytes += piece.length;
     }
   }
@@ -54,7 +58,7 @@ export class OutputQueue {
   /** After `hasBytes` that was true. */
   prepare(operation: Operation): void {
     const first = this.#pieces[this.#next]!;
-    const count = Math.min(MAX_PIECES, this.#pieces.length - this.#next);
+    const count = Math.min(MAX_PIECES, this.#end - this.#next);
     operation.opFlags = MSG_NOSIGNAL;
     if (count === 1) {
       operation.opcode = Op.send;
@@ -104,19 +108,22 @@ export class OutputQueue {
 
   #pieceOver(): void {
     const sent = this.#sents[this.#next]!;
+    this.#pieces[this.#next] = NOTHING;
+    this.#sents[this.#next] = null;
     this.#next += 1;
     this.#nextSent = 0;
     sent?.();
   }
 
   #cutStale(): void {
-    if (this.isEmpty) {
-      this.#pieces.length = 0;
-      this.#sents.length = 0;
-    } else {
-      this.#pieces.splice(0, this.#next);
-      this.#sents.splice(0, this.#next);
+    const left = this.#end - this.#next;
+    if (left > 0) {
+      this.#pieces.copyWithin(0, this.#next, this.#end);
+      this.#sents.copyWithin(0, this.#next, this.#end);
+      this.#pieces.fill(NOTHING, left, this.#end);
+      this.#sents.fill(null, left, this.#end);
     }
     this.#next = 0;
+    this.#end = left;
   }
 }

@@ -271,7 +271,8 @@ export class Ring {
       count += 1;
       operation.owner.completed(operation, -Errno.ECANCELED, 0);
     }
-    for (const operation of this.#toCancel.splice(0)) this.cancel(operation);
+    if (this.#toCancel.length > 0)
+      for (const operation of this.#toCancel.splice(0)) this.cancel(operation);
     while (this.#waiting.length > 0 && this.#send(this.#waiting[0]!)) this.#waiting.shift();
     return count;
   }
