@@ -11,6 +11,7 @@ import type {
   Sockets,
   TlsSettings,
 } from "../sockets.ts";
+import { Inbox, withInbox } from "./inbox.ts";
 
 /** What a connection told its handlers. */
 class Ear implements ConnectionHandlers {
@@ -31,6 +32,25 @@ class Ear implements ConnectionHandlers {
   onClose(error: Error | null): void {
     if (this.closed !== undefined) throw new Error("closed twice");
     this.closed = error;
+  }
+}
+
+/** Has room for what comes, 10 bytes at a time after the first 4. */
+class Roomy extends Ear {
+  lent = 0;
+  filled: number[] = [];
+  readonly #room = new Uint8Array(10);
+
+  room(): Uint8Array | null {
+    if (this.data.length < 4) return null;
+    this.lent += 1;
+    return this.#room;
+  }
+  onFilled(bytes: number): void {
+    if (this.isEnded || this.closed !== undefined) throw new Error("a room came back too late");
+    this.lent -= 1;
+    this.filled.push(bytes);
+    this.data = Buffer.concat([this.data, this.#room.subarray(0, bytes)]);
   }
 }
 
@@ -160,6 +180,38 @@ describeBackends(({ env: { sockets } }) => {
       expect(client.write([Buffer.alloc(1)])).toBe(true);
     });
 
+    it("deliver nothing after a pause, from the first moment on", async () => {
+      const [client, server] = await pair(address());
+      const b = new Ear();
+      server.start(b);
+      server.pause();
+      let sent = 0;
+      client.write([Buffer.from("early")], () => (sent += 1));
+      await until(() => sent === 1);
+      for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(b.data.length).toBe(0);
+      server.resume();
+      await until(() => b.data.toString() === "early");
+    });
+
+    it("put what comes where there is room for it, and give the room back before the end", async () => {
+      for (const leave of ["end", "destroy"] as const) {
+        const [client, server] = await pair(address());
+        const b = new Roomy();
+        server.start(b);
+        client.write([Buffer.from("0123")]);
+        await until(() => b.data.length === 4);
+        client.write([Buffer.from("the room is small for this")]);
+        await until(() => b.data.length === 30);
+        expect(b.data.toString()).toBe("0123the room is small for this");
+        expect(Math.max(...b.filled)).toBe(10);
+        if (leave === "end") client.end();
+        else server.destroy();
+        await until(() => (leave === "end" ? b.isEnded : b.closed !== undefined));
+        expect(b.lent).toBe(0);
+      }
+    });
+
     it("tell a late listener that it is over", async () => {
       const [client, server] = await pair(address());
       client.destroy();
@@ -271,6 +323,13 @@ describeBackends(({ env: { sockets } }) => {
       server.destroy();
       await expect(handshake).rejects.toMatchObject({ code: "protocol" });
     });
+  });
+
+  it("sockets that Node accepts are left as they are where they cannot have an inbox", () => {
+    const strange = new net.Socket();
+    expect(withInbox(strange, new Inbox())).toBeNull();
+    expect(strange.destroyed).toBe(false);
+    strange.destroy();
   });
 
   describe("checkTls", () => {

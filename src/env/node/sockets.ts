@@ -18,6 +18,7 @@ import type {
   Sockets,
   TlsSettings,
 } from "../sockets.ts";
+import { Inbox, withInbox } from "./inbox.ts";
 import {
   KEEP_ALIVE_DELAY_MS,
   addressError,
@@ -66,10 +67,18 @@ function listenOnce(
       noDelay: true,
       keepAlive: address.kind === "tcp",
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+      pauseOnConnect: true,
     });
-    server.on("connection", (socket) =>
-      accept(new NodeConnection(socket, peerOf(socket, address))),
-    );
+    server.on("connection", (accepted) => {
+      const inbox = new Inbox();
+      const socket = withInbox(accepted, inbox);
+      const peer = peerOf(socket ?? accepted, address);
+      accept(
+        socket === null
+          ? new NodeConnection(accepted, peer)
+          : new NodeConnection(socket, peer, inbox),
+      );
+    });
     server.once("error", reject);
     server.listen(target(address), () => {
       server.off("error", reject);
@@ -106,6 +115,7 @@ function peerOf(socket: net.Socket, address: SocketAddress): string {
 class NodeConnection implements Connection {
   readonly peer: string;
   readonly #socket: net.Socket;
+  readonly #inbox: Inbox | null;
   #handlers: ConnectionHandlers | null = null;
   /** Callbacks of writes that are not over, oldest first. */
   readonly #unsent: (() => void)[] = [];
@@ -114,8 +124,10 @@ class NodeConnection implements Connection {
   /** TLS has taken the socket over. */
   #isHandedOver = false;
 
-  constructor(socket: net.Socket, peer: string) {
+  /** @param inbox where the socket puts what comes; without one it comes as `data` */
+  constructor(socket: net.Socket, peer: string, inbox: Inbox | null = null) {
     this.#socket = socket;
+    this.#inbox = inbox;
     this.peer = peer;
     socket.on("error", this.#onError);
     socket.on("close", this.#onClose);
@@ -133,7 +145,9 @@ class NodeConnection implements Connection {
     }
     this.#socket.on("drain", this.#onDrain);
     this.#socket.on("end", this.#onEnd);
-    this.#socket.on("data", this.#onData);
+    if (this.#inbox === null) this.#socket.on("data", this.#onData);
+    else this.#inbox.handlers = handlers;
+    this.resume();
   }
 
   write(pieces: readonly Uint8Array[], sent?: () => void): boolean {
@@ -157,7 +171,10 @@ class NodeConnection implements Connection {
   }
 
   resume(): void {
-    if (this.#handlers !== null) this.#socket.resume();
+    if (this.#handlers === null) return;
+    if (this.#inbox === null) this.#socket.resume();
+    // `resume` would read on in the next tick even when `pause` is called before.
+    else this.#socket.read(0);
   }
 
   end(): void {
@@ -176,6 +193,7 @@ class NodeConnection implements Connection {
     socket.off("drain", this.#onDrain);
     socket.off("end", this.#onEnd);
     socket.pause();
+    this.#leaveInbox();
     // A peer that leaves during the handshake ends it; the TLS socket takes this over from the plain one.
     socket.allowHalfOpen = false;
     try {
@@ -190,9 +208,18 @@ class NodeConnection implements Connection {
     }
   }
 
+  #leaveInbox(): void {
+    if (this.#inbox === null) return;
+    this.#inbox.close();
+    this.#inbox.handlers = null;
+  }
+
   readonly #onData = (data: Uint8Array): void => this.#handlers?.onData(data);
   readonly #onDrain = (): void => this.#handlers?.onDrain();
-  readonly #onEnd = (): void => this.#handlers?.onEnd();
+  readonly #onEnd = (): void => {
+    this.#inbox?.close();
+    this.#handlers?.onEnd();
+  };
 
   readonly #onWritten = (): void => this.#unsent.shift()?.();
 
@@ -202,6 +229,7 @@ class NodeConnection implements Connection {
 
   readonly #onClose = (): void => {
     this.#isClosed = true;
+    this.#leaveInbox();
     for (let sent = this.#unsent.shift(); sent; sent = this.#unsent.shift()) sent();
     if (!this.#isHandedOver) this.#handlers?.onClose(this.#error);
   };
