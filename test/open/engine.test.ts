@@ -33,6 +33,8 @@ interface FiguresEvent {
 interface Opened {
   readonly socket: string;
   readonly signal: (signal: NodeJS.Signals) => void;
+  /** Resolves when standard error contains it. */
+  readonly said: (text: string) => Promise<void>;
   /** The next line of standard output. */
   readonly event: () => Promise<FiguresEvent>;
   /** Exit code or signal, and what stood on standard error. */
@@ -48,11 +50,23 @@ async function open(
   const paths = disks.disks.filter((_path, index) => index !== 1);
   const child = spawn(process.execPath, [program, "open", "--json", ...paths, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...variables },
+    // Where the socket's folder is made: one that is killed leaves it behind.
+    env: { ...process.env, XDG_RUNTIME_DIR: testFolder("run"), ...variables },
   });
   onTestFinished(() => void child.kill("SIGKILL"));
   let stderr = "";
-  child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
+  let heard = (): void => {};
+  child.stderr.on("data", (data: Buffer) => {
+    stderr += data.toString();
+    heard();
+  });
+  const said = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      heard = () => {
+        if (stderr.includes(text)) resolve();
+      };
+      heard();
+    });
   const ended = new Promise<{ code: number | string; stderr: string }>((resolve) => {
     child.on("close", (code, signal) => resolve({ code: code ?? signal ?? "nothing", stderr }));
   });
@@ -69,6 +83,7 @@ async function open(
   return {
     socket,
     signal: (signal) => void child.kill(signal),
+    said,
     event: () => line() as Promise<FiguresEvent>,
     ended,
   };
@@ -193,23 +208,36 @@ describe.each([
   });
 });
 
+/** The program with some lines in front of what its thread runs. */
+function programWith(lines: string): string {
+  const folder = testFolder("program");
+  cpSync(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  const worker = join(folder, "dist", "engine-worker.cjs");
+  renameSync(worker, join(folder, "dist", "real-worker.cjs"));
+  writeFileSync(worker, `${lines}\nrequire("./real-worker.cjs");`);
+  return join(folder, "dist", "holdfast.cjs");
+}
+
+/** What the thread does when figures are wanted. */
+function whenAsked(code: string): string {
+  return `require("node:worker_threads").parentPort.on("message", ({ method }) => {
+    if (method === "figures") ${code}
+  });`;
+}
+
+it("ends at the second signal when its thread never comes back", async () => {
+  const opened = await open({}, [], programWith(whenAsked("for (;;);")));
+  opened.signal("SIGUSR1");
+  opened.signal("SIGTERM");
+  // The main thread says so while the other one is held up for good.
+  await opened.said("a second signal stops at once");
+  opened.signal("SIGTERM");
+  expect((await opened.ended).code).toBe(1);
+  expect(existsSync(dirname(opened.socket))).toBe(false);
+});
+
 describe("when the thread dies", () => {
-  /** The program with some lines in front of what its thread runs. */
-  function programWith(lines: string): string {
-    const folder = testFolder("program");
-    cpSync(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-    const worker = join(folder, "dist", "engine-worker.cjs");
-    renameSync(worker, join(folder, "dist", "real-worker.cjs"));
-    writeFileSync(worker, `${lines}\nrequire("./real-worker.cjs");`);
-    return join(folder, "dist", "holdfast.cjs");
-  }
-
-  const dieWhenAsked = (how: string): string =>
-    `require("node:worker_threads").parentPort.on("message", ({ method }) => {
-       if (method === "figures") ${how};
-     });`;
-
   it.each([
     [
       "process.exit(9)",
@@ -220,7 +248,7 @@ describe("when the thread dies", () => {
       /^holdfast: this is a bug in holdfast, please report it: TypeError: [^]*worker\.cjs/,
     ],
   ])("by %s: says so, ends with 1, and leaves nothing behind", async (how, expected) => {
-    const opened = await open({}, [], programWith(dieWhenAsked(how)));
+    const opened = await open({}, [], programWith(whenAsked(`${how};`)));
     const load = await Load.start(opened.socket);
     await load.answered(10);
     opened.signal("SIGUSR1");
