@@ -46,7 +46,9 @@ class FilesStore implements BlockDevice {
   }
 
   submit(bio: Bio): void {
-    if (bio.op !== "flush") {
+    const only = this.#files.length === 1 ? this.#files[0] : undefined;
+    if (only !== undefined) only.submit(bio);
+    else if (bio.op !== "flush") {
       submitSplit(bio, this.#fileSectors, (part) => {
         const index = Math.floor(part.sector / this.#fileSectors);
         this.#files[index]!.submit(movedBio(part, part.sector - index * this.#fileSectors));

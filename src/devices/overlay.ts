@@ -4,13 +4,13 @@
  *   state of each 4 KiB block:   base --write--> stored --discard, write-zeroes--> zero --write--> stored
  *                                base --discard, write-zeroes--> zero
  *
- * The states are two paged bit sets (`written`, and of those `zero`), in memory only: an overlay lives as long as it is open.
+ * The states (overlay-states.ts) are in memory only: an overlay lives as long as it is open.
+ * A write of whole blocks, and a read inside one, go straight to the store or the base and cost no allocation (overlay-writes.ts).
  * A write that covers part of a block which is not stored yet fills in the rest from the base, or with zeros (copy-up), and writes
  * the whole block; it holds its blocks exclusively meanwhile, other writes hold theirs shared. A state changes
  * only when the store has the data, so a failed write leaves blocks as they were, and readers need no lock.
  * Flush and FUA reach the store. Discard of parts of blocks does nothing (it is a hint); the store may give storage back.
  */
-import { PagedBits } from "../base/paged-bits.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { Bio, BioFlags, discardBio, flushBio, readBio, writeBio } from "../block/bio.ts";
 import type { BioEnd } from "../block/bio.ts";
@@ -20,22 +20,16 @@ import { fanOut, inSequence } from "../block/fan-out.ts";
 import { InFlight } from "../block/in-flight.ts";
 import { RangeLock } from "../block/range-lock.ts";
 import type { RangeHold } from "../block/range-lock.ts";
-import { admit, afterPreflush } from "../block/admit.ts";
+import { afterPreflush, isAdmitted } from "../block/admit.ts";
+import { Relay } from "../block/relay.ts";
 import { bioPart } from "../block/split.ts";
 import { ZEROS } from "../block/zeros.ts";
 import type { Env } from "../env/env.ts";
+import { BLOCK_SECTORS, BlockStates } from "./overlay-states.ts";
+import type { StateRun } from "./overlay-states.ts";
+import { BlockWrites } from "./overlay-writes.ts";
 import { openOverlayStore } from "./overlay-store.ts";
 import type { OverlayStoreChoice } from "./overlay-store.ts";
-
-const BLOCK_SECTORS = 8;
-
-type BlockState = "base" | "stored" | "zero";
-
-interface StateRun {
-  readonly state: BlockState;
-  /** First sector behind the run. */
-  readonly end: number;
-}
 
 export class OverlayDevice implements BlockDevice {
   readonly name: string;
@@ -43,12 +37,13 @@ export class OverlayDevice implements BlockDevice {
   readonly limits: BlockLimits;
   readonly #base: BlockDevice;
   readonly #store: BlockDevice;
-  readonly #written: PagedBits;
-  /** Subset of `#written`. */
-  readonly #zero: PagedBits;
+  readonly #states: BlockStates;
   /** In blocks. */
   readonly #lock = new RangeLock();
   readonly #inFlight = new InFlight();
+  readonly #blockWrites: BlockWrites;
+  readonly #fromBase: Relay;
+  readonly #fromStore: Relay;
 
   /** Borrows `base`; takes over `store`, a writable device of the base's size whose contents do not matter. */
   constructor(base: BlockDevice, store: BlockDevice) {
@@ -57,14 +52,40 @@ export class OverlayDevice implements BlockDevice {
     this.name = base.name;
     this.sectors = base.sectors;
     this.limits = { ...base.limits, readOnly: false, discard: true, writeZeroes: true };
-    const blocks = Math.ceil(base.sectors / BLOCK_SECTORS);
-    this.#written = new PagedBits(blocks);
-    this.#zero = new PagedBits(blocks);
+    this.#states = new BlockStates(Math.ceil(base.sectors / BLOCK_SECTORS));
+    const ended = (): void => this.#inFlight.end();
+    this.#blockWrites = new BlockWrites(store, this.#states, this.#lock, ended);
+    this.#fromBase = new Relay(base, ended);
+    this.#fromStore = new Relay(store, ended);
   }
 
   submit(bio: Bio): void {
-    const end = admit(this, this.#inFlight, bio);
-    if (end === null) return;
+    if (!isAdmitted(this, this.#inFlight, bio)) return;
+    if (bio.op === "read" && isInOneBlock(bio)) this.#readBlock(bio);
+    else if (bio.op === "write" && this.#blockWrites.fits(bio)) this.#blockWrites.write(bio);
+    else this.#runInSteps(bio);
+  }
+
+  /** A read inside one block, without an allocation. */
+  #readBlock(bio: Bio): void {
+    switch (this.#states.of(Math.floor(bio.sector / BLOCK_SECTORS))) {
+      case "base":
+        return this.#fromBase.pass(bio, bio.sector);
+      case "stored":
+        return this.#fromStore.pass(bio, bio.sector);
+      case "zero":
+        bio.data.fill(0);
+        this.#inFlight.end();
+        bio.end(null);
+    }
+  }
+
+  /** Whatever is made of several requests. */
+  #runInSteps(bio: Bio): void {
+    const end: BioEnd = (error) => {
+      this.#inFlight.end();
+      bio.end(error);
+    };
     const plain = new Bio(
       bio.op,
       bio.sector,
@@ -96,21 +117,11 @@ export class OverlayDevice implements BlockDevice {
     }
   }
 
-  #stateAt(sector: number, limitSector: number): StateRun {
-    const block = Math.floor(sector / BLOCK_SECTORS);
-    const limit = Math.ceil(limitSector / BLOCK_SECTORS);
-    const written = this.#written.runAt(block, limit);
-    const zero = written.value ? this.#zero.runAt(block, written.end) : null;
-    const end = Math.min(limitSector, (zero ?? written).end * BLOCK_SECTORS);
-    if (zero === null) return { state: "base", end };
-    return { state: zero.value ? "zero" : "stored", end };
-  }
-
   #read(bio: Bio): void {
     const endSector = bio.sector + bio.sectors;
     const runs: StateRun[] = [];
     for (let at = bio.sector; at < endSector; at = runs.at(-1)!.end)
-      runs.push(this.#stateAt(at, endSector));
+      runs.push(this.#states.runAt(at, endSector));
     const end = fanOut(runs.length, bio.end);
     let at = 0;
     for (const run of runs) {
@@ -144,8 +155,7 @@ export class OverlayDevice implements BlockDevice {
     const fills: number[] = [];
     const endSector = bio.sector + bio.sectors;
     const add = (block: number): void => {
-      const isStored = this.#written.get(block) && !this.#zero.get(block);
-      if (!isStored && !fills.includes(block)) fills.push(block);
+      if (this.#states.of(block) !== "stored" && !fills.includes(block)) fills.push(block);
     };
     if (bio.sector % BLOCK_SECTORS !== 0) add(Math.floor(bio.sector / BLOCK_SECTORS));
     const isEndPartial = endSector % BLOCK_SECTORS !== 0 && endSector !== this.sectors;
@@ -186,16 +196,13 @@ export class OverlayDevice implements BlockDevice {
       whole.set(data, (from - start) * SECTOR_BYTES);
       this.#store.submit(writeBio(start, whole, bio.flags, end));
     };
-    if (this.#written.get(block)) write(null);
+    if (this.#states.of(block) !== "base") write(null);
     else this.#base.submit(readBio(start, whole, write));
   }
 
   #storedAtEnd(hold: RangeHold, end: BioEnd): BioEnd {
     return (error) => {
-      if (error === null) {
-        this.#written.set(hold.start, hold.end);
-        this.#zero.clear(hold.start, hold.end);
-      }
+      if (error === null) this.#states.setStored(hold.start, hold.end);
       this.#lock.release(hold);
       end(error);
     };
@@ -236,9 +243,8 @@ export class OverlayDevice implements BlockDevice {
       return;
     }
     this.#lock.lock(start, stop - start, "exclusive", (hold) => {
-      const hasStored = this.#hasStored(start, stop);
-      this.#written.set(start, stop);
-      this.#zero.set(start, stop);
+      const hasStored = this.#states.hasStored(start, stop);
+      this.#states.setZero(start, stop);
       const done = (): void => {
         this.#lock.release(hold);
         end(null);
@@ -253,21 +259,11 @@ export class OverlayDevice implements BlockDevice {
     });
   }
 
-  #hasStored(start: number, stop: number): boolean {
-    const endSector = Math.min(this.sectors, stop * BLOCK_SECTORS);
-    for (let at = start * BLOCK_SECTORS; at < endSector;) {
-      const run = this.#stateAt(at, endSector);
-      if (run.state === "stored") return true;
-      at = run.end;
-    }
-    return false;
-  }
-
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     const list = new ExtentList(sector, maxExtents);
     const endSector = sector + sectors;
     while (list.end < endSector) {
-      const run = this.#stateAt(list.end, endSector);
+      const run = this.#states.runAt(list.end, endSector);
       const length = run.end - list.end;
       if (run.state !== "base") {
         if (!list.add(length, run.state === "zero" ? "hole" : "data")) break;
@@ -284,6 +280,12 @@ export class OverlayDevice implements BlockDevice {
     await this.#inFlight.drain();
     await this.#store.close();
   }
+}
+
+function isInOneBlock({ sector, sectors, flags }: Bio): boolean {
+  return (
+    (sector % BLOCK_SECTORS) + sectors <= BLOCK_SECTORS && sectors > 0 && flags === BioFlags.none
+  );
 }
 
 /** @throws HoldfastError `not-found`, `permission` or `no-space` when files cannot be made in the store's folder */

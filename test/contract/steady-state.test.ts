@@ -13,6 +13,7 @@ import type { BlockDevice } from "../../src/block/device.ts";
 import { pooledObjectsMade } from "../../src/block/pool.ts";
 import { counted } from "../../src/block/stats.ts";
 import { FileDevice } from "../../src/devices/file.ts";
+import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import type { FileHandle } from "../../src/env/files.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
@@ -209,5 +210,33 @@ describe("a file", () => {
     );
     expect(failed).toBeGreaterThan(ROUNDS);
     expect(functions.size).toBe(DEPTH);
+  });
+});
+
+describe("an overlay", () => {
+  it(`reads and writes whole blocks with as many objects as there are requests at a time (seed ${SEED})`, () => {
+    const prng = new Prng(SEED);
+    const before = pooledObjectsMade();
+    const base = new WatchedDisk(SECTORS, {}, "base");
+    const store = new WatchedDisk(SECTORS, {}, "store");
+    store.fault = (bio) => (bio.sector % 24 === 0 ? new HoldfastError("io", "bad") : null);
+    const device = new ByteDevice(new OverlayDevice(base, store));
+    const data = new Uint8Array(4096);
+    const failed = rounds(
+      ROUNDS,
+      (end) => {
+        const offset = prng.below(SECTORS / 8) * 4096;
+        if (prng.chance(0.5)) device.read(offset, data, end);
+        else device.write(offset, data, 0, end);
+      },
+      () => finishAll([base, store], prng),
+    );
+    expect(failed).toBeGreaterThan(ROUNDS);
+    expect(base.bios.size).toBeLessThanOrEqual(DEPTH);
+    // A bio for a read and one for a write.
+    expect(store.bios.size).toBeLessThanOrEqual(2 * DEPTH);
+    expect(base.seen.every((bio) => bio.op === "read")).toBe(true);
+    // In ByteDevice, its lock, the overlay and its own lock; reads of the base and of the store have their own.
+    expect(pooledObjectsMade() - before).toBeLessThanOrEqual(6 * DEPTH);
   });
 });
