@@ -116,7 +116,7 @@ describe(`the SIMD kernels do what the plain ones do, byte for byte (seed ${seed
     expect(kernels).toBeInstanceOf(SimdKernels);
   });
 
-  it("at every length up to two steps, with 1 to 20 sources", () => {
+  it("at every length up to four steps, with 1 to 20 sources", () => {
     const random = new Prng(seed);
     for (let length = 0; length <= 1100; length += 1) {
       checkAll(random, length, random.between(1, 20));
@@ -129,6 +129,13 @@ describe(`the SIMD kernels do what the plain ones do, byte for byte (seed ${seed
       for (const more of [-65, -17, -16, -1, 0, 1, 15, 63, 64, 129]) {
         checkAll(random, size + more, random.between(1, 8));
       }
+    }
+  });
+
+  it("with every number of sources that is summed in groups, in more than one strip", () => {
+    const random = new Prng(seed + 9);
+    for (let count = 1; count <= 24; count += 1) {
+      for (const length of [8192, 8192 + 256, 2 * 8192 - 1]) checkAll(random, length, count);
     }
   });
 

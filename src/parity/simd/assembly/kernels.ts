@@ -1,4 +1,5 @@
 /** What the module exports. AssemblyScript, not TypeScript: compiled by scripts/wasm.mjs, used by ../kernels.ts alone. */
+import { compare } from "./compare.ts";
 import { crc32c, prepareCrc32c } from "./crc32c.ts";
 import { mul, pq, solveTwo } from "./field.ts";
 import {
@@ -11,7 +12,7 @@ import {
   PRODUCTS,
   SOURCES,
 } from "./layout.ts";
-import { compare, xor } from "./xor.ts";
+import { xor } from "./xor.ts";
 
 export {
   DIFFERENCE,

@@ -12,6 +12,8 @@ export const MORE_DOUBLINGS: usize = 0x200;
 export const PRODUCTS: usize = 0x300;
 /** Two u32: see `compare`. */
 export const DIFFERENCE: usize = 0x380;
+/** Addresses of up to eight blocks that are summed at once, u32 each. */
+export const GROUP: usize = 0x3c0;
 export const CRC_TABLES: usize = 0x4000;
 /** Room for a piece of a computed P and Q, to compare the stored ones with. */
 export const PIECE_P: usize = 0x8000;

@@ -1,90 +1,154 @@
 /**
- * Xor of any number of blocks, and their comparison.
+ * Xor of any number of blocks.
  *
- * Each step takes 128 bytes from every source into eight registers; the rest goes byte by byte, and is less than a sector always.
+ * A processor loads at most two registers a cycle, 16 bytes each in WebAssembly, so whatever else it has to load costs speed. Hence the
+ * shape: for each number of sources up to eight there is a loop of its own that takes 256 bytes from all of them a step, and finishes one
+ * column of 16 bytes before it begins the next. V8 puts each sum right before the store that needs it: columns keep a sum in one register, while
+ * several sums side by side run out of registers and wait for memory.
+ *
+ * More sources go in groups, each adding to what the one before has left in the target, strip by strip so that this stays in the first-level cache.
  */
-import { DIFFERENCE, SOURCES } from "./layout.ts";
+import { GROUP, SOURCES } from "./layout.ts";
 
-const STEP: usize = 128;
+const STEP: usize = 256;
+const STRIP: usize = 8192;
+const MAX_GROUP: usize = 8;
 
-/**
- * target = the xor of `count` >= 1 sources of `length` bytes, read from `start` on. The target may be a source.
- */
-export function xor(target: usize, count: i32, start: usize, length: usize): void {
-  const tableEnd = SOURCES + ((<usize>count) << 2);
-  const wideEnd = start + (length & ~(STEP - 1));
-  const end = start + length;
-  let out = target;
-  let at = start;
-  for (; at < wideEnd; at += STEP) {
-    const first = <usize>load<u32>(SOURCES) + at;
-    let a = v128.load(first);
-    let b = v128.load(first, 16);
-    let c = v128.load(first, 32);
-    let d = v128.load(first, 48);
-    let e = v128.load(first, 64);
-    let f = v128.load(first, 80);
-    let g = v128.load(first, 96);
-    let h = v128.load(first, 112);
-    for (let entry = SOURCES + 4; entry < tableEnd; entry += 4) {
-      const source = <usize>load<u32>(entry) + at;
-      a = v128.xor(a, v128.load(source));
-      b = v128.xor(b, v128.load(source, 16));
-      c = v128.xor(c, v128.load(source, 32));
-      d = v128.xor(d, v128.load(source, 48));
-      e = v128.xor(e, v128.load(source, 64));
-      f = v128.xor(f, v128.load(source, 80));
-      g = v128.xor(g, v128.load(source, 96));
-      h = v128.xor(h, v128.load(source, 112));
-    }
-    v128.store(out, a);
-    v128.store(out, b, 16);
-    v128.store(out, c, 32);
-    v128.store(out, d, 48);
-    v128.store(out, e, 64);
-    v128.store(out, f, 80);
-    v128.store(out, g, 96);
-    v128.store(out, h, 112);
+/** One column: the sum of 16 bytes of `count` blocks. Inlined everywhere, with `count` and `offset` known. */
+// @ts-ignore: decorator
+@inline
+function column(
+  out: usize,
+  count: i32,
+  a: usize,
+  b: usize,
+  c: usize,
+  d: usize,
+  e: usize,
+  f: usize,
+  g: usize,
+  h: usize,
+  offset: usize,
+): void {
+  let sum = v128.xor(v128.load(a + offset), v128.load(b + offset));
+  if (count > 2) sum = v128.xor(sum, v128.load(c + offset));
+  if (count > 3) sum = v128.xor(sum, v128.load(d + offset));
+  if (count > 4) sum = v128.xor(sum, v128.load(e + offset));
+  if (count > 5) sum = v128.xor(sum, v128.load(f + offset));
+  if (count > 6) sum = v128.xor(sum, v128.load(g + offset));
+  if (count > 7) sum = v128.xor(sum, v128.load(h + offset));
+  v128.store(out + offset, sum);
+}
+
+// @ts-ignore: decorator
+@inline
+function addressOf(place: usize): usize {
+  return <usize>load<u32>(GROUP + (place << 2));
+}
+
+/** out = the sum of the first `count` blocks of GROUP; `length` in whole steps. Inlined, with `count` known. */
+// @ts-ignore: decorator
+@inline
+function sumOf(count: i32, out: usize, length: usize): void {
+  for (let at: usize = 0; at < length; at += STEP) {
+    const a = addressOf(0) + at;
+    const b = addressOf(1) + at;
+    const c = count > 2 ? addressOf(2) + at : 0;
+    const d = count > 3 ? addressOf(3) + at : 0;
+    const e = count > 4 ? addressOf(4) + at : 0;
+    const f = count > 5 ? addressOf(5) + at : 0;
+    const g = count > 6 ? addressOf(6) + at : 0;
+    const h = count > 7 ? addressOf(7) + at : 0;
+    column(out, count, a, b, c, d, e, f, g, h, 0);
+    column(out, count, a, b, c, d, e, f, g, h, 16);
+    column(out, count, a, b, c, d, e, f, g, h, 32);
+    column(out, count, a, b, c, d, e, f, g, h, 48);
+    column(out, count, a, b, c, d, e, f, g, h, 64);
+    column(out, count, a, b, c, d, e, f, g, h, 80);
+    column(out, count, a, b, c, d, e, f, g, h, 96);
+    column(out, count, a, b, c, d, e, f, g, h, 112);
+    column(out, count, a, b, c, d, e, f, g, h, 128);
+    column(out, count, a, b, c, d, e, f, g, h, 144);
+    column(out, count, a, b, c, d, e, f, g, h, 160);
+    column(out, count, a, b, c, d, e, f, g, h, 176);
+    column(out, count, a, b, c, d, e, f, g, h, 192);
+    column(out, count, a, b, c, d, e, f, g, h, 208);
+    column(out, count, a, b, c, d, e, f, g, h, 224);
+    column(out, count, a, b, c, d, e, f, g, h, 240);
     out += STEP;
   }
-  for (; at < end; at += 1) {
-    let sum: u8 = 0;
-    for (let entry = SOURCES; entry < tableEnd; entry += 4) {
-      sum ^= load<u8>(<usize>load<u32>(entry) + at);
-    }
-    store<u8>(out, sum);
-    out += 1;
-  }
 }
 
-/** Do 64 bytes of two blocks differ? */
-function differ(left: usize, right: usize): bool {
-  const a = v128.xor(v128.load(left), v128.load(right));
-  const b = v128.xor(v128.load(left, 16), v128.load(right, 16));
-  const c = v128.xor(v128.load(left, 32), v128.load(right, 32));
-  const d = v128.xor(v128.load(left, 48), v128.load(right, 48));
-  return v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)));
+// Functions of their own: V8 optimizes those that run.
+function sumOf2(out: usize, length: usize): void {
+  sumOf(2, out, length);
+}
+
+function sumOf3(out: usize, length: usize): void {
+  sumOf(3, out, length);
+}
+
+function sumOf4(out: usize, length: usize): void {
+  sumOf(4, out, length);
+}
+
+function sumOf5(out: usize, length: usize): void {
+  sumOf(5, out, length);
+}
+
+function sumOf6(out: usize, length: usize): void {
+  sumOf(6, out, length);
+}
+
+function sumOf7(out: usize, length: usize): void {
+  sumOf(7, out, length);
+}
+
+function sumOf8(out: usize, length: usize): void {
+  sumOf(8, out, length);
+}
+
+function sumGroup(count: i32, out: usize, length: usize): void {
+  if (count === 1) memory.copy(out, addressOf(0), length);
+  else if (count === 2) sumOf2(out, length);
+  else if (count === 3) sumOf3(out, length);
+  else if (count === 4) sumOf4(out, length);
+  else if (count === 5) sumOf5(out, length);
+  else if (count === 6) sumOf6(out, length);
+  else if (count === 7) sumOf7(out, length);
+  else sumOf8(out, length);
+}
+
+/** out = the sum of all `count` sources, read from `at` on. */
+function sumStrip(count: i32, out: usize, at: usize, length: usize): void {
+  let size: usize = 0;
+  for (let next = 0; next < count; next += 1) {
+    store<u32>(GROUP + (size << 2), load<u32>(SOURCES + ((<usize>next) << 2)) + <u32>at);
+    size += 1;
+    if (size < MAX_GROUP && next + 1 < count) continue;
+    sumGroup(<i32>size, out, length);
+    // The sum so far is the next group's first block.
+    store<u32>(GROUP, <u32>out);
+    size = 1;
+  }
 }
 
 /**
- * Where two blocks differ: writes the first differing byte and the one behind the last to DIFFERENCE.
- * Returns whether they differ; DIFFERENCE is left alone if not.
+ * target = the xor of `count` >= 1 sources of `length` bytes, read from `start` on. The target may be the first source.
+ * What is left behind the last whole step goes byte by byte, and is less than a sector always.
  */
-export function compare(left: usize, right: usize, length: i32): bool {
-  const wideEnd = length & ~63;
-  let first = -1;
-  let end = -1;
-  for (let at = 0; at < length; at += 64) {
-    if (at < wideEnd && !differ(left + at, right + at)) continue;
-    const stop = min(at + 64, length);
-    for (let i = at; i < stop; i += 1) {
-      if (load<u8>(left + i) === load<u8>(right + i)) continue;
-      if (first < 0) first = i;
-      end = i + 1;
-    }
+export function xor(target: usize, count: i32, start: usize, length: usize): void {
+  const wideLength = length & ~(STEP - 1);
+  const strip = <usize>count > MAX_GROUP ? STRIP : wideLength;
+  for (let done: usize = 0; done < wideLength; done += strip) {
+    sumStrip(count, target + done, start + done, min(strip, wideLength - done));
   }
-  if (first < 0) return false;
-  store<i32>(DIFFERENCE, first);
-  store<i32>(DIFFERENCE, end, 4);
-  return true;
+  const tableEnd = SOURCES + ((<usize>count) << 2);
+  for (let at = wideLength; at < length; at += 1) {
+    let sum: u8 = 0;
+    for (let entry = SOURCES; entry < tableEnd; entry += 4) {
+      sum ^= load<u8>(<usize>load<u32>(entry) + start + at);
+    }
+    store<u8>(target + at, sum);
+  }
 }
