@@ -371,7 +371,6 @@ describeUnless(why, "a ring in a worker", () => {
     const heard = new Client(client);
     client.write([Buffer.alloc(100_000, 5)]);
     await until(() => heard.received === 100_000);
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
     worker.postMessage("stop");
     expect(await exited).toEqual([0]);
     await until(() => heard.isClosed);
