@@ -46,7 +46,8 @@ export interface ReadAheadOptions {
 }
 
 const NO_DATA = new Uint8Array(0);
-const DEFAULT_WINDOW = 8;
+/** As many as libuv has threads. */
+const DEFAULT_WINDOW = 4;
 const DEFAULT_REQUEST_BYTES = 1024 * 1024;
 const MAX_STRIPE_BYTES = 4 * 1024 * 1024;
 /** How far one look at the device's extents reaches. */
