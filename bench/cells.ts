@@ -72,6 +72,7 @@ const QUICK = new Set([
   "raid6-4/tmpfs/randread-4k-q32",
   "raid5-4/tmpfs/pass-degraded",
   "raid6-4/tmpfs/pass-degraded",
+  "raid6-4/tmpfs/pass-two-lost",
 ]);
 
 const PLACES: readonly PlaceName[] = ["tmpfs", "disk"];
@@ -96,9 +97,12 @@ function loadCells(
   );
 }
 
+/** By the number of members that are left out. */
+const PASS_NAMES = ["pass", "pass-degraded", "pass-two-lost"];
+
 function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
   return PLACES.map((place) => {
-    const id = `${array}/${place}/pass${lost.length === 0 ? "" : "-degraded"}`;
+    const id = `${array}/${place}/${PASS_NAMES[lost.length]}`;
     return { kind: "pass", id, array, place, lost, isQuick: QUICK.has(id) };
   });
 }
@@ -120,5 +124,6 @@ export const CELLS: readonly Cell[] = [
   ...passCells("raid5-4", []),
   ...passCells("raid5-4", [1]),
   ...passCells("raid6-4", []),
+  ...passCells("raid6-4", [1]),
   ...passCells("raid6-4", [0, 1]),
 ];

@@ -139,7 +139,7 @@ export const GOALS: readonly CellGoal[] = [
   goal(
     "dump-degraded",
     "degraded raid5 and raid6, dump into /dev/null: bytes / cat of the same members",
-    /^raid[56]-4\/.*\/pass-degraded$/,
+    /^raid[56]-4\/.*\/pass-(degraded|two-lost)$/,
     "bytesPerSecond",
     CAT,
     atLeast(0.5),
