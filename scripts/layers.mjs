@@ -30,7 +30,7 @@ export const RULES = {
     ["block"],
     ["formats"],
     ["devices"],
-    ["copy"],
+    ["copy", "regions", "sync"],
     ["filesystems"],
     ["md"],
     ["volume"],

@@ -1,0 +1,55 @@
+/**
+ * What a running array offers to its level: the members, the regions, and the ways to have something recorded. The array itself
+ * (array.ts) keeps what all levels have in common: refusals, the write gate, flushes, suspended ranges, states.
+ */
+import type { HoldfastError } from "../../base/errors.ts";
+import type { Bio, BioEnd } from "../../block/bio.ts";
+import type { RangeLock } from "../../block/range-lock.ts";
+import type { Clock, Timers } from "../../env/env.ts";
+import type { ParityEngine } from "../../parity/engine.ts";
+import type { RegionTracker } from "../../regions/region-tracker.ts";
+import type { SyncWork } from "../../sync/work.ts";
+import type { Member } from "./member.ts";
+import type { Members } from "./members.ts";
+import type { ArrayRecord, Change } from "./metadata.ts";
+
+export interface ArrayCore {
+  readonly name: string;
+  readonly members: Members;
+  readonly record: ArrayRecord;
+  readonly regions: RegionTracker;
+  /**
+   * Writes hold what they touch shared, background sync exclusive: in array sectors for raid1, raid10 and plain levels, in member
+   * sectors for those with parity.
+   */
+  readonly locks: RangeLock;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly parity: () => ParityEngine;
+  /**
+   * A member is not to be used any more. `recorded` when the superblocks of the others say so, and then whoever waited for this
+   * member may be told of success (law 3). A member without which nothing would be left stays, and the array is broken: then
+   * `recorded` gets the error, and so does every write from then on.
+   */
+  memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void;
+  /** Lists sectors (of the device) as bad; `recorded` when the log that says so is durable. Where there is no room, the member fails. */
+  blocksFailed(
+    member: Member,
+    sector: number,
+    sectors: number,
+    why: HoldfastError,
+    recorded: BioEnd,
+  ): void;
+  commit(change: Change, done: () => void): void;
+}
+
+/** What background sync is about to do. */
+export type SyncAction = "resync" | "recover" | "check" | "repair";
+
+/** The part of a running array that differs from level to level. Bios come admitted, inside the volume, without preflush. */
+export interface RunningLevel {
+  /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
+  run(bio: Bio, end: BioEnd): void;
+  /** How the level does it; null: there is nothing of the kind to do for this level. */
+  syncWork(action: SyncAction): SyncWork | null;
+}

@@ -1,0 +1,33 @@
+/**
+ * Which regions of a redundant device may differ between its copies: marked durably before the first write to a region is issued, and
+ * unmarked some time after the last one, once every copy is known to have it (law 2). Sectors are those that sync positions have.
+ *
+ *           first write             last write ended everywhere, and time has passed
+ *   clean  ------------->  dirty  ---------------------------------------------------->  clean
+ *                            |  a write ended, but not everywhere; or a crash
+ *                            v
+ *                        needs sync  --- synced --> dirty, to be cleaned
+ */
+import type { BioEnd } from "../block/bio.ts";
+
+export interface RegionTracker {
+  /** `begun` once all regions of the range are durably dirty, perhaps at once. */
+  beginWrite(sector: number, sectors: number, begun: BioEnd): void;
+  /** @param isEverywhere every copy has it; otherwise the regions stay dirty until they are synced */
+  endWrite(sector: number, sectors: number, isEverywhere: boolean): void;
+  /**
+   * For background sync, which holds the range exclusively: +n when the next n sectors (at most `max`) are to be synced, -n when
+   * they are known to be alike. A run that is to be synced counts as being synced until `endSync`.
+   * @param mayClean no copy is missing: what is synced may be cleaned
+   */
+  beginSync(sector: number, max: number, mayClean: boolean): number;
+  endSync(sector: number, sectors: number, isDone: boolean): void;
+}
+
+/** Of a device that keeps no such record: everything always needs sync. */
+export const noRegions: RegionTracker = {
+  beginWrite: (_sector, _sectors, begun) => begun(null),
+  endWrite: () => {},
+  beginSync: (_sector, max) => max,
+  endSync: () => {},
+};
