@@ -344,7 +344,7 @@ describe("at random", () => {
   const seed = seedOfRun();
 
   /** One pass with steps that end in any order, checkpoints that become durable late, holds that move, an interruption or a failure. */
-  function runOne(chance: Prng): void {
+  function checkOne(chance: Prng): void {
     const sectors = 1 + chance.below(20_000);
     const ended = new Set<number>();
     const underWay: Started[] = [];
@@ -413,6 +413,6 @@ describe("at random", () => {
 
   it(`nothing is recorded before it is done (seed ${seed})`, () => {
     const chance = new Prng(seed);
-    for (let run = 0; run < 300; run += 1) runOne(chance);
+    for (let run = 0; run < 300; run += 1) checkOne(chance);
   });
 });

@@ -37,11 +37,11 @@ export interface SyncControlOptions {
   /** What sync_max must be a multiple of; 0: of nothing. */
   readonly chunkSectors: number;
   /** What the member shares with partitions on the same disk, compared by identity. */
-  diskOf(member: Member): unknown;
+  readonly diskOf: (member: Member) => unknown;
   /** More is lost than the level can bear: nothing is synced. */
-  isBroken(): boolean;
+  readonly isBroken: () => boolean;
   /** Writes the whole bitmap to all members in slots; calls `done` at once if there is none. */
-  writeBitmap(done: () => void): void;
+  readonly writeBitmap: (done: () => void) => void;
 }
 
 /** For sync_completed and mdstat. */

@@ -38,11 +38,11 @@ export interface SyncJobOptions {
   readonly foreground: Foreground;
   readonly checkpointMs: number;
   /** sync_max, sectors. */
-  hold(): number;
+  readonly hold: () => number;
   /** Writes the whole bitmap to all members in slots. */
-  writeBitmap(done: () => void): void;
+  readonly writeBitmap: (done: () => void) => void;
   /** Called when all is recorded. */
-  reaped(job: SyncJob, result: PassResult): void;
+  readonly reaped: (job: SyncJob, result: PassResult) => void;
 }
 
 type Stage =

@@ -7,9 +7,9 @@ export interface SyncSettingsOptions {
   readonly systemLimits: SpeedLimits;
   /** What sync_max must be a multiple of; 0: of nothing. */
   readonly chunkSectors: number;
-  isRunning(): boolean;
+  readonly isRunning: () => boolean;
   /** The upper bound or who waits for whom. */
-  changed(): void;
+  readonly changed: () => void;
 }
 
 /** A limit of the array's own, or null: the system's. KiB a second. */
