@@ -25,6 +25,11 @@ export class VirtualTime implements Clock, Timers {
     return this.#pending.length;
   }
 
+  /** So far. */
+  get timersSet(): number {
+    return this.#order;
+  }
+
   set(delayMs: number, fire: () => void): Timer {
     this.#order += 1;
     const one = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order, fire };
