@@ -1,4 +1,5 @@
 /** An array as background sync sees it: members in memory, and a record of what was committed and when it became durable. */
+import type { BlockDevice } from "../../src/block/device.ts";
 import { noRegions } from "../../src/regions/region-tracker.ts";
 import { RangeLock } from "../../src/block/range-lock.ts";
 import type { ArrayCore, SyncAction } from "../../src/md/running/core.ts";
@@ -60,6 +61,9 @@ export interface ArrayOptions {
   readonly slots?: number;
   readonly sectors?: number;
   readonly canSync?: boolean;
+  readonly deviceOf?: (number: number) => BlockDevice;
+  /** Instead of keeping commits until `commitAll`. */
+  readonly commit?: ArrayCore["commit"];
 }
 
 export class SyncArray {
@@ -86,7 +90,10 @@ export class SyncArray {
     const { sectors = STEP * 32, slots = 3, bitmapMs = null, canSync = true } = options;
     this.sectors = sectors;
     this.time = options.time ?? new VirtualTime();
-    this.members = new Members(slots, standings.map(memberOf));
+    this.members = new Members(
+      slots,
+      standings.map((one, number) => memberOf(one, number, options.deviceOf?.(number))),
+    );
     this.core = {
       name: "md0",
       members: this.members,
@@ -106,7 +113,9 @@ export class SyncArray {
       },
       memberFailed: () => {},
       blocksFailed: () => {},
-      commit: (change, done) => this.commits.push({ change, said: this.said(), done }),
+      commit:
+        options.commit ??
+        ((change, done) => this.commits.push({ change, said: this.said(), done })),
     };
     const control: SyncControlOptions = {
       core: this.core,
@@ -193,14 +202,14 @@ export class SyncArray {
   }
 }
 
-export function memberOf(standing: Standing, number: number): Member {
+export function memberOf(standing: Standing, number: number, given?: BlockDevice): Member {
   const { device, superblock } = candidateOf(
     `disk${number}`,
     superblockOf(number % 4, { deviceNumber: number }),
   );
   return new Member({
     label: `disk${number}`,
-    device,
+    device: given ?? device,
     superblock,
     image: new Uint8Array(4096),
     standing,

@@ -5,7 +5,10 @@ import { Members } from "./members.ts";
 import { activate, fillSlots, promoteReplacements, recovering } from "./sync-slots.ts";
 
 function membersOf(...standings: Standing[]): Members {
-  return new Members(3, standings.map(memberOf));
+  return new Members(
+    3,
+    standings.map((one, number) => memberOf(one, number)),
+  );
 }
 
 /** "0 1< 1R<": in sync in slot 0, being filled in slot 1, a replacement beside it. */
