@@ -28,7 +28,6 @@ class Ledger {
   started = 0;
   ended = 0;
   reaped = 0;
-  /** Of those who were told that there is no pass, or that all has stopped. */
   problems: string[] = [];
 
   expect(condition: boolean, what: string): void {
@@ -132,7 +131,8 @@ class Model {
     this.cycle = make(options, this.seen);
   }
 
-  apply(event: Event): void {
+  /** @param isTurn false: the owner does not get its turn before the next event */
+  apply(event: Event, isTurn = true): void {
     const { cycle, seen } = this;
     switch (event) {
       case "want":
@@ -179,6 +179,7 @@ class Model {
         });
         break;
     }
+    if (!isTurn) return;
     this.#takeTurns();
     this.#checkAlways();
   }
@@ -232,11 +233,12 @@ class Model {
   }
 }
 
-function problemOf(make: Make, events: readonly Event[]): string | null {
+/** @param turnEvery events between two turns of the owner */
+function problemOf(make: Make, events: readonly Event[], turnEvery: number): string | null {
   for (const check of ["checkStops", "checkGoesOn"] as const) {
     const model = new Model(make);
     try {
-      for (const event of events) model.apply(event);
+      events.forEach((event, index) => model.apply(event, (index + 1) % turnEvery === 0));
       model[check]();
     } catch (error) {
       return `${events.join(", ")}: ${String(error)}`;
@@ -248,7 +250,11 @@ function problemOf(make: Make, events: readonly Event[]): string | null {
 }
 
 /** The first that goes wrong among all sequences of up to `length` events, the shortest first. */
-function search(make: Make, length: number): { problem: string | null; tried: number } {
+function search(
+  make: Make,
+  length: number,
+  turnEvery = 1,
+): { problem: string | null; tried: number } {
   let tried = 0;
   for (let n = 0; n <= length; n += 1) {
     for (let code = 0; code < EVENTS.length ** n; code += 1) {
@@ -256,7 +262,7 @@ function search(make: Make, length: number): { problem: string | null; tried: nu
       for (let rest = code; events.length < n; rest = Math.floor(rest / EVENTS.length))
         events.push(EVENTS[rest % EVENTS.length]!);
       tried += 1;
-      const problem = problemOf(make, events);
+      const problem = problemOf(make, events, turnEvery);
       if (problem !== null) return { problem, tried };
     }
   }
@@ -268,6 +274,11 @@ describe("the life cycle of background sync", () => {
     const { problem, tried } = search((options) => new LifeCycle(options), 6);
     expect(problem).toBeNull();
     expect(tried).toBe((EVENTS.length ** 7 - 1) / (EVENTS.length - 1));
+  });
+
+  it("holds however many events come before the owner's turn", () => {
+    for (const turnEvery of [2, 3, 4])
+      expect(search((options) => new LifeCycle(options), 4, turnEvery).problem).toBeNull();
   });
 
   const noJob: Job<Result> = { start: () => {}, interrupt: () => {}, reap: () => {} };
