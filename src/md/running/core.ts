@@ -50,6 +50,6 @@ export type SyncAction = "resync" | "recover" | "check" | "repair";
 export interface RunningLevel {
   /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
   run(bio: Bio, end: BioEnd): void;
-  /** How the level does it; null: there is nothing of the kind to do for this level. */
+  /** How the level does it, with the members as they stand; null: there is nothing of the kind to do for this level. Asking does nothing. */
   syncWork(action: SyncAction): SyncWork | null;
 }
