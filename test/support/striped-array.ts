@@ -2,10 +2,9 @@
  * A raid4, raid5 or raid6 level over memory disks, with a stand-in for the running array around it. Every bio of a member waits until the test lets
  * it go (`pump`), in an order drawn from the seed, so that everything that can overtake does.
  */
-import { Prng } from "../../src/base/prng.ts";
+import type { Prng } from "../../src/base/prng.ts";
 import { assert } from "../../src/base/assert.ts";
-import type { HoldfastError } from "../../src/base/errors.ts";
-import { HoldfastError as Failure } from "../../src/base/errors.ts";
+import { HoldfastError } from "../../src/base/errors.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Bio } from "../../src/block/bio.ts";
 import type { BioEnd, BioOp } from "../../src/block/bio.ts";
@@ -289,7 +288,9 @@ export class StripedArray {
       const slot = member.slot;
       const isLast = slot !== null && !this.#canLose(member);
       if (isLast)
-        recorded(new Failure("io", `nothing is left without ${member.label}: ${why.message}`));
+        recorded(
+          new HoldfastError("io", `nothing is left without ${member.label}: ${why.message}`),
+        );
       else {
         this.fail(member);
         this.#unrecorded += 1;
