@@ -315,6 +315,23 @@ describe("a sector that cannot be read", () => {
   });
 });
 
+describe("a row without one of its members", () => {
+  it("is read with one read of each of the others", () => {
+    for (const level of ["raid5", "raid6"] as const) {
+      const array = striped(level, 5);
+      lose(array, slotsAt(array, 0).data);
+      const sectors = array.geometry.dataDisks * CHUNK;
+      const data = new Uint8Array((sectors + 5) * SECTOR_BYTES);
+      const errors: unknown[] = [];
+      array.read(0, data, (error) => errors.push(error));
+      array.pump();
+      expect(errors).toEqual([null]);
+      expect(Buffer.compare(data, array.content.subarray(0, data.length))).toBe(0);
+      expect(array.count("read")).toBe(array.geometry.dataDisks + 1);
+    }
+  });
+});
+
 describe("background sync", () => {
   it("counts wrong parity, tells on raid6 who is wrong, and repairs it", () => {
     const array = striped("raid6", 5);

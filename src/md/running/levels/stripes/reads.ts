@@ -3,7 +3,7 @@
  * is missing is rebuilt under the stripe's lock, since data and parity of a stripe that is being written do not fit together. A
  * member that cannot read what it should have is written anew (repairBlock).
  */
-import { SECTOR_BYTES } from "../../../../base/units.ts";
+import { SECTOR_BYTES, alignUp } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import { fanOut } from "../../../../block/fan-out.ts";
@@ -36,6 +36,12 @@ class DirectRead implements Pooled {
   }
 }
 
+interface ReadRun {
+  readonly sectors: number;
+  /** A whole row of which data is lost. */
+  readonly isLossyRow: boolean;
+}
+
 export class StripeReads {
   readonly #context: StripeContext;
   readonly #place = new StripePlace();
@@ -47,6 +53,78 @@ export class StripeReads {
 
   /** @param sector of the volume */
   read(sector: number, data: Uint8Array, end: BioEnd): void {
+    const runs = this.#runsOf(sector, data.length / SECTOR_BYTES);
+    if (runs === null) {
+      this.#readPieces(sector, data, end);
+      return;
+    }
+    const ended = fanOut(runs.length, end);
+    let from = 0;
+    for (const { sectors, isLossyRow } of runs) {
+      const here = data.subarray(from * SECTOR_BYTES, (from + sectors) * SECTOR_BYTES);
+      if (isLossyRow) this.#rebuildRow(sector + from, here, ended);
+      else this.#readPieces(sector + from, here, ended);
+      from += sectors;
+    }
+  }
+
+  /** Whole rows that have lost data, and what lies between them; null: there are none. */
+  #runsOf(sector: number, sectors: number): ReadRun[] | null {
+    const { chunkSectors, dataDisks } = this.#context.geometry;
+    const rowSectors = chunkSectors * dataDisks;
+    const end = sector + sectors;
+    const runs: ReadRun[] = [];
+    let done = sector;
+    for (let row = alignUp(sector, rowSectors); row + rowSectors <= end; row += rowSectors) {
+      if (!this.#hasLostData(row)) continue;
+      if (row > done) runs.push({ sectors: row - done, isLossyRow: false });
+      runs.push({ sectors: rowSectors, isLossyRow: true });
+      done = row + rowSectors;
+    }
+    if (runs.length === 0) return null;
+    if (done < end) runs.push({ sectors: end - done, isLossyRow: false });
+    return runs;
+  }
+
+  /** @param sector of the volume, where a row starts */
+  #hasLostData(sector: number): boolean {
+    const { core, geometry } = this.#context;
+    const { row, memberSector } = geometry.locate(sector, this.#place);
+    const { chunkSectors } = geometry;
+    for (const slot of geometry.rowLayout(row).data)
+      if (trustedHolder(core.members, slot, memberSector, chunkSectors) === null) return true;
+    return false;
+  }
+
+  /** Each member that is needed is read once, where chunk by chunk it would be read for itself and again for what is lost. */
+  #rebuildRow(sector: number, data: Uint8Array, end: BioEnd): void {
+    const { core, geometry } = this.#context;
+    const { memberSector } = geometry.locate(sector, this.#place);
+    const { chunkSectors } = geometry;
+    core.locks.lock(memberSector, chunkSectors, "shared", (hold) => {
+      const range = rangeAt(geometry, memberSector, chunkSectors);
+      inPieces(
+        core.members,
+        range,
+        (piece, ended) => {
+          const { layout } = piece;
+          this.#load(piece, layout.data, ended, (load, loaded) => {
+            for (const [index, slot] of layout.data.entries()) {
+              const at = index * chunkSectors + (piece.sector - memberSector);
+              data.set(load.blocks.get(slot)!, at * SECTOR_BYTES);
+            }
+            loaded(null);
+          });
+        },
+        (error) => {
+          core.locks.release(hold);
+          end(error);
+        },
+      );
+    });
+  }
+
+  #readPieces(sector: number, data: Uint8Array, end: BioEnd): void {
     const { geometry } = this.#context;
     const sectors = data.length / SECTOR_BYTES;
     const first = geometry.pieceSectors(sector);
@@ -120,19 +198,28 @@ export class StripeReads {
     mode: RangeMode,
     end: PieceEnd,
   ): void {
+    this.#load(piece, [slot], end, (load, loaded) => {
+      data.set(load.blocks.get(slot)!);
+      if (mode === "shared") loaded(null);
+      else repairAll(this.#context, piece, load.failed, load.blocks, loaded);
+    });
+  }
+
+  /** @param use has the blocks until it calls `loaded` */
+  #load(
+    piece: StripeRange,
+    slots: readonly number[],
+    end: PieceEnd,
+    use: (load: StripeLoad, loaded: PieceEnd) => void,
+  ): void {
     const buffers = new WorkBuffers(this.#context.core.parity());
     const finish: PieceEnd = (outcome) => {
       buffers.giveBack();
       end(outcome);
     };
-    const load = new StripeLoad(this.#context, piece, [slot], buffers, (outcome) => {
-      if (outcome !== null) {
-        finish(outcome);
-        return;
-      }
-      data.set(load.blocks.get(slot)!);
-      if (mode === "shared") finish(null);
-      else repairAll(this.#context, piece, load.failed, load.blocks, finish);
+    const load = new StripeLoad(this.#context, piece, slots, buffers, (outcome) => {
+      if (outcome === null) use(load, finish);
+      else finish(outcome);
     });
     load.start();
   }
