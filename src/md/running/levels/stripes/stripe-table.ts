@@ -33,7 +33,7 @@ interface Stripe {
   waiting: WritePart[];
   /** Of those that wait. */
   waitingSectors: number;
-  /** Counted among those that read before they write. */
+  /** Counted among those that read before they write, for which others wait. */
   isReading: boolean;
 }
 
@@ -106,10 +106,8 @@ export class StripeTable {
     }
     this.#delayed.delete(stripe);
     stripe.state = "ready";
-    if (!isWhole) {
-      stripe.isReading = true;
-      this.#reading += 1;
-    }
+    // What does not wait is not waited for either: one such write after the other would keep the rest waiting for ever.
+    if (!isWhole && !isUrgent) this.#countReading(stripe);
     this.#ready.push(stripe);
   }
 
@@ -203,11 +201,15 @@ export class StripeTable {
   #queueDelayed(): void {
     for (const stripe of this.#delayed) {
       stripe.state = "ready";
-      stripe.isReading = true;
-      this.#reading += 1;
+      this.#countReading(stripe);
       this.#ready.push(stripe);
     }
     this.#delayed.clear();
+  }
+
+  #countReading(stripe: Stripe): void {
+    stripe.isReading = true;
+    this.#reading += 1;
   }
 }
 

@@ -42,7 +42,7 @@ const ENGINES: readonly ParityEngine[] = [
   plainEngine,
   { arena, kernels: createParityKernels(arena) },
 ];
-const ROUNDS = 12;
+const ROUNDS = 6;
 const STEPS = 60;
 const seed = seedOfRun();
 
