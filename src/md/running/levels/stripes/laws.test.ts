@@ -242,6 +242,16 @@ describe("a write", () => {
     array.pump();
   });
 
+  it("waits where so many stripes are under way already", () => {
+    const array = striped("raid5", 3, { componentSectors: 300 * CHUNK });
+    const all: unknown[][] = [];
+    for (let row = 0; row < 300; row += 1) all.push(write(array, row * 2 * CHUNK, 1, BioFlags.fua));
+    expect(array.events).toHaveLength(256);
+    array.pump();
+    expect(all.every((errors) => errors.length === 1 && errors[0] === null)).toBe(true);
+    expect(wrongDisks(array)).toEqual([]);
+  });
+
   it("fails, and changes nothing, where more is lost than parity makes up for", () => {
     const array = striped("raid5", 5);
     const { data, other } = slotsAt(array, 0);

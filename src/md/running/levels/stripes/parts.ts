@@ -1,7 +1,7 @@
 /** Parts: what the bios that wait for a stripe write into it. */
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
-import type { Bio, BioEnd } from "../../../../block/bio.ts";
+import type { BioEnd } from "../../../../block/bio.ts";
 import type { WorkBuffers } from "../../../../parity/engine.ts";
 import type { StripeRange } from "./stripe.ts";
 
@@ -35,16 +35,11 @@ export class WritePart {
   readonly start: number;
   readonly end: number;
   readonly data: Uint8Array;
+  /** BioFlags. */
   readonly flags: number;
   error: HoldfastError | null = null;
 
-  constructor(
-    request: WriteRequest,
-    slot: number,
-    start: number,
-    data: Uint8Array,
-    flags: Bio["flags"],
-  ) {
+  constructor(request: WriteRequest, slot: number, start: number, data: Uint8Array, flags: number) {
     this.request = request;
     this.slot = slot;
     this.start = start;

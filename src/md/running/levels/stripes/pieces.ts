@@ -33,7 +33,7 @@ export function inPieces(
 }
 
 /** @param whole one piece */
-export function inHalves(
+function inHalves(
   whole: StripeRange,
   work: (piece: StripeRange, end: PieceEnd) => void,
   end: BioEnd,

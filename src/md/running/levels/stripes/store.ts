@@ -121,7 +121,7 @@ export class StripeStore {
 }
 
 /** A write of the range to the member failed, or what should be there cannot be rebuilt. */
-export function writeFailed(
+function writeFailed(
   { core }: StripeContext,
   member: Member,
   { sector, sectors }: StripeRange,
