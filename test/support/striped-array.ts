@@ -81,6 +81,7 @@ export interface StripedOptions {
   readonly prng: Prng;
   readonly engine?: ParityEngine;
   readonly log?: StripeLog;
+  readonly isReadOnly?: boolean;
   /** Members have no place for a bad-block log. */
   readonly hasNoBadBlockLog?: boolean;
 }
@@ -325,6 +326,7 @@ export class StripedArray {
         this.#unrecorded += 1;
         recordSoon(recorded);
       },
+      isWritable: this.#options.isReadOnly !== true,
       commit: (_change, done) => done(),
       whenRecorded: (recorded) => {
         if (this.#unrecorded === 0) recorded(null);

@@ -308,6 +308,14 @@ describe("a sector that cannot be read", () => {
     expect(array.count("write")).toBe(0);
   });
 
+  it("is only rebuilt where nothing may be written", () => {
+    const array = striped("raid5", 4, { isReadOnly: true });
+    array.disks[slotsAt(array, 0).data]!.faulty.failReads(DATA_OFFSET + 2, 1);
+    expect(readAll(array)).toBeNull();
+    expect(array.sync("check")).toEqual({ mismatches: 0, errors: [] });
+    expect(array.count("write")).toBe(0);
+  });
+
   it("is listed as bad where it cannot be written either", () => {
     const array = striped("raid5", 4);
     const disk = array.disks[slotsAt(array, 0).data]!;

@@ -157,9 +157,9 @@ export function repairBlock(
   block: Uint8Array,
   end: BioEnd,
 ): void {
-  const { io } = context;
+  const { core, io } = context;
   const failed = (error: HoldfastError): void => writeFailed(context, member, range, error, end);
-  if (member.slot === null || !isWritable(member, range)) {
+  if (!core.isWritable || member.slot === null || !isWritable(member, range)) {
     end(null);
     return;
   }

@@ -34,17 +34,30 @@ export class StripeSync implements SyncWork {
   readonly #context: StripeContext;
   readonly #action: SyncAction;
   readonly #found: (mismatch: Mismatch) => void;
+  readonly #started: () => void;
+  #hasStarted = false;
 
-  /** @param found called for each page of 4 KiB whose parity is wrong */
-  constructor(context: StripeContext, action: SyncAction, found: (mismatch: Mismatch) => void) {
+  /**
+   * @param started called before the first step
+   * @param found called for each page of 4 KiB whose parity is wrong
+   */
+  constructor(
+    context: StripeContext,
+    action: SyncAction,
+    started: () => void,
+    found: (mismatch: Mismatch) => void,
+  ) {
     this.#context = context;
     this.#action = action;
+    this.#started = started;
     this.#found = found;
     this.sectors = context.geometry.usedSectors;
   }
 
   step(sector: number, limit: number, end: (outcome: StepOutcome) => void): number {
     const { locks } = this.#context.core;
+    if (!this.#hasStarted) this.#started();
+    this.#hasStarted = true;
     const sectors = Math.min(limit - sector, STEP_SECTORS);
     locks.lock(sector, sectors, "exclusive", (hold) => {
       const step: Step = { mismatches: 0, hasWork: false, isProven: true };

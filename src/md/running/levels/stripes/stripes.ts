@@ -107,10 +107,12 @@ export class StripesLevel implements RunningLevel {
 
   syncWork(action: SyncAction): SyncWork | null {
     const { members } = this.#context.core;
-    if (action === "recover") {
-      if (!members.attached.some(isBeingFilled)) return null;
-    } else this.#mismatches = [];
-    return new StripeSync(this.#context, action, (mismatch) => {
+    const isFilling = action === "recover";
+    if (isFilling && !members.attached.some(isBeingFilled)) return null;
+    const started = (): void => {
+      if (!isFilling) this.#mismatches = [];
+    };
+    return new StripeSync(this.#context, action, started, (mismatch) => {
       if (this.#mismatches.length < MAX_MISMATCHES) this.#mismatches.push(mismatch);
     });
   }
