@@ -1,0 +1,61 @@
+/** Who holds what of a stripe, and how far each is to be believed. Sectors are member sectors. */
+import type { Member } from "../../member.ts";
+import type { Members } from "../../members.ts";
+import type { StripeRange } from "./stripe.ts";
+
+/** All of the range can be read from it, as far as anybody knows. */
+export function isTrusted(member: Member, sector: number, sectors: number): boolean {
+  return sector + sectors <= member.goodEnd && !hasBadSectors(member, sector, sectors);
+}
+
+export function hasBadSectors(member: Member, sector: number, sectors: number): boolean {
+  const { badBlocks } = member;
+  return !badBlocks.isEmpty && badBlocks.run(member.dataOffset + sector, sectors) < sectors;
+}
+
+/** Sectors known bad are left alone once a write to the member has failed; before, a write may mend them. */
+export function isWritable(member: Member, { sector, sectors }: StripeRange): boolean {
+  return !member.hasWriteErrors || !hasBadSectors(member, sector, sectors);
+}
+
+/** The first in the slot that can be believed over the whole range and is not among those that failed just now. */
+export function trustedHolder(
+  members: Members,
+  slot: number,
+  sector: number,
+  sectors: number,
+  failed: ReadonlySet<Member> | null = null,
+): Member | null {
+  for (const member of members.attached) {
+    if (member.slot !== slot || failed?.has(member) === true) continue;
+    if (isTrusted(member, sector, sectors)) return member;
+  }
+  return null;
+}
+
+/** Slots of which nobody can be believed. */
+export function lostSlots(members: Members, { layout, sector, sectors }: StripeRange): Set<number> {
+  const lost = new Set<number>();
+  for (const slot of layout.slots)
+    if (trustedHolder(members, slot, sector, sectors) === null) lost.add(slot);
+  return lost;
+}
+
+/** From `sector` on, at most `max`: over how many sectors each member is believed or not, and listed bad or not, throughout. */
+export function evenRun(members: Members, sector: number, max: number): number {
+  let run = max;
+  for (const member of members.attached) {
+    if (member.slot === null) continue;
+    const { goodEnd, badBlocks } = member;
+    if (goodEnd > sector) run = Math.min(run, goodEnd - sector);
+    if (!badBlocks.isEmpty) run = Math.abs(badBlocks.run(member.dataOffset + sector, run));
+  }
+  return run;
+}
+
+/** Members that are missing from the array's slots altogether. */
+export function hasEmptySlot(members: Members): boolean {
+  for (let slot = 0; slot < members.slots; slot += 1)
+    if (!members.attached.some((member) => member.slot === slot)) return true;
+  return false;
+}

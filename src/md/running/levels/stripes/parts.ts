@@ -1,0 +1,121 @@
+/** Parts: what the bios that wait for a stripe write into it. */
+import { SECTOR_BYTES } from "../../../../base/units.ts";
+import type { HoldfastError } from "../../../../base/errors.ts";
+import type { BioEnd } from "../../../../block/bio.ts";
+import type { WorkBuffers } from "../../../../parity/engine.ts";
+import type { StripeRange } from "./stripe.ts";
+
+/** A bio under way, cut into parts. */
+export class WriteRequest {
+  readonly #end: BioEnd;
+  #left = 1;
+  #error: HoldfastError | null = null;
+
+  constructor(end: BioEnd) {
+    this.#end = end;
+  }
+
+  begin(): void {
+    this.#left += 1;
+  }
+
+  /** Once for each `begin`, and once for the request itself. */
+  ended(error: HoldfastError | null): void {
+    this.#error ??= error;
+    this.#left -= 1;
+    if (this.#left === 0) this.#end(this.#error);
+  }
+}
+
+/** A run of sectors of one data block. */
+export class WritePart {
+  readonly request: WriteRequest;
+  readonly slot: number;
+  /** Member sector. */
+  readonly start: number;
+  readonly end: number;
+  readonly data: Uint8Array;
+  /** BioFlags. */
+  readonly flags: number;
+  error: HoldfastError | null = null;
+
+  constructor(request: WriteRequest, slot: number, start: number, data: Uint8Array, flags: number) {
+    this.request = request;
+    this.slot = slot;
+    this.start = start;
+    this.end = start + data.length / SECTOR_BYTES;
+    this.data = data;
+    this.flags = flags;
+  }
+}
+
+/** A range of which each data block is written as a whole or not at all. */
+export interface Segment {
+  readonly start: number;
+  readonly end: number;
+  /** Data slots that are written. */
+  readonly written: ReadonlySet<number>;
+}
+
+interface Run {
+  readonly start: number;
+  end: number;
+}
+
+/** Disjoint, sorted. Between them nothing is written. */
+export function segmentsOf(parts: readonly WritePart[]): Segment[] {
+  const runsBySlot = new Map<number, Run[]>();
+  for (const slot of new Set(parts.map((part) => part.slot)))
+    runsBySlot.set(slot, runsOf(parts.filter((part) => part.slot === slot)));
+  const cuts = new Set<number>();
+  for (const runs of runsBySlot.values()) for (const run of runs) cuts.add(run.start).add(run.end);
+  const edges = [...cuts].toSorted((a, b) => a - b);
+  const segments: Segment[] = [];
+  for (let index = 0; index + 1 < edges.length; index += 1) {
+    const start = edges[index]!;
+    const end = edges[index + 1]!;
+    const written = new Set<number>();
+    for (const [slot, runs] of runsBySlot)
+      if (runs.some((run) => run.start <= start && end <= run.end)) written.add(slot);
+    if (written.size > 0) segments.push({ start, end, written });
+  }
+  return segments;
+}
+
+function runsOf(parts: readonly WritePart[]): Run[] {
+  const runs: Run[] = [];
+  for (const { start, end } of parts.toSorted((a, b) => a.start - b.start)) {
+    const last = runs.at(-1);
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
+    else runs.push({ start, end });
+  }
+  return runs;
+}
+
+/** What the parts, in their order, make of a range that they cover: the very bytes of one of them where that is possible. */
+export function contentsOf(
+  parts: readonly WritePart[],
+  slot: number,
+  { sector, sectors }: StripeRange,
+  buffers: WorkBuffers,
+): Uint8Array {
+  const end = sector + sectors;
+  const here = parts.filter((part) => part.slot === slot && part.start < end && sector < part.end);
+  const [only] = here;
+  if (here.length === 1 && only !== undefined) {
+    const from = (sector - only.start) * SECTOR_BYTES;
+    const bytes = only.data.subarray(from, from + sectors * SECTOR_BYTES);
+    const block = buffers.standIn(bytes);
+    if (block !== bytes) block.set(bytes);
+    return block;
+  }
+  const block = buffers.take(sectors * SECTOR_BYTES);
+  for (const part of here) {
+    const start = Math.max(sector, part.start);
+    const stop = Math.min(end, part.end);
+    const from = (start - part.start) * SECTOR_BYTES;
+    const bytes = part.data.subarray(from, from + (stop - start) * SECTOR_BYTES);
+    block.set(bytes, (start - sector) * SECTOR_BYTES);
+  }
+  return block;
+}

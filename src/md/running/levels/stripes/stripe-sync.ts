@@ -1,0 +1,135 @@
+/**
+ * Background sync of a striped array, in steps of up to 128 KiB of each member; each holds its range exclusively, so that a write sees
+ * a stripe before or after it. Positions are member sectors.
+ */
+import type { HoldfastError } from "../../../../base/errors.ts";
+import type { BioEnd } from "../../../../block/bio.ts";
+import { inRuns } from "../../../../block/fan-out.ts";
+import type { StepOutcome, SyncWork } from "../../../../sync/work.ts";
+import type { SyncAction } from "../../core.ts";
+import { hasEmptySlot } from "./holders.ts";
+import { inPieces } from "./pieces.ts";
+import type { PieceEnd } from "./pieces.ts";
+import { isBeingFilled, recoverPiece } from "./recover.ts";
+import { scrubPiece } from "./scrub.ts";
+import type { Mismatch } from "./scrub.ts";
+import { rangeAt } from "./stripe.ts";
+import type { StripeContext, StripeRange } from "./stripe.ts";
+
+const STEP_SECTORS = 256;
+/** Steps under way at a time. */
+const WINDOW = 4;
+
+/** What one step has come to. */
+interface Step {
+  mismatches: number;
+  hasWork: boolean;
+  /** Since the regions were last told: what was synced is alike now. */
+  isProven: boolean;
+}
+
+export class StripeSync implements SyncWork {
+  readonly sectors: number;
+  readonly window = WINDOW;
+  readonly #context: StripeContext;
+  readonly #action: SyncAction;
+  readonly #found: (mismatch: Mismatch) => void;
+  readonly #started: () => void;
+  #hasStarted = false;
+
+  /**
+   * @param started called before the first step
+   * @param found called for each page of 4 KiB whose parity is wrong
+   */
+  constructor(
+    context: StripeContext,
+    action: SyncAction,
+    started: () => void,
+    found: (mismatch: Mismatch) => void,
+  ) {
+    this.#context = context;
+    this.#action = action;
+    this.#started = started;
+    this.#found = found;
+    this.sectors = context.geometry.usedSectors;
+  }
+
+  step(sector: number, limit: number, end: (outcome: StepOutcome) => void): number {
+    const { locks } = this.#context.core;
+    if (!this.#hasStarted) this.#started();
+    this.#hasStarted = true;
+    const sectors = Math.min(limit - sector, STEP_SECTORS);
+    locks.lock(sector, sectors, "exclusive", (hold) => {
+      const step: Step = { mismatches: 0, hasWork: false, isProven: true };
+      this.#run(step, sector, sectors, (error) => {
+        locks.release(hold);
+        end(outcomeOf(step, error));
+      });
+    });
+    return sectors;
+  }
+
+  /** Region run by region run. */
+  #run(step: Step, sector: number, sectors: number, end: BioEnd): void {
+    const { members, regions } = this.#context.core;
+    const mayClean = !hasEmptySlot(members);
+    const isForced = this.#isForced();
+    const syncRun = (at: number, ended: BioEnd): number => {
+      const start = sector + at;
+      const run = regions.beginSync(start, sectors - at, mayClean);
+      const length = Math.abs(run);
+      if (run < 0 && !isForced) {
+        ended(null);
+        return length;
+      }
+      step.hasWork = true;
+      step.isProven = true;
+      this.#rows(step, start, length, (error) => {
+        if (run > 0) regions.endSync(start, length, error === null && step.isProven);
+        ended(error);
+      });
+      return length;
+    };
+    inRuns(sectors, syncRun, end);
+  }
+
+  /** Whoever asks for a check wants all of it; and a member that never held anything needs all of it. */
+  #isForced(): boolean {
+    if (this.#action !== "recover") return this.#action !== "resync";
+    const { attached } = this.#context.core.members;
+    return attached.some((member) => isBeingFilled(member) && member.savedSlot !== member.slot);
+  }
+
+  #rows(step: Step, sector: number, sectors: number, end: BioEnd): void {
+    const { core, geometry } = this.#context;
+    const syncRow = (at: number, ended: BioEnd): number => {
+      const range = rangeAt(geometry, sector + at, sectors - at);
+      inPieces(core.members, range, (piece, done) => this.#piece(step, piece, done), ended);
+      return range.sectors;
+    };
+    inRuns(sectors, syncRow, end);
+  }
+
+  #piece(step: Step, piece: StripeRange, end: PieceEnd): void {
+    if (this.#action === "recover") {
+      recoverPiece(this.#context, piece, end);
+      return;
+    }
+    const isRewriting = this.#action !== "check";
+    const found = (mismatch: Mismatch): void => {
+      step.mismatches += mismatch.sectors;
+      if (!isRewriting) step.isProven = false;
+      this.#found(mismatch);
+    };
+    const unproven = (): void => {
+      step.isProven = false;
+    };
+    scrubPiece({ context: this.#context, isRewriting, found, unproven }, piece, end);
+  }
+}
+
+function outcomeOf(step: Step, error: HoldfastError | null): StepOutcome {
+  if (error !== null) return { kind: "failed", error };
+  if (!step.hasWork) return { kind: "skipped" };
+  return { kind: "done", mismatches: step.mismatches };
+}

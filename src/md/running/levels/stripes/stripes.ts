@@ -1,0 +1,119 @@
+/**
+ * raid4, raid5 and raid6 as a level of a running array.
+ *
+ *   level ---- reads.ts            straight from a member, or rebuilt under the stripe's lock
+ *         ---- stripe-table.ts     gathers writes by stripe --> segment-write.ts: plan, load, parity, log, store
+ *         ---- stripe-sync.ts      resync, check, repair (scrub.ts), recover (recover.ts)
+ *
+ * All of them take the stripes they work on in core.locks, counted in member sectors, and bring what members fail at to the record before they
+ * end. Sectors of `load`, `store` and `pieces` are member sectors too.
+ */
+import { unreachable } from "../../../../base/assert.ts";
+import { HoldfastError } from "../../../../base/errors.ts";
+import { SECTOR_BYTES } from "../../../../base/units.ts";
+import { BioFlags } from "../../../../block/bio.ts";
+import type { Bio, BioEnd } from "../../../../block/bio.ts";
+import { inZeroSteps } from "../../../../block/zeros.ts";
+import type { SyncWork } from "../../../../sync/work.ts";
+import { StripePlace } from "../../../geometry/raid456.ts";
+import type { StripeGeometry } from "../../../geometry/raid456.ts";
+import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
+import { MemberIo } from "./member-io.ts";
+import { WritePart, WriteRequest } from "./parts.ts";
+import { StripeReads } from "./reads.ts";
+import { isBeingFilled } from "./recover.ts";
+import type { Mismatch } from "./scrub.ts";
+import { WINDOW_SECTORS } from "./stripe.ts";
+import type { StripeContext } from "./stripe.ts";
+import { StripeSync } from "./stripe-sync.ts";
+import { StripeTable } from "./stripe-table.ts";
+import { noStripeLog } from "./stripe-log.ts";
+import type { StripeLog } from "./stripe-log.ts";
+
+/** More are counted only. */
+const MAX_MISMATCHES = 1000;
+
+export class StripesLevel implements RunningLevel {
+  readonly #context: StripeContext;
+  readonly #windowSectors: number;
+  readonly #reads: StripeReads;
+  readonly #table: StripeTable;
+  readonly #place = new StripePlace();
+  #mismatches: Mismatch[] = [];
+
+  constructor(core: ArrayCore, geometry: StripeGeometry, log: StripeLog = noStripeLog) {
+    const { chunkSectors } = geometry;
+    this.#context = { core, geometry, io: new MemberIo(), log };
+    this.#windowSectors = chunkSectors % WINDOW_SECTORS === 0 ? WINDOW_SECTORS : chunkSectors;
+    this.#reads = new StripeReads(this.#context);
+    this.#table = new StripeTable(this.#context, this.#windowSectors);
+  }
+
+  /** Stripes whose parity was wrong, of the last pass that compared any; the first of them. */
+  get mismatches(): readonly Mismatch[] {
+    return this.#mismatches;
+  }
+
+  run(bio: Bio, end: BioEnd): void {
+    switch (bio.op) {
+      case "read":
+        this.#reads.read(bio.sector, bio.data, end);
+        return;
+      case "write":
+        this.#write(bio.sector, bio.data, bio.flags & BioFlags.fua, end);
+        return;
+      case "write-zeroes":
+        this.#writeZeroes(bio, end);
+        return;
+      case "discard": {
+        // What members hold after a discard nobody promises, and parity has to fit it.
+        const text = `${this.#context.core.name} cannot discard: its parity would not fit any more.`;
+        end(new HoldfastError("unsupported", text));
+        return;
+      }
+      case "flush":
+        // The array itself flushes the members.
+        end(null);
+        return;
+      default:
+        unreachable(bio.op);
+    }
+  }
+
+  #writeZeroes({ sector, sectors, flags }: Bio, end: BioEnd): void {
+    const write = (fromBytes: number, zeros: Uint8Array, ended: BioEnd): void =>
+      this.#write(sector + fromBytes / SECTOR_BYTES, zeros, flags & BioFlags.fua, ended);
+    inZeroSteps(sectors * SECTOR_BYTES, write, end);
+  }
+
+  /** All parts are added before a stripe is started: a bio that covers stripes as a whole writes them without a read. */
+  #write(sector: number, data: Uint8Array, flags: number, end: BioEnd): void {
+    const request = new WriteRequest(end);
+    const touched = new Set<number>();
+    const sectors = data.length / SECTOR_BYTES;
+    for (let at = 0; at < sectors;) {
+      const place = this.#context.geometry.locate(sector + at, this.#place);
+      const { slot, memberSector } = place;
+      const inWindow = memberSector % this.#windowSectors;
+      const run = Math.min(sectors - at, this.#windowSectors - inWindow);
+      const bytes = data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
+      this.#table.add(new WritePart(request, slot, memberSector, bytes, flags));
+      touched.add(memberSector - inWindow);
+      at += run;
+    }
+    this.#table.start(touched);
+    request.ended(null);
+  }
+
+  syncWork(action: SyncAction): SyncWork | null {
+    const { members } = this.#context.core;
+    const isFilling = action === "recover";
+    if (isFilling && !members.attached.some(isBeingFilled)) return null;
+    const started = (): void => {
+      if (!isFilling) this.#mismatches = [];
+    };
+    return new StripeSync(this.#context, action, started, (mismatch) => {
+      if (this.#mismatches.length < MAX_MISMATCHES) this.#mismatches.push(mismatch);
+    });
+  }
+}
