@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { goldenCase, goldenCases } from "../../../test/support/golden.ts";
-import { goldenMembers } from "../../../test/support/golden-members.ts";
+import { NOBODY, arrayOf, goldenMembers } from "../../../test/support/golden-members.ts";
 import type { GoldenMemberImage } from "../../../test/support/golden-members.ts";
 import { deviceNumbers090 } from "./superblock-090-update.ts";
 import { superblock090, superblock090Checksum } from "./superblock-090.ts";
@@ -8,84 +8,9 @@ import type { Superblock090 } from "./superblock-090.ts";
 import { readRoles, superblock1 } from "./superblock-1-layout.ts";
 import type { Superblock1 } from "./superblock-1-layout.ts";
 import { decodeSuperblock1 } from "./superblock-1.ts";
-import { ownNode, superblockPart, updateSuperblock } from "./superblock-update.ts";
+import { superblockPart, updateSuperblock } from "./superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "./superblock-update.ts";
 import type { MdRole, MdSuperblock } from "./superblock.ts";
-
-const NOBODY = {
-  node: null,
-  recoveryOffsetSectors: null,
-  recoveryByBitmap: false,
-  isReplacement: false,
-  writeMostly: false,
-  failFast: false,
-  hasBadBlocks: false,
-  correctedSectors: 0,
-  journalTailSectors: null,
-};
-
-function correctedSectors({ superblock, image }: GoldenMemberImage): number {
-  return superblock.version === "0.90" ? 0 : superblock1.decode(image).cntCorrectedRead;
-}
-
-/** What a member's own superblock says of it. */
-function ownDevice(member: GoldenMemberImage): DeviceImage {
-  const { superblock, image } = member;
-  const isRecovering = superblock.features.includes("recovery-offset");
-  return {
-    number: superblock.deviceNumber,
-    role: superblock.role,
-    node: ownNode(superblock, image),
-    recoveryOffsetSectors: isRecovering ? superblock.recoveryOffsetSectors : null,
-    recoveryByBitmap: superblock.recoveryByBitmap,
-    isReplacement: superblock.replacement,
-    writeMostly: superblock.writeMostly,
-    failFast: superblock.failFast,
-    hasBadBlocks: superblock.badBlockLog?.inUse ?? false,
-    correctedSectors: correctedSectors(member),
-    journalTailSectors: superblock.journalTailSectors,
-  };
-}
-
-/** 0.90 alone says more of the others than their role. */
-function otherDevice(member: GoldenMemberImage, number: number, role: MdRole): DeviceImage {
-  const { superblock, image } = member;
-  if (superblock.version !== "0.90") return { ...NOBODY, number, role };
-  const { major, minor } = superblock090.decode(image, 0, superblock.byteOrder).disks[number]!;
-  return { ...NOBODY, number, role, node: { major, minor } };
-}
-
-function isAttached(superblock: MdSuperblock, number: number): boolean {
-  const role = superblock.roles[number]!;
-  return role.kind !== "spare" && (superblock.version !== "0.90" || role.kind !== "faulty");
-}
-
-function wasClean({ superblock, image }: GoldenMemberImage): boolean {
-  if (superblock.version !== "0.90") return true; // a dirty one says the same as one whose checkpoint is 0
-  const raw = superblock090.decode(image, 0, superblock.byteOrder);
-  return raw.cpEvents === raw.events;
-}
-
-/** The array as one member's superblock describes it. */
-function arrayOf(member: GoldenMemberImage): ArrayImage {
-  const { superblock } = member;
-  const own = superblock.deviceNumber;
-  const numbers = [...superblock.roles.keys()].filter(
-    (number) => number === own || isAttached(superblock, number),
-  );
-  return {
-    events: superblock.events,
-    updatedSeconds: superblock.updatedSeconds,
-    raidDisks: superblock.shape!.raidDisks,
-    componentSectors: superblock.componentSectors,
-    isClean: wasClean(member),
-    resyncOffsetSectors: superblock.resyncOffsetSectors,
-    hasBitmap: superblock.bitmapSector !== null,
-    devices: numbers.map((number) =>
-      number === own ? ownDevice(member) : otherDevice(member, number, superblock.roles[number]!),
-    ),
-  };
-}
 
 /** Says something else about everything that changes while an array runs. */
 function somethingElse(array: ArrayImage, own: number): [ArrayImage, DeviceImage] {

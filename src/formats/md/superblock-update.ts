@@ -166,7 +166,7 @@ export function ownNode(superblock: MdSuperblock, image: Uint8Array): DeviceNode
  * @returns 4 KiB, the first part of which is to be written: superblockPart()
  */
 export function updateSuperblock(
-  superblock: MdSuperblock,
+  superblock: Pick<MdSuperblock, "version" | "byteOrder">,
   image: Uint8Array,
   array: ArrayImage,
   device: DeviceImage,
@@ -180,7 +180,10 @@ export function updateSuperblock(
  * The part of an image that is the superblock's own, in whole sectors. Behind it other things may lie: kernels put the bitmap that they add to an array 1 KiB
  * behind the start of the superblock, and what an image has there is old.
  */
-export function superblockPart(superblock: MdSuperblock, image: Uint8Array): Uint8Array {
+export function superblockPart(
+  superblock: Pick<MdSuperblock, "version">,
+  image: Uint8Array,
+): Uint8Array {
   if (superblock.version === "0.90") return image;
   const { maxDev } = superblock1.decode(image);
   return image.subarray(0, alignUp(ROLES_OFFSET + 2 * maxDev, SECTOR_BYTES));
