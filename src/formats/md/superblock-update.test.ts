@@ -10,7 +10,7 @@ import type { Superblock1 } from "./superblock-1-layout.ts";
 import { decodeSuperblock1 } from "./superblock-1.ts";
 import { superblockPart, updateSuperblock } from "./superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "./superblock-update.ts";
-import type { MdRole, MdSuperblock } from "./superblock.ts";
+import type { MdRole } from "./superblock.ts";
 
 /** Says something else about everything that changes while an array runs. */
 function somethingElse(array: ArrayImage, own: number): [ArrayImage, DeviceImage] {

@@ -68,7 +68,7 @@ function checkDevices(request: CreateRequest, shape: MdShape): void {
   const { survives, needed } = survival(shape, present);
   if (!survives) refuse(`too many members are missing: ${level} needs ${needed}`);
   if (!hasRoomFor(request.version, devices.length + 1))
-    refuse("version 0.90 has room for 27 devices");
+    refuse(`a superblock of version ${request.version} cannot tell of so many devices`);
 }
 
 function checkLogs(request: CreateRequest): void {

@@ -4,6 +4,7 @@ import { deviceNumbers090 } from "../../formats/md/superblock-090-update.ts";
 import { MAX_DISKS_090, superblock090 } from "../../formats/md/superblock-090.ts";
 import {
   FEATURE,
+  MAX_ROLES,
   MD_MAGIC,
   ROLES_OFFSET,
   superblock1,
@@ -27,6 +28,8 @@ export interface ArrayDecision {
   readonly componentSectors: number;
   readonly isClean: boolean;
   readonly hasPpl: boolean;
+  /** A raid0 whose members differ has zones, and its superblocks have to say how they are laid out. */
+  readonly hasZones: boolean;
   readonly devices: readonly PlannedRole[];
 }
 
@@ -58,12 +61,12 @@ function paddedName({ name, homehost }: CreateRequest): Uint8Array {
   return padded;
 }
 
-function permanentFeatures({ request, hasPpl, layout }: ArrayDecision): number {
+function permanentFeatures({ request, hasPpl, hasZones }: ArrayDecision): number {
   const hasJournal = request.devices.some((device) => device?.isJournal === true);
   return (
     (hasJournal ? FEATURE.journal : 0) |
     (hasPpl ? FEATURE.multiplePpls : 0) |
-    (request.level === "raid0" && layout !== 0 ? FEATURE.raid0Layout : 0)
+    (hasZones ? FEATURE.raid0Layout : 0)
   );
 }
 
@@ -176,7 +179,7 @@ export function firstState(array: ArrayDecision): ArrayImage {
 
 /** Can a superblock of the version tell of so many devices? */
 export function hasRoomFor(version: CreateRequest["version"], numbers: number): boolean {
-  return version !== "0.90" || numbers <= MAX_DISKS_090;
+  return numbers <= (version === "0.90" ? MAX_DISKS_090 : MAX_ROLES);
 }
 
 /** @param at index into `array.devices`, and so into `state.devices` */

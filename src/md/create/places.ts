@@ -9,7 +9,6 @@
  * Facts: mdadm's super1.c, super0.c; docs/kernel/md-metadata.md, section 7.4.
  */
 import { alignDown, alignUp } from "../../base/units.ts";
-import { bitmapBytes } from "../../formats/md/bitmap-image.ts";
 import { superblock090Sector } from "../../formats/md/superblock-090.ts";
 import { superblock1Sector } from "../../formats/md/superblock-1-layout.ts";
 import type { MdVersion } from "../../formats/md/superblock.ts";
@@ -29,14 +28,14 @@ const DEFAULT_BITMAP_CHUNK_SECTORS = 64 * MIB_SECTORS;
 const LARGEST_HEADROOM = 128 * MIB_SECTORS;
 
 /** Room that is kept for a bitmap, now or later. */
-export function bitmapRoom(sectors: number): number {
+function bitmapRoom(sectors: number): number {
   if (sectors < 128) return 0;
   if (sectors - 128 >= 200 * GIB_SECTORS) return 256;
   return sectors - BEHIND_SUPERBLOCK > 8 * GIB_SECTORS ? 128 : BLOCK_SECTORS;
 }
 
 /** What is kept free of data besides the superblock, given how long a device or member is. */
-export function reservedRoom(hasPpl: boolean, sectors: number): number {
+function reservedRoom(hasPpl: boolean, sectors: number): number {
   return hasPpl ? PPL_SECTORS : bitmapRoom(sectors);
 }
 
@@ -55,7 +54,7 @@ export function usualDataOffset(
   return alignUp(24 + reservedRoom(hasPpl, deviceSectors) + headroom, MIB_SECTORS);
 }
 
-export function superblockSector(version: MdVersion, deviceSectors: number): number | null {
+function superblockSector(version: MdVersion, deviceSectors: number): number | null {
   return version === "0.90"
     ? superblock090Sector(deviceSectors)
     : superblock1Sector(version, deviceSectors);
@@ -82,11 +81,6 @@ export function availableSectors(
     case "1.2":
       return deviceSectors - dataOffset;
   }
-}
-
-/** Sectors of a bitmap, in whole blocks of 4 KiB. */
-export function bitmapSectors(syncSectors: number, chunkSectors: number): number {
-  return alignUp(bitmapBytes(Math.ceil(syncSectors / chunkSectors)), 4096) / 512;
 }
 
 /** The bitmap's chunk: 64 MiB, or the least whose bits fit into the room. */
@@ -129,7 +123,7 @@ export interface PlaceOptions {
   readonly deviceSectors: number;
   readonly dataOffset: number;
   readonly componentSectors: number;
-  /** Null: no bitmap. */
+  /** In whole blocks of 4 KiB; null: no bitmap. */
   readonly bitmapSectors: number | null;
   readonly hasPpl: boolean;
   readonly hasBadBlockLog: boolean;

@@ -6,7 +6,7 @@ import { arrayOf, goldenMembers } from "../../../test/support/golden-members.ts"
 import type { GoldenMemberImage } from "../../../test/support/golden-members.ts";
 import { decodeBitmap } from "../../formats/md/bitmap.ts";
 import { parseLayout } from "../../formats/md/layout-names.ts";
-import { ownNode, updateSuperblock } from "../../formats/md/superblock-update.ts";
+import { ownNode, superblockPart, updateSuperblock } from "../../formats/md/superblock-update.ts";
 import { superblock1 } from "../../formats/md/superblock-1-layout.ts";
 import { superblock090 } from "../../formats/md/superblock-090.ts";
 import type { MdLevel, MdVersion } from "../../formats/md/superblock.ts";
@@ -117,8 +117,9 @@ describe("what is made is what mdadm made", () => {
       const label = `disk ${member.index}`;
       if (superblock.version !== "0.90") expect(device.number, label).toBe(superblock.deviceNumber);
       const write = device.writes.at(-1)!;
+      expect(write.bytes.length, label).toBe(superblockPart(superblock, image).length);
       expect(write, label).toMatchObject({ what: "superblock", sector: superblock.superSector });
-      const made = new Uint8Array(4096);
+      const made = image.slice();
       made.set(write.bytes);
       // What happened to the array since then is put in; everything else must be as it was made.
       const array = arrayOf(member);

@@ -5,11 +5,12 @@
  * count of all others; devices of a 0.90 array are numbered as a kernel numbers them at its first update; arrays that
  * no kernel would start, for too many missing members, are refused.
  */
-import { alignDown } from "../../base/units.ts";
+import { SECTOR_BYTES, alignDown } from "../../base/units.ts";
 import { encodeBadBlocks } from "../../formats/md/bad-blocks.ts";
 import { BitmapImage } from "../../formats/md/bitmap-image.ts";
 import { emptyPplHeader } from "../../formats/md/ppl.ts";
 import { emptyR5Meta, r5Seed } from "../../formats/md/r5-log.ts";
+import type { ArrayImage } from "../../formats/md/superblock-update.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
 import { checkRequest, isRedundant, wantedShape } from "./checks.ts";
 import { firstState, newSuperblock, uuidInLogs } from "./images.ts";
@@ -18,7 +19,6 @@ import {
   BAD_BLOCK_LOG_SECTORS,
   availableSectors,
   bitmapChunk,
-  bitmapSectors,
   placeMetadata,
   usualDataOffset,
 } from "./places.ts";
@@ -59,7 +59,9 @@ function commonDataOffset(request: CreateRequest, shape: MdShape, hasPpl: boolea
 }
 
 interface Sizes {
+  /** 0 for linear and raid0. */
   readonly componentSectors: number;
+  readonly hasZones: boolean;
   readonly wastedOn: number | null;
 }
 
@@ -72,8 +74,12 @@ function decideSizes(
   const { level } = request;
   const asked = request.componentSectors;
   const members = present(request).filter((device) => !device.isJournal);
+  const journal = present(request).find((device) => device.isJournal);
+  if (journal !== undefined && availableOf(journal) < LEAST_COMPONENT_SECTORS)
+    refuse(`${journal.label} is too small for a journal`);
   const available = members.map(availableOf);
   const smallest = Math.min(...available);
+  const largest = Math.max(...available);
   const rounding = shape.chunkSectors > 0 ? shape.chunkSectors : 2;
   const most =
     level === "raid1" ? alignDown(smallest, RAID1_ROUNDING_SECTORS) : alignDown(smallest, rounding);
@@ -81,17 +87,17 @@ function decideSizes(
     refuse(`${members[available.indexOf(smallest)]!.label} is too small`);
   if (asked !== null && asked > smallest)
     refuse(`${members[available.indexOf(smallest)]!.label} is smaller than the size asked for`);
-  if (request.version === "0.90" && level === "raid0" && Math.max(...available) !== smallest)
+  const hasZones = level === "raid0" && alignDown(largest, rounding) !== most;
+  if (request.version === "0.90" && hasZones)
     refuse("version 0.90 cannot describe a raid0 of unequal members");
-  if (!isRedundant(level)) return { componentSectors: 0, wastedOn: null };
+  if (!isRedundant(level)) return { componentSectors: 0, hasZones, wastedOn: null };
   const componentSectors = asked === null ? most : alignDown(asked, rounding);
   if (componentSectors < LEAST_COMPONENT_SECTORS) refuse("the size asked for is too small");
   if (request.version === "0.90" && componentSectors > MOST_SECTORS_090)
     refuse("version 0.90 uses 4 TiB of a device at most");
-  const largest = Math.max(...available);
   const isWaste = largest > componentSectors + componentSectors / 100;
   const wasted = members[available.indexOf(largest)]!;
-  return { componentSectors, wastedOn: isWaste ? request.devices.indexOf(wasted) : null };
+  return { componentSectors, hasZones, wastedOn: isWaste ? request.devices.indexOf(wasted) : null };
 }
 
 /** What a bitmap covers: raid10 counts array sectors, as its resync does. */
@@ -145,63 +151,64 @@ function bodyOf(
   return writes;
 }
 
+/** What holds for every device. */
+interface Decisions {
+  readonly array: ArrayDecision;
+  readonly bitmap: BitmapImage | null;
+  readonly offsetOf: (device: NewDevice) => number;
+}
+
+function planDevice(
+  { array, bitmap, offsetOf }: Decisions,
+  state: ArrayImage,
+  at: number,
+): PlannedDevice {
+  const { request, componentSectors, hasPpl } = array;
+  const { index, role } = array.devices[at]!;
+  const device = request.devices[index]!;
+  const places = placeMetadata({
+    version: request.version,
+    deviceSectors: device.sectors,
+    dataOffset: offsetOf(device),
+    componentSectors,
+    bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
+    hasPpl,
+    hasBadBlockLog: request.badBlockLog,
+  });
+  const bytes = newSuperblock(array, state, at, places);
+  return {
+    index,
+    number: state.devices[at]!.number,
+    role,
+    dataOffsetSectors: places.dataOffset,
+    dataSectors: places.dataSectors,
+    writes: [
+      ...bodyOf(request, device, places, bitmap),
+      { what: "superblock", sector: places.superSector, bytes },
+    ],
+  };
+}
+
 function planned(request: CreateRequest): CreatePlan {
   const shape = wantedShape(request);
   checkRequest(request, shape);
-  const { version } = request;
   const hasPpl = request.consistencyPolicy === "ppl";
   const commonOffset = commonDataOffset(request, shape, hasPpl);
   const offsetOf = (device: NewDevice): number => dataOffsetOf(device, request, commonOffset);
-  const { componentSectors, wastedOn } = decideSizes(request, shape, (device) =>
-    availableSectors(version, device.sectors, offsetOf(device), hasPpl),
+  const { componentSectors, hasZones, wastedOn } = decideSizes(request, shape, (device) =>
+    availableSectors(request.version, device.sectors, offsetOf(device), hasPpl),
   );
   const bitmap = newBitmap(request, shape, componentSectors);
   const { roles, isClean } = planRoles(request);
-  const array: ArrayDecision = {
-    request,
-    layout: shape.layout,
-    chunkSectors: shape.chunkSectors,
-    componentSectors,
-    isClean,
-    hasPpl,
-    devices: roles,
-  };
+  const { layout, chunkSectors } = shape;
+  const sizes = { layout, chunkSectors, componentSectors };
+  const array: ArrayDecision = { request, ...sizes, isClean, hasPpl, hasZones, devices: roles };
   const state = firstState(array);
-  const devices = roles.map(({ index, role }, at): PlannedDevice => {
-    const device = request.devices[index]!;
-    const places = placeMetadata({
-      version,
-      deviceSectors: device.sectors,
-      dataOffset: offsetOf(device),
-      componentSectors,
-      bitmapSectors:
-        bitmap === null
-          ? null
-          : bitmapSectors(coveredSectors(shape, componentSectors), bitmap.chunkSectors),
-      hasPpl,
-      hasBadBlockLog: request.badBlockLog,
-    });
-    const { number } = state.devices[at]!;
-    const superblock = newSuperblock(array, state, at, places);
-    return {
-      index,
-      number,
-      role,
-      dataOffsetSectors: places.dataOffset,
-      dataSectors: places.dataSectors,
-      writes: [
-        ...bodyOf(request, device, places, bitmap),
-        { what: "superblock", sector: places.superSector, bytes: superblock },
-      ],
-    };
-  });
   return {
-    layout: shape.layout,
-    chunkSectors: shape.chunkSectors,
-    componentSectors,
+    ...sizes,
     isClean,
     bitmapChunkSectors: bitmap?.chunkSectors ?? null,
-    devices,
+    devices: roles.map((_role, at) => planDevice({ array, bitmap, offsetOf }, state, at)),
     wastedOn,
   };
 }
