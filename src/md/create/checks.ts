@@ -12,11 +12,11 @@ const LEFT_SYMMETRIC = 2;
 const NEAR_2 = 0x102;
 const ORIGINAL_ZONES = 1;
 
-export function isStriped(level: MdLevel): boolean {
+function isStriped(level: MdLevel): boolean {
   return level === "raid0" || level === "raid10" || hasParity(level);
 }
 
-export function hasParity(level: MdLevel): boolean {
+function hasParity(level: MdLevel): boolean {
   return level === "raid4" || level === "raid5" || level === "raid6";
 }
 
