@@ -83,6 +83,22 @@ export function pplHeaderChecksum(header: Uint8Array): number {
   return crc32c(copy);
 }
 
+/** The header of a log without entries, as it stands in a new array. @param arrayUuid 16 bytes, arrayUuidBytes() */
+export function emptyPplHeader(arrayUuid: Uint8Array): Uint8Array {
+  const nothing = { dataSector: 0n, ppSize: 0, dataSize: 0, parityDisk: 0, checksum: 0 };
+  const header = pplHeader.encode({
+    reserved: new Uint8Array(512).fill(0xff),
+    signature: pplSignature(arrayUuid),
+    padding: 0,
+    generation: 0n,
+    entriesCount: 0,
+    checksum: 0,
+    entries: Array.from({ length: PPL_MAX_ENTRIES }, () => nothing),
+  });
+  pplHeader.encodeInto(header, 0, { checksum: pplHeaderChecksum(header) });
+  return header;
+}
+
 function entriesOf(raw: PplHeaderRaw): PplEntry[] {
   let ppSector = PPL_HEADER_SECTORS;
   return raw.entries.slice(0, raw.entriesCount).map((entry) => {

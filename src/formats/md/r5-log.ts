@@ -111,6 +111,20 @@ export function r5MetaChecksum(seed: number, block: Uint8Array): number {
   return crc32cUpdate(seed, copy);
 }
 
+/** A meta block without payloads: what the log of a new array starts with. @param position sector of the log */
+export function emptyR5Meta(seed: number, position: number, seq: bigint): Uint8Array {
+  const block = new Uint8Array(R5_BLOCK_BYTES);
+  r5MetaBlock.encodeInto(block, 0, {
+    magic: MAGIC,
+    version: VERSION,
+    metaSize: R5_META_HEADER_BYTES,
+    seq,
+    position: BigInt(position),
+  });
+  r5MetaBlock.encodeInto(block, 0, { checksum: r5MetaChecksum(seed, block) });
+  return block;
+}
+
 /** Next place in the ring. */
 function r5Advance(log: R5Log, position: number, sectors: number): number {
   const next = position + sectors;

@@ -1,7 +1,10 @@
 /**
  * Writing a 0.90 superblock. Its table of disks is made anew each time: those in sync at the index of their slot, all others, faulty
- * ones included, from `raidDisks` on, and so a device's number changes when it becomes active. Empty slots are "removed".
+ * ones included, from `raidDisks` on in the order in which they were attached. So a device's number changes when it becomes active, or
+ * stops being so: `deviceNumbers090` says which numbers follow from who stands where, and whoever writes gives them to the devices first.
+ * Empty slots are "removed".
  */
+import { assert } from "../../base/assert.ts";
 import type { ByteOrder } from "../../codec/fields.ts";
 import {
   DISK_STATE,
@@ -15,6 +18,15 @@ import type { ArrayImage, DeviceImage } from "./superblock-update.ts";
 
 type Disk = Superblock090["thisDisk"];
 
+/** Major and minor number of the device's node, which only the 0.90 table records, and nobody reads any more. */
+export interface DeviceNode {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** What the numbers of 0.90 follow from. */
+type Place = Pick<DeviceImage, "role" | "recoveryOffsetSectors">;
+
 const NO_DISK: Disk = {
   number: 0,
   major: 0,
@@ -23,60 +35,96 @@ const NO_DISK: Disk = {
   state: 0,
   reserved: new Uint8Array(108),
 };
+/** All that 32 bits can say. A checkpoint beyond it is said to be here: some sectors are synced again, none too few. */
 const LARGEST_CHECKPOINT = 0xffff_ffff;
+const LARGEST_TIME = 0xffff_ffff;
+const RESHAPING = 91;
 
-/** The slot where the table has it as active; recovering ones stand among the spares. */
-function activeSlot(device: DeviceImage): number | null {
-  return device.role.kind === "active" && device.recoveryOffsetSectors === null
-    ? device.role.slot
-    : null;
+/**
+ * The slot where the table has it as active. Recovering ones stand among the spares, as there is no place for how far they are;
+ * in a reshape that is as far as the reshape.
+ */
+function activeSlot(device: Place, isReshaping: boolean): number | null {
+  const { role, recoveryOffsetSectors } = device;
+  if (role.kind !== "active") return null;
+  return recoveryOffsetSectors === null || isReshaping ? role.slot : null;
 }
 
-function stateOf(device: DeviceImage): number {
+/**
+ * The numbers that devices of a 0.90 array have when its superblocks are written next.
+ * @param devices in the order in which they were attached
+ * @returns one each
+ */
+export function deviceNumbers090(
+  devices: readonly Place[],
+  raidDisks: number,
+  isReshaping: boolean,
+): number[] {
+  let next = raidDisks;
+  return devices.map((device) => activeSlot(device, isReshaping) ?? next++);
+}
+
+/** The node that a superblock names as its own device. */
+export function ownNode090(image: Uint8Array, order: ByteOrder): DeviceNode {
+  const { major, minor } = superblock090.decode(image, 0, order).thisDisk;
+  return { major, minor };
+}
+
+function stateOf(device: DeviceImage, isReshaping: boolean): number {
   const flags =
     (device.writeMostly ? DISK_STATE.writeMostly : 0) | (device.failFast ? DISK_STATE.failFast : 0);
   if (device.role.kind === "faulty") return flags | DISK_STATE.faulty;
-  return activeSlot(device) === null ? flags : flags | DISK_STATE.active | DISK_STATE.sync;
+  if (activeSlot(device, isReshaping) === null) return flags;
+  const sync = device.recoveryOffsetSectors === null ? DISK_STATE.sync : 0;
+  return flags | DISK_STATE.active | sync;
 }
 
-/** @param old the table that stands there: it knows the device numbers (major, minor) of those that are in it already */
-function diskTable(
-  old: Superblock090,
-  array: ArrayImage,
-): { disks: Disk[]; indexOf: Map<number, number> } {
+function diskTable(array: ArrayImage, isReshaping: boolean): Disk[] {
   const disks: Disk[] = Array.from({ length: MAX_DISKS_090 }, () => NO_DISK);
-  const indexOf = new Map<number, number>();
-  let next = array.raidDisks;
-  for (const device of array.devices) {
-    const slot = activeSlot(device);
-    const index = slot ?? next;
-    if (slot === null) next += 1;
-    if (index >= MAX_DISKS_090) throw new RangeError("a 0.90 superblock has room for 27 devices");
-    indexOf.set(device.number, index);
-    const { major, minor } = old.disks[device.number] ?? NO_DISK;
-    disks[index] = {
-      ...NO_DISK,
-      number: index,
-      major,
-      minor,
-      raidDisk: index,
-      state: stateOf(device),
-    };
-  }
+  const numbers = deviceNumbers090(array.devices, array.raidDisks, isReshaping);
+  array.devices.forEach((device, index) => {
+    const { number, node } = device;
+    assert(number === numbers[index], "devices of 0.90 were given their new numbers first");
+    if (number >= MAX_DISKS_090) throw new RangeError("a 0.90 superblock has room for 27 devices");
+    const { major, minor } = node ?? NO_DISK;
+    const state = stateOf(device, isReshaping);
+    disks[number] = { ...NO_DISK, number, major, minor, raidDisk: number, state };
+  });
   for (let slot = 0; slot < array.raidDisks; slot += 1) {
-    if ([...indexOf.values()].includes(slot)) continue;
+    if (numbers.includes(slot)) continue;
     // As kernels do it: the first one, missing, is "removed" only.
     const state = slot === 0 ? DISK_STATE.removed : DISK_STATE.removed | DISK_STATE.faulty;
     disks[slot] = { ...NO_DISK, number: slot, raidDisk: slot, state };
   }
-  return { disks, indexOf };
+  return disks;
 }
 
-function count(
-  devices: readonly DeviceImage[],
-  isCounted: (device: DeviceImage) => boolean,
-): number {
-  return devices.filter(isCounted).length;
+type Counts = Pick<
+  Superblock090,
+  "nrDisks" | "activeDisks" | "workingDisks" | "failedDisks" | "spareDisks"
+>;
+
+/** Failed ones are the empty slots; what is faulty and still attached counts among `nrDisks` only. */
+function countDisks(array: ArrayImage, disks: readonly Disk[]): Counts {
+  const { devices, raidDisks } = array;
+  const isActive = ({ state }: Disk): boolean => (state & DISK_STATE.active) !== 0;
+  const active = devices.filter(({ number }) => isActive(disks[number]!)).length;
+  const faulty = devices.filter(({ role }) => role.kind === "faulty").length;
+  const slots = disks.slice(0, raidDisks);
+  return {
+    nrDisks: devices.length,
+    activeDisks: active,
+    workingDisks: devices.length - faulty,
+    failedDisks: slots.filter(({ state }) => (state & DISK_STATE.faulty) !== 0).length,
+    spareDisks: devices.length - faulty - active,
+  };
+}
+
+/** Clean: the checkpoint holds as long as the event count is that beside it. Dirty: there is none. */
+function checkpoint(array: ArrayImage): Pick<Superblock090, "cpEvents" | "recoveryCp"> {
+  if (!array.isClean) return { cpEvents: 0n, recoveryCp: 0 };
+  const recoveryCp = Math.min(array.resyncOffsetSectors, LARGEST_CHECKPOINT);
+  return { cpEvents: BigInt(array.events), recoveryCp };
 }
 
 export function updateSuperblock090(
@@ -86,13 +134,7 @@ export function updateSuperblock090(
   device: DeviceImage,
 ): Uint8Array {
   const old = superblock090.decode(image, 0, order);
-  const { disks, indexOf } = diskTable(old, array);
-  const { devices } = array;
-  const active = count(devices, (one) => activeSlot(one) !== null);
-  const spare = count(devices, (one) => activeSlot(one) === null && one.role.kind !== "faulty");
-  const empty = disks
-    .slice(0, array.raidDisks)
-    .filter(({ state }) => (state & DISK_STATE.faulty) !== 0);
+  const disks = diskTable(array, old.minorVersion >= RESHAPING);
   const isAllClean = array.isClean && array.resyncOffsetSectors === Infinity;
   const state =
     (old.state & ~(STATE_090.clean | STATE_090.bitmap)) |
@@ -104,19 +146,14 @@ export function updateSuperblock090(
     0,
     {
       size: Math.floor(array.componentSectors / 2),
-      nrDisks: devices.length,
       raidDisks: array.raidDisks,
-      utime: array.updatedSeconds,
+      utime: Math.min(array.updatedSeconds, LARGEST_TIME),
       state,
-      activeDisks: active,
-      workingDisks: active + spare,
-      failedDisks: empty.length,
-      spareDisks: spare,
+      ...countDisks(array, disks),
       events: BigInt(array.events),
-      cpEvents: array.isClean ? BigInt(array.events) : 0n,
-      recoveryCp: array.isClean ? Math.min(array.resyncOffsetSectors, LARGEST_CHECKPOINT) : 0,
+      ...checkpoint(array),
       disks,
-      thisDisk: disks[indexOf.get(device.number)!]!,
+      thisDisk: disks[device.number]!,
     },
     order,
   );

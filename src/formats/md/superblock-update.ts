@@ -2,10 +2,15 @@
  * Writing a superblock: the image that stands on a member, with what changes while an array runs put into it. What is constant, what is
  * reserved and what this version does not know stays as it is.
  *
+ * What is written differs from what a kernel would write in this only: the kernel drops feature bits that it does not make anew (a raid0's
+ * layout) and zeroes reserved bytes of 0.90; both stay here. A 0.90 checkpoint beyond 2^32 - 1 is said to be there, not cut to 32 bits.
+ *
  * Facts: super_1_sync and super_90_sync in drivers/md/md.c; docs/kernel/md-metadata.md, sections 1.5 to 1.8.
  */
 import { unreachable } from "../../base/assert.ts";
-import { updateSuperblock090 } from "./superblock-090-update.ts";
+import { SECTOR_BYTES, alignUp } from "../../base/units.ts";
+import { deviceNumbers090, ownNode090, updateSuperblock090 } from "./superblock-090-update.ts";
+import type { DeviceNode } from "./superblock-090-update.ts";
 import {
   DEVFLAG,
   FEATURE,
@@ -32,9 +37,12 @@ export interface ArrayImage {
   readonly devices: readonly DeviceImage[];
 }
 
-/** One device, as all superblocks tell of it. */
+/** One device, as the superblocks of all tell of it. */
 export interface DeviceImage {
+  /** Of deviceNumbers(). */
   readonly number: number;
+  /** Of ownNode(). */
+  readonly node: DeviceNode | null;
   readonly role: MdRole;
   /** In its slot, and good only below `recoveryOffsetSectors`; null: in sync, or in no slot. */
   readonly recoveryOffsetSectors: number | null;
@@ -88,10 +96,22 @@ function featureMap(old: number, array: ArrayImage, device: DeviceImage): number
   );
 }
 
-/** An array with a journal that was started clean stays so: the journal takes care of what is under way. */
-function resyncOffset(array: ArrayImage, isJournaled: boolean): bigint {
-  if (array.isClean || isJournaled) return rawSectors(array.resyncOffsetSectors);
+/** Once in sync an array with a journal stays so: the journal takes care of what is under way. */
+function resyncOffset(array: ArrayImage): bigint {
+  const { isClean, resyncOffsetSectors, devices } = array;
+  const isJournaled = devices.some(({ role }) => role.kind === "journal");
+  if (isClean || (isJournaled && resyncOffsetSectors === Infinity))
+    return rawSectors(resyncOffsetSectors);
   return 0n;
+}
+
+/** A table of roles for all numbers, those that nobody has as spares. */
+function writeRoles(data: Uint8Array, maxDev: number, devices: readonly DeviceImage[]): void {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  for (let number = 0; number < maxDev; number += 1)
+    view.setUint16(ROLES_OFFSET + 2 * number, ROLE.spare, true);
+  for (const { number, role } of devices)
+    view.setUint16(ROLES_OFFSET + 2 * number, roleNumber(role), true);
 }
 
 function updateSuperblock1(image: Uint8Array, array: ArrayImage, device: DeviceImage): Uint8Array {
@@ -113,24 +133,40 @@ function updateSuperblock1(image: Uint8Array, array: ArrayImage, device: DeviceI
     devflags,
     utime: BigInt(array.updatedSeconds),
     events: BigInt(array.events),
-    resyncOffset: resyncOffset(array, (old.featureMap & FEATURE.journal) !== 0),
+    resyncOffset: resyncOffset(array),
     maxDev,
   });
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  for (let number = 0; number < maxDev; number += 1)
-    view.setUint16(ROLES_OFFSET + 2 * number, ROLE.spare, true);
-  for (const each of array.devices)
-    view.setUint16(ROLES_OFFSET + 2 * each.number, roleNumber(each.role), true);
+  writeRoles(data, maxDev, array.devices);
   superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, maxDev) });
   return data;
 }
 
 /**
+ * The numbers under which devices stand in the superblocks that are written next. In version 1 a device keeps its number; in 0.90 the
+ * number follows from its place, so all of them are to be given new ones before a round of writing.
+ * @param devices in the order in which they were attached
+ * @returns one each
+ */
+export function deviceNumbers(
+  superblock: MdSuperblock,
+  raidDisks: number,
+  devices: readonly DeviceImage[],
+): readonly number[] {
+  if (superblock.version !== "0.90") return devices.map(({ number }) => number);
+  return deviceNumbers090(devices, raidDisks, superblock.reshape !== null);
+}
+
+/** The node that a device's own superblock names; null where superblocks do not. */
+export function ownNode(superblock: MdSuperblock, image: Uint8Array): DeviceNode | null {
+  return superblock.version === "0.90" ? ownNode090(image, superblock.byteOrder) : null;
+}
+
+/**
  * @param image the 4 KiB that stand on the device, or were made for it
- * @returns the 4 KiB to be written
+ * @returns 4 KiB, the first part of which is to be written: superblockPart()
  */
 export function updateSuperblock(
-  superblock: MdSuperblock,
+  superblock: Pick<MdSuperblock, "version" | "byteOrder">,
   image: Uint8Array,
   array: ArrayImage,
   device: DeviceImage,
@@ -138,4 +174,17 @@ export function updateSuperblock(
   return superblock.version === "0.90"
     ? updateSuperblock090(image, superblock.byteOrder, array, device)
     : updateSuperblock1(image, array, device);
+}
+
+/**
+ * The part of an image that is the superblock's own, in whole sectors. Behind it other things may lie: kernels put the bitmap that they add to an array 1 KiB
+ * behind the start of the superblock, and what an image has there is old.
+ */
+export function superblockPart(
+  superblock: Pick<MdSuperblock, "version">,
+  image: Uint8Array,
+): Uint8Array {
+  if (superblock.version === "0.90") return image;
+  const { maxDev } = superblock1.decode(image);
+  return image.subarray(0, alignUp(ROLES_OFFSET + 2 * maxDev, SECTOR_BYTES));
 }

@@ -9,6 +9,8 @@
  *   (gone) <---- faulty <-+-------------------------------------+
  */
 import type { BlockDevice } from "../../block/device.ts";
+import type { DeviceNode } from "../../formats/md/superblock-090-update.ts";
+import { ownNode } from "../../formats/md/superblock-update.ts";
 import type { MdSuperblock } from "../../formats/md/superblock.ts";
 import type { BadBlockTable } from "./bad-block-table.ts";
 
@@ -38,8 +40,12 @@ export class Member {
   readonly device: BlockDevice;
   readonly superblock: MdSuperblock;
   readonly badBlocks: BadBlockTable;
-  /** Of the last superblock written. */
+  /** Of the last superblock written, 4 KiB. */
   image: Uint8Array;
+  /** md's desc_nr: its index into the table of roles. Metadata changes it in arrays of version 0.90, where it follows from the standing. */
+  number: number;
+  /** The node that a 0.90 table names for it. */
+  readonly node: DeviceNode | null;
   /** The events in it. */
   writtenEvents: number;
   standing: Standing;
@@ -64,17 +70,14 @@ export class Member {
     this.superblock = superblock;
     this.badBlocks = options.badBlocks;
     this.image = options.image;
+    this.number = superblock.deviceNumber;
+    this.node = ownNode(superblock, options.image);
     this.writtenEvents = superblock.events;
     this.standing = options.standing;
     this.journalTailSectors = superblock.journalTailSectors;
     this.isReplacement = superblock.replacement;
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
-  }
-
-  /** md's desc_nr: its index into the role table. */
-  get number(): number {
-    return this.superblock.deviceNumber;
   }
 
   /** Device sector of member sector 0. */

@@ -18,7 +18,11 @@ import type { HoldfastError } from "../../base/errors.ts";
 import { BioFlags } from "../../block/bio.ts";
 import { flush, writeSectors } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
-import { updateSuperblock } from "../../formats/md/superblock-update.ts";
+import {
+  deviceNumbers,
+  superblockPart,
+  updateSuperblock,
+} from "../../formats/md/superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update.ts";
 import type { MdRole } from "../../formats/md/superblock.ts";
 import type { Member, Standing } from "./member.ts";
@@ -108,6 +112,7 @@ export class Metadata {
     const isQuiet = change === "progress" && members.degraded === 0;
     this.#countEvents(isQuiet);
     // What is said is what is true now; what changes from here on is said by the next round.
+    this.#renumber();
     const array = this.#imageOfArray();
     const targets = members.attached.filter(
       (member) => !member.isFaulty && !(isQuiet && this.#mayLag(member)),
@@ -123,7 +128,12 @@ export class Metadata {
     const failures = (await bitmap?.writeSuperblock(array.events)) ?? [];
     for (const failure of failures) this.#failed(failure);
     await this.#each(images, memberOf, ({ member, superblock }) =>
-      writeSectors(member.device, member.superblock.superSector, superblock, BioFlags.fua),
+      writeSectors(
+        member.device,
+        member.superblock.superSector,
+        superblockPart(member.superblock, superblock),
+        BioFlags.fua,
+      ),
     );
     for (const image of images) image.written(array.events);
   }
@@ -145,6 +155,19 @@ export class Metadata {
     if (member.standing.kind !== "spare") return false;
     const { events } = this.#options.record;
     return member.writtenEvents === events || member.writtenEvents + 1 === events;
+  }
+
+  /** In 0.90 a device that becomes active, or stops being so, gets another number: all of them at a time, before anybody's superblock is made. */
+  #renumber(): void {
+    const { members, record } = this.#options;
+    const { attached } = members;
+    const first = attached[0];
+    if (first === undefined) return;
+    const images = attached.map(deviceImage);
+    const numbers = deviceNumbers(first.superblock, record.raidDisks, images);
+    attached.forEach((member, index) => {
+      member.number = numbers[index]!;
+    });
   }
 
   #imageOfArray(): ArrayImage {
@@ -224,6 +247,7 @@ function deviceImage(member: Member): DeviceImage {
   const { standing } = member;
   return {
     number: member.number,
+    node: member.node,
     role: roleOf(standing),
     recoveryOffsetSectors: standing.kind === "recovering" ? standing.recoveredSectors : null,
     recoveryByBitmap: member.savedSlot !== null,

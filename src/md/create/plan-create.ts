@@ -1,0 +1,223 @@
+/**
+ * planCreate: what is written where to make a new array, decided as mdadm --create decides it. Pure: nothing is read, drawn or written here.
+ *
+ * It differs from mdadm in this: bad-block logs are written, empty, not left with what stood there; the superblock of a journal has the event
+ * count of all others; devices of a 0.90 array are numbered as a kernel numbers them at its first update; arrays that
+ * no kernel would start, for too many missing members, are refused.
+ */
+import { SECTOR_BYTES, alignDown } from "../../base/units.ts";
+import { encodeBadBlocks } from "../../formats/md/bad-blocks.ts";
+import { BitmapImage } from "../../formats/md/bitmap-image.ts";
+import { emptyPplHeader } from "../../formats/md/ppl.ts";
+import { emptyR5Meta, r5Seed } from "../../formats/md/r5-log.ts";
+import type { ArrayImage } from "../../formats/md/superblock-update.ts";
+import type { MdShape } from "../../formats/md/superblock.ts";
+import { checkRequest, isRedundant, wantedShape } from "./checks.ts";
+import { firstState, newSuperblock, uuidInLogs } from "./images.ts";
+import type { ArrayDecision } from "./images.ts";
+import {
+  BAD_BLOCK_LOG_SECTORS,
+  availableSectors,
+  bitmapChunk,
+  placeMetadata,
+  usualDataOffset,
+} from "./places.ts";
+import type { MetadataPlaces } from "./places.ts";
+import { Refusal, refuse } from "./request.ts";
+import type {
+  CreateDecision,
+  CreatePlan,
+  CreateRequest,
+  NewDevice,
+  PlannedDevice,
+  PlannedWrite,
+} from "./request.ts";
+import { planRoles } from "./roles.ts";
+
+const OLD_SUPERBLOCK_BYTES = 4096;
+/** raid1 members are rounded down to 64 KiB, so that a later change to another level finds whole chunks. */
+const RAID1_ROUNDING_SECTORS = 128;
+/** All that the 32-bit count of KiB in 0.90 can say. */
+const MOST_SECTORS_090 = 2 * 0xffff_ffff;
+const LEAST_COMPONENT_SECTORS = 16;
+
+function present(request: CreateRequest): NewDevice[] {
+  return request.devices.filter((device) => device !== null);
+}
+
+function dataOffsetOf(device: NewDevice, request: CreateRequest, ofAll: number): number {
+  if (request.version === "0.90" || request.version === "1.0") return 0;
+  return device.dataOffsetSectors ?? ofAll;
+}
+
+/** The offset that all devices have which are given none of their own: what is asked for, or what suits the first. */
+function commonDataOffset(request: CreateRequest, shape: MdShape, hasPpl: boolean): number {
+  const { dataOffsetSectors } = request;
+  if (dataOffsetSectors !== null) return dataOffsetSectors;
+  const first = present(request)[0]!;
+  return usualDataOffset(first.sectors, shape.chunkSectors, hasPpl);
+}
+
+interface Sizes {
+  /** 0 for linear and raid0. */
+  readonly componentSectors: number;
+  readonly hasZones: boolean;
+  readonly wastedOn: number | null;
+}
+
+/** Members as large as the smallest allows, in whole chunks. Levels without redundancy use all of each. */
+function decideSizes(
+  request: CreateRequest,
+  shape: MdShape,
+  availableOf: (device: NewDevice) => number,
+): Sizes {
+  const { level } = request;
+  const asked = request.componentSectors;
+  const members = present(request).filter((device) => !device.isJournal);
+  const journal = present(request).find((device) => device.isJournal);
+  if (journal !== undefined && availableOf(journal) < LEAST_COMPONENT_SECTORS)
+    refuse(`${journal.label} is too small for a journal`);
+  const available = members.map(availableOf);
+  const smallest = Math.min(...available);
+  const largest = Math.max(...available);
+  const rounding = shape.chunkSectors > 0 ? shape.chunkSectors : 2;
+  const most =
+    level === "raid1" ? alignDown(smallest, RAID1_ROUNDING_SECTORS) : alignDown(smallest, rounding);
+  if (most < LEAST_COMPONENT_SECTORS)
+    refuse(`${members[available.indexOf(smallest)]!.label} is too small`);
+  if (asked !== null && asked > smallest)
+    refuse(`${members[available.indexOf(smallest)]!.label} is smaller than the size asked for`);
+  const hasZones = level === "raid0" && alignDown(largest, rounding) !== most;
+  if (request.version === "0.90" && hasZones)
+    refuse("version 0.90 cannot describe a raid0 of unequal members");
+  if (!isRedundant(level)) return { componentSectors: 0, hasZones, wastedOn: null };
+  const componentSectors = asked === null ? most : alignDown(asked, rounding);
+  if (componentSectors < LEAST_COMPONENT_SECTORS) refuse("the size asked for is too small");
+  if (request.version === "0.90" && componentSectors > MOST_SECTORS_090)
+    refuse("version 0.90 uses 4 TiB of a device at most");
+  const isWaste = largest > componentSectors + componentSectors / 100;
+  const wasted = members[available.indexOf(largest)]!;
+  return { componentSectors, hasZones, wastedOn: isWaste ? request.devices.indexOf(wasted) : null };
+}
+
+/** What a bitmap covers: raid10 counts array sectors, as its resync does. */
+function coveredSectors(shape: MdShape, componentSectors: number): number {
+  if (shape.level !== "raid10") return componentSectors;
+  const copies = (shape.layout & 0xff) * ((shape.layout >>> 8) & 0xff);
+  return Math.floor((componentSectors * shape.raidDisks) / copies);
+}
+
+/** The bitmap that every member gets, all dirty: what was never synced is, and what was assumed clean cools down. */
+function newBitmap(
+  request: CreateRequest,
+  shape: MdShape,
+  componentSectors: number,
+): BitmapImage | null {
+  const { bitmap, version } = request;
+  if (bitmap === null) return null;
+  const syncSectors = coveredSectors(shape, componentSectors);
+  return BitmapImage.allDirty({
+    uuid: uuidInLogs(request),
+    syncSectors,
+    chunkSectors: bitmapChunk(version, componentSectors, syncSectors, bitmap),
+    daemonSleepSeconds: bitmap.delaySeconds,
+    writeBehind: bitmap.writeBehind,
+  });
+}
+
+/** Everything but the superblock, which is written behind all of it. */
+function bodyOf(
+  request: CreateRequest,
+  device: NewDevice,
+  places: MetadataPlaces,
+  bitmap: BitmapImage | null,
+): PlannedWrite[] {
+  const writes: PlannedWrite[] = device.oldSuperblockSectors.map((sector) => ({
+    what: "old-superblock",
+    sector,
+    bytes: new Uint8Array(OLD_SUPERBLOCK_BYTES),
+  }));
+  const add = (what: PlannedWrite["what"], sector: number, bytes: Uint8Array): void => {
+    writes.push({ what, sector, bytes });
+  };
+  const { badBlockSector, bitmapSector, pplSector, dataOffset } = places;
+  if (badBlockSector !== null)
+    add("bad-block-log", badBlockSector, encodeBadBlocks([], 0, BAD_BLOCK_LOG_SECTORS * 512)!);
+  const uuid = uuidInLogs(request);
+  if (device.isJournal)
+    add("journal", dataOffset, emptyR5Meta(r5Seed(uuid), 0, request.journalSequence));
+  else if (pplSector !== null) add("ppl", pplSector, emptyPplHeader(uuid));
+  else if (bitmap !== null && bitmapSector !== null) add("bitmap", bitmapSector, bitmap.bytes);
+  return writes;
+}
+
+/** What holds for every device. */
+interface Decisions {
+  readonly array: ArrayDecision;
+  readonly bitmap: BitmapImage | null;
+  readonly offsetOf: (device: NewDevice) => number;
+}
+
+function planDevice(
+  { array, bitmap, offsetOf }: Decisions,
+  state: ArrayImage,
+  at: number,
+): PlannedDevice {
+  const { request, componentSectors, hasPpl } = array;
+  const { index, role } = array.devices[at]!;
+  const device = request.devices[index]!;
+  const places = placeMetadata({
+    version: request.version,
+    deviceSectors: device.sectors,
+    dataOffset: offsetOf(device),
+    componentSectors,
+    bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
+    hasPpl,
+    hasBadBlockLog: request.badBlockLog,
+  });
+  const bytes = newSuperblock(array, state, at, places);
+  return {
+    index,
+    number: state.devices[at]!.number,
+    role,
+    dataOffsetSectors: places.dataOffset,
+    dataSectors: places.dataSectors,
+    writes: [
+      ...bodyOf(request, device, places, bitmap),
+      { what: "superblock", sector: places.superSector, bytes },
+    ],
+  };
+}
+
+function planned(request: CreateRequest): CreatePlan {
+  const shape = wantedShape(request);
+  checkRequest(request, shape);
+  const hasPpl = request.consistencyPolicy === "ppl";
+  const commonOffset = commonDataOffset(request, shape, hasPpl);
+  const offsetOf = (device: NewDevice): number => dataOffsetOf(device, request, commonOffset);
+  const { componentSectors, hasZones, wastedOn } = decideSizes(request, shape, (device) =>
+    availableSectors(request.version, device.sectors, offsetOf(device), hasPpl),
+  );
+  const bitmap = newBitmap(request, shape, componentSectors);
+  const { roles, isClean } = planRoles(request);
+  const { layout, chunkSectors } = shape;
+  const sizes = { layout, chunkSectors, componentSectors };
+  const array: ArrayDecision = { request, ...sizes, isClean, hasPpl, hasZones, devices: roles };
+  const state = firstState(array);
+  return {
+    ...sizes,
+    isClean,
+    bitmapChunkSectors: bitmap?.chunkSectors ?? null,
+    devices: roles.map((_role, at) => planDevice({ array, bitmap, offsetOf }, state, at)),
+    wastedOn,
+  };
+}
+
+export function planCreate(request: CreateRequest): CreateDecision {
+  try {
+    return { kind: "ok", plan: planned(request) };
+  } catch (thrown) {
+    if (thrown instanceof Refusal) return { kind: "refused", reason: thrown.message };
+    throw thrown;
+  }
+}
