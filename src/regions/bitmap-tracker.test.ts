@@ -149,6 +149,30 @@ describe("BitmapTracker", () => {
     expect(timers.pending).toBe(0);
   });
 
+  test("each chunk of a page has its own two periods", async () => {
+    const setup = setUp();
+    const { tracker } = setup;
+    await write(tracker, 0);
+    await period(setup);
+    await write(tracker, 128);
+    await period(setup);
+    await period(setup);
+    expect([...tracker.dirtyRuns()]).toEqual([{ sector: 128, sectors: 128, state: "dirty" }]);
+  });
+
+  test("users who cannot be synced keep their chunks dirty, and are asked again", async () => {
+    let asked = 0;
+    const setup = setUp(1000, () => {
+      asked += 1;
+      return asked === 1 ? Promise.reject(new HoldfastError("io", "No.")) : Promise.resolve(true);
+    });
+    await write(setup.tracker, 0);
+    for (let time = 0; time < 3; time += 1) await period(setup);
+    expect([...setup.tracker.dirtyRuns()]).toHaveLength(1);
+    await period(setup);
+    expect([...setup.tracker.dirtyRuns()]).toEqual([]);
+  });
+
   test("a write keeps its chunk from cooling, however long it takes", async () => {
     const setup = setUp();
     const { store, tracker } = setup;
@@ -235,6 +259,17 @@ describe("background sync", () => {
     expect(tracker.beginSync(1280, 1000, true)).toBe(128);
     tracker.endSync(1280, 128, true);
     expect(tracker.needsSync).toBe(false);
+  });
+
+  test("does not count what an earlier pass did of a chunk", () => {
+    const { tracker } = setUp();
+    tracker.load(0, 1, true);
+    expect(tracker.beginSync(0, 64, true)).toBe(64);
+    tracker.endSync(0, 64, true);
+    tracker.closeSync();
+    expect(tracker.beginSync(64, 64, true)).toBe(64);
+    tracker.endSync(64, 64, true);
+    expect(tracker.needsSync).toBe(true);
   });
 
   test("does not clean what was written in part meanwhile, nor anything while a copy is missing", () => {

@@ -220,12 +220,11 @@ export class BitmapTracker implements RegionTracker {
   }
 
   async #clean(): Promise<void> {
-    const cleared = await this.#cooling.pass();
-    if (cleared.length === 0) return;
     try {
-      await this.#writer.write(cleared);
+      const cleared = await this.#cooling.pass();
+      if (cleared.length > 0) await this.#writer.write(cleared);
     } catch {
-      // What stays set costs a sync at worst; that members failed was said by the store.
+      // What stays set costs a sync at worst; that members failed was said by the store, that users were not synced by them.
     }
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { HandTimers, settle } from "../../../test/support/hand-timers.ts";
 import { superblockOf } from "../../../test/support/md-superblock.ts";
-import { HoldfastError } from "../../base/errors.ts";
+import type { HoldfastError } from "../../base/errors.ts";
 import type { Bio } from "../../block/bio.ts";
 import { readSectors, writeSectors } from "../../block/promises.ts";
 import { FaultyDevice } from "../../devices/faulty.ts";
@@ -210,6 +210,29 @@ describe("the bitmap on members", () => {
     expect((await onDisk(setup, 0)).bitmap.eventsCleared).toBe(90);
   });
 
+  test("outlives members none of which can be flushed", async () => {
+    const setup = await setUp();
+    const bitmap = await setup.start(Infinity);
+    await write(bitmap, 3);
+    for (const device of setup.devices) device.failFlushes();
+    await periods(setup, 5);
+    expect(setup.failed).toEqual(["disk0: io", "disk1: io"]);
+    expect((await onDisk(setup, 1)).dirty).toEqual([3]);
+    expect(setup.timers.pending).toBe(1);
+  });
+
+  test("flushes behind several pages", async () => {
+    const setup = await setUp();
+    const { tracker } = await setup.start(Infinity);
+    tracker.beginWrite(0, 8, () => setup.notes.push("begun"));
+    tracker.beginWrite(40_000 * CHUNK_SECTORS, 8, () => {});
+    for (let turn = 0; turn < 3; turn += 1) await settle();
+    const flushed = setup.notes.flatMap((note, index) => (note.includes("flush") ? [index] : []));
+    expect(flushed).toHaveLength(2);
+    expect(setup.notes.findLastIndex((note) => note.includes("write"))).toBeLessThan(flushed[1]!);
+    expect(setup.notes.at(-1)).toBe("begun");
+  });
+
   test("a member that cannot be written is reported, and the write begins when that is recorded", async () => {
     const setup = await setUp();
     const bitmap = await setup.start(Infinity);
@@ -278,6 +301,14 @@ describe("loading a bitmap", () => {
     await bitmap.begin();
     expect((await onDisk(setup, 1)).dirty).toEqual([4, 7]);
     expect(setup.notes.at(-1)).toBe("disk1 write 64+8");
+  });
+
+  test("a bit that only one member has is written again before the first write to its chunk", async () => {
+    const setup = await setUp({}, [0b1000]);
+    await writeSectors(setup.devices[1]!, PLACES[1]!, imageOf({}, [0]));
+    const bitmap = await setup.start(Infinity);
+    await write(bitmap, 3);
+    expect((await onDisk(setup, 1)).dirty).toEqual([3]);
   });
 
   test("after a clean stop it only cools off", async () => {
