@@ -11,7 +11,7 @@
 import type { BioEnd } from "../block/bio.ts";
 
 export interface RegionTracker {
-  /** `begun` once all regions of the range are durably dirty, perhaps at once. */
+  /** `begun` once all regions of the range are durably dirty, perhaps at once. With an error nothing has begun, and no `endWrite` follows. */
   beginWrite(sector: number, sectors: number, begun: BioEnd): void;
   /** @param isEverywhere every copy has it; otherwise the regions stay dirty until they are synced */
   endWrite(sector: number, sectors: number, isEverywhere: boolean): void;
@@ -22,6 +22,12 @@ export interface RegionTracker {
    */
   beginSync(sector: number, max: number, mayClean: boolean): number;
   endSync(sector: number, sectors: number, isDone: boolean): void;
+  /**
+   * The pass is over, and none of its steps is under way: a region that it has synced only in part needs sync again. So a pass starts at
+   * the start of a region (at a multiple of `regionSectors`), or what it starts in stays to be synced.
+   */
+  closeSync(): void;
+  readonly regionSectors: number;
 }
 
 /** Of a device that keeps no such record: everything always needs sync. */
@@ -30,4 +36,6 @@ export const noRegions: RegionTracker = {
   endWrite: () => {},
   beginSync: (_sector, max) => max,
   endSync: () => {},
+  closeSync: () => {},
+  regionSectors: 1,
 };
