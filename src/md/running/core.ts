@@ -41,6 +41,10 @@ export interface ArrayCore {
     recorded: BioEnd,
   ): void;
   commit(change: Change, done: () => void): void;
+  /** Calls `done`, perhaps at once, when no change of members waits to become durable. Nothing is written for it. */
+  whenMembersAreKnown(done: () => void): void;
+  /** False: nothing may be written, not even to mend what cannot be read. */
+  readonly isWritable: boolean;
 }
 
 /** What background sync is about to do. */
