@@ -2,7 +2,7 @@
  * The core of a running array, as plain as can be, for tests of a level: members on disks whose bios wait until the test lets them
  * go, records that become durable when the test says so, and what a machine that starts after a crash would then believe.
  */
-import { HoldfastError } from "../../src/base/errors.ts";
+import type { HoldfastError } from "../../src/base/errors.ts";
 import type { Prng } from "../../src/base/prng.ts";
 import type { SectorRange } from "../../src/base/units.ts";
 import type { BioEnd } from "../../src/block/bio.ts";

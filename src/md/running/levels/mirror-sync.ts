@@ -338,7 +338,7 @@ function areAlike(a: Uint8Array, b: Uint8Array, sector: number): boolean {
 function outcomeOf(results: readonly RunResult[]): StepOutcome {
   if (results.length === 0) return { kind: "skipped" };
   const fatal = results.find(({ isFatal }) => isFatal);
-  if (fatal?.error != null) return { kind: "failed", error: fatal.error };
+  if (fatal !== undefined && fatal.error !== null) return { kind: "failed", error: fatal.error };
   return {
     kind: "done",
     mismatches: results.reduce((sum, { mismatches }) => sum + mismatches, 0),

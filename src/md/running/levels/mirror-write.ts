@@ -23,7 +23,7 @@ import type { ArrayCore } from "../core.ts";
 import type { Member } from "../member.ts";
 import type { BehindGate, BehindWrites } from "./mirror-behind.ts";
 import type { MirrorSlots } from "./mirror-slots.ts";
-import { WriteFailures } from "./mirror-write-error.ts";
+import type { WriteFailures } from "./mirror-write-error.ts";
 import { writeInParts } from "./mirror-write-parts.ts";
 
 const NO_DATA = new Uint8Array(0);

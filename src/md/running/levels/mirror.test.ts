@@ -1,154 +1,27 @@
-/** raid1 and raid10 that are written to, on disks of which some fail. */
+/** raid1 and raid10 that are written to, case by case. */
 import { describe, expect, it } from "vitest";
 import { randomBytes, sameBytes } from "../../../../test/support/bytes.ts";
-import { DATA_OFFSET, TestCore, turn } from "../../../../test/support/mirror-core.ts";
-import type { TestCoreOptions } from "../../../../test/support/mirror-core.ts";
+import { DATA_OFFSET, turn } from "../../../../test/support/mirror-core.ts";
+import {
+  Rig,
+  SECTORS,
+  SHAPES,
+  bytes,
+  differencesTo,
+  mismatchesOf,
+  raid10,
+} from "../../../../test/support/mirror-rig.ts";
 import { seedOfRun } from "../../../../test/support/seed.ts";
-import type { HoldfastError } from "../../../base/errors.ts";
+import { HoldfastError } from "../../../base/errors.ts";
 import { Prng } from "../../../base/prng.ts";
-import { Bio, BioFlags } from "../../../block/bio.ts";
-import type { BioOp } from "../../../block/bio.ts";
+import { BioFlags } from "../../../block/bio.ts";
 import { pooledObjectsMade } from "../../../block/pool.ts";
-import type { SyncWork } from "../../../sync/work.ts";
-import type { StepOutcome } from "../../../sync/work.ts";
 import { Raid1Geometry } from "../../geometry/raid1.ts";
-import { Raid10Geometry, parseRaid10Layout } from "../../geometry/raid10.ts";
-import type { ArrayCore, SyncAction } from "../core.ts";
-import type { Member } from "../member.ts";
-import { MirrorLevel } from "./mirror.ts";
 
 const SEED = seedOfRun();
-const SECTORS = 256;
-
-type Geometry = Raid1Geometry | Raid10Geometry;
-
-function raid10(layout: number, disks: number): Raid10Geometry {
-  return new Raid10Geometry(parseRaid10Layout(layout, disks)!, disks, 16, SECTORS);
-}
-
-/** By name: the shape, and slots of which any one may be lost with all the others. */
-const SHAPES: readonly (readonly [string, () => Geometry, readonly number[]])[] = [
-  ["raid1 of 2", () => new Raid1Geometry(2, SECTORS), [1]],
-  ["raid1 of 3", () => new Raid1Geometry(3, SECTORS), [0, 2]],
-  ["raid10 n2 of 4", () => raid10(0x102, 4), [1, 2]],
-  ["raid10 n2 of 3", () => raid10(0x102, 3), [2]],
-  ["raid10 f2 of 4", () => raid10(0x201, 4), [1, 3]],
-  ["raid10 o2 of 4", () => raid10(0x10201, 4), [0, 2]],
-  ["raid10 n3 of 4", () => raid10(0x103, 4), [0, 3]],
-];
-
-class Rig {
-  readonly core: TestCore;
-  readonly level: MirrorLevel;
-  readonly geometry: Geometry;
-
-  constructor(geometry: Geometry, options: Partial<TestCoreOptions> = {}) {
-    this.geometry = geometry;
-    const memberSectors = geometry.memberSectorsUsed(0);
-    this.core = new TestCore({
-      slots: geometry.raidDisks,
-      memberSectors,
-      hasLog: true,
-      ...options,
-    });
-    const core: ArrayCore = this.core;
-    this.level = new MirrorLevel(core, geometry);
-  }
-
-  /** Starts it; what it came to, once it has ended. */
-  submit(
-    op: BioOp,
-    sector: number,
-    sectors: number,
-    data: Uint8Array = new Uint8Array(0),
-    flags = 0,
-  ): { error?: HoldfastError | null } {
-    const outcome: { error?: HoldfastError | null } = {};
-    this.level.run(new Bio(op, sector, sectors, data, flags, () => {}), (error) => {
-      expect(outcome.error).toBeUndefined();
-      outcome.error = error;
-    });
-    return outcome;
-  }
-
-  write(sector: number, data: Uint8Array, flags = 0): { error?: HoldfastError | null } {
-    return this.submit("write", sector, data.length / 512, data, flags);
-  }
-
-  /** Writes and expects success at once. */
-  fill(sector: number, data: Uint8Array): void {
-    expect(this.write(sector, data).error).toBeNull();
-  }
-
-  read(sector: number, sectors: number): Uint8Array | HoldfastError {
-    const data = new Uint8Array(sectors * 512);
-    const { error } = this.submit("read", sector, sectors, data);
-    expect(error).not.toBeUndefined();
-    return error ?? data;
-  }
-
-  async sync(action: SyncAction, meanwhile = (): void => {}): Promise<StepOutcome[]> {
-    const work = this.level.syncWork(action)!;
-    return runAll(work, async () => {
-      meanwhile();
-      await turn();
-    });
-  }
-
-  member(number: number): Member {
-    return this.core.disks[number]!.member;
-  }
-
-  hold(): void {
-    for (const { disk } of this.core.disks) disk.held = true;
-  }
-}
-
-async function runAll(work: SyncWork, wait: () => Promise<void>): Promise<StepOutcome[]> {
-  const outcomes: StepOutcome[] = [];
-  for (let at = 0; at < work.sectors;) {
-    let outcome: StepOutcome | undefined;
-    at += work.step(at, work.sectors, (came) => (outcome = came));
-    while (outcome === undefined) await wait();
-    outcomes.push(outcome);
-  }
-  return outcomes;
-}
-
-function mismatchesOf(outcomes: readonly StepOutcome[]): number {
-  return outcomes.reduce((sum, one) => sum + (one.kind === "done" ? one.mismatches : 0), 0);
-}
-
-const bytes = (fill: number, sectors: number): Uint8Array =>
-  new Uint8Array(sectors * 512).fill(fill);
-
-/** Every place of every sector on members that are believed has the model's data. */
-function differencesTo(rig: Rig, model: Uint8Array): string[] {
-  const found: string[] = [];
-  for (let sector = 0; sector < rig.geometry.arraySectors; sector += 1)
-    found.push(...differencesAt(rig, sector, model.subarray(sector * 512, (sector + 1) * 512)));
-  return found;
-}
-
-function differencesAt({ core, geometry }: Rig, sector: number, data: Uint8Array): string[] {
-  return geometry.copies(sector, []).flatMap(({ slot, memberSector }) =>
-    core
-      .believed(slot, memberSector)
-      .filter((member) => !sameBytes(core.contentOf(member, memberSector), data))
-      .map((member) => `sector ${sector} on ${member.label}`),
-  );
-}
+const ASKED_FOR = new HoldfastError("io", "somebody asked for it");
 
 describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
-  it.each([0, 1, 2, 3, 4, 5])(
-    `keeps what was written while members fail and are replaced, round %i (seed ${SEED})`,
-    async (round) => {
-      const prng = new Prng(SEED + round);
-      const rig = new Rig(makeGeometry(), { hasLog: prng.chance(0.6), copiesAreHeld: true });
-      await campaign(rig, prng, mayFail);
-    },
-  );
-
   it(`writes each copy, splits at chunks, and passes on zeros and discards (seed ${SEED})`, () => {
     const prng = new Prng(SEED);
     const rig = new Rig(makeGeometry());
@@ -209,7 +82,7 @@ describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
     const model = randomBytes(prng, geometry.arraySectors * 512);
     rig.fill(0, model);
     const slot = mayFail[0]!;
-    core.memberFailed(rig.member(slot), { message: "asked for" } as HoldfastError, () => {});
+    core.memberFailed(rig.member(slot), ASKED_FOR, () => {});
     core.remove(rig.member(slot));
     const young = core.join({ kind: "recovering", slot, recoveredSectors: 0 });
     const lost = [...Array(geometry.arraySectors).keys()].find((sector) =>
@@ -230,101 +103,6 @@ describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
     expect(rig.level.syncWork("recover")).toBeNull();
   });
 });
-
-/** Random requests, faults and syncs. Nothing may ever fail, since one copy of each sector is on a member without faults. */
-async function campaign(rig: Rig, prng: Prng, mayFail: readonly number[]): Promise<void> {
-  const { core, geometry, level } = rig;
-  core.holdsRecords = true;
-  const model = new Uint8Array(geometry.arraySectors * 512);
-  const busy: { readonly start: number; readonly end: number; readonly isWrite: boolean }[] = [];
-  let ended = 0;
-  let syncing = false;
-  const sync = async (action: SyncAction): Promise<void> => {
-    const work = level.syncWork(action);
-    if (work === null || syncing) return;
-    syncing = true;
-    // Who joins while it runs is not full when it is over.
-    const targets = core.members.attached.filter(({ standing }) => standing.kind === "recovering");
-    const outcomes = await runAll(work, turn);
-    if (action === "recover" && outcomes.every(({ kind }) => kind !== "failed"))
-      for (const member of targets)
-        if (member.standing.kind === "recovering")
-          member.standing = { kind: "in-sync", slot: member.standing.slot };
-    syncing = false;
-    core.commit("members", () => {});
-  };
-  const start = (): void => {
-    const sectors = prng.pick([1, 2, 8, 8, 20]);
-    const sector = prng.below(geometry.arraySectors - sectors);
-    const range = { start: sector, end: sector + sectors, isWrite: prng.chance(0.6) };
-    const overlaps = busy.some(
-      (one) => (one.isWrite || range.isWrite) && one.start < range.end && range.start < one.end,
-    );
-    if (overlaps) return;
-    busy.push(range);
-    const isZero = range.isWrite && prng.chance(0.1);
-    const data = range.isWrite && !isZero ? randomBytes(prng, sectors * 512) : bytes(0, sectors);
-    const op = range.isWrite ? (isZero ? "write-zeroes" : "write") : "read";
-    const bio = new Bio(op, sector, sectors, isZero ? new Uint8Array(0) : data, 0, () => {});
-    level.run(bio, (error) => {
-      expect(error).toBeNull();
-      ended += 1;
-      busy.splice(busy.indexOf(range), 1);
-      if (!range.isWrite) {
-        expect(sameBytes(data, model.subarray(sector * 512, (sector + sectors) * 512))).toBe(true);
-        return;
-      }
-      model.set(data, sector * 512);
-      // Law 3: whoever would be believed after a crash now has it.
-      for (let i = 0; i < sectors; i += 1)
-        expect(differencesAt(rig, sector + i, data.subarray(i * 512, (i + 1) * 512))).toEqual([]);
-    });
-  };
-  const trouble = (): void => {
-    const slot = prng.pick(mayFail);
-    const members = core.members.at(slot);
-    const member = members.member;
-    if (member === null) {
-      const gone = core.members.attached.filter((one) => one.isFaulty);
-      for (const one of gone) if (core.waitingRecords === 0) core.remove(one);
-      core.join({ kind: "recovering", slot, recoveredSectors: 0 });
-      return;
-    }
-    const { faults } = core.diskOf(member);
-    const sector = DATA_OFFSET + prng.below(core.record.componentSectors - 20);
-    switch (prng.below(8)) {
-      case 0:
-        faults.vanish();
-        break;
-      case 1:
-      case 2:
-        faults.failWrites(sector, prng.between(1, 9));
-        break;
-      case 3:
-        core.memberFailed(member, { message: "asked for" } as HoldfastError, () => {});
-        break;
-      default:
-        faults.failReads(sector, prng.between(1, 9));
-    }
-  };
-  for (let i = 0; i < 400; i += 1) {
-    for (let n = 0; n < 4; n += 1) start();
-    if (prng.chance(0.05)) trouble();
-    if (prng.chance(0.05))
-      void sync(prng.pick(["recover", "recover", "check", "repair", "resync"]));
-    for (let n = prng.below(20); n > 0; n -= 1) core.stepOnce(prng);
-    if (prng.chance(0.5)) await turn();
-  }
-  let quiet = 0;
-  while (quiet < 3 || syncing || busy.length > 0) {
-    while (core.stepOnce(prng)) quiet = 0;
-    await turn();
-    quiet += 1;
-  }
-  expect(ended).toBeGreaterThan(300);
-  expect(differencesTo(rig, model)).toEqual([]);
-  expect(core.locks.entries).toBe(0);
-}
 
 describe("a member that cannot be read in places", () => {
   it("is written from another copy, and that is counted", async () => {
@@ -380,7 +158,7 @@ describe("a member that cannot be read in places", () => {
     await turn();
     expect(rig.core.disks[0]!.disk.seen.filter(({ op }) => op === "write")).toHaveLength(1);
     rig.core.isWritable = true;
-    rig.core.memberFailed(rig.member(1), { message: "asked for" } as HoldfastError, () => {});
+    rig.core.memberFailed(rig.member(1), ASKED_FOR, () => {});
     expect(rig.read(8, 8)).toMatchObject({ code: "data-lost" });
     await turn();
     expect(rig.core.log).toEqual(["m1 failed"]);
@@ -474,7 +252,7 @@ describe("regions", () => {
     rig.write(4, bytes(1, 2));
     expect(rig.core.disks[0]!.disk.seen).toEqual([]);
     begun.shift()!();
-    rig.core.memberFailed(rig.member(1), { message: "asked for" } as HoldfastError, () => {});
+    rig.core.memberFailed(rig.member(1), ASKED_FOR, () => {});
     rig.submit("discard", 9, 1);
     begun.shift()!();
     expect(log).toEqual(["begin 4+2", "end 4+2 true 1", "begin 9+1", "end 9+1 false 1"]);
@@ -542,7 +320,7 @@ describe("write-behind", () => {
     const rig = behind(10);
     const slow = rig.core.disks[1]!.disk;
     expect(rig.write(0, bytes(1, 4)).error).toBeNull();
-    rig.core.memberFailed(rig.member(0), { message: "asked for" } as HoldfastError, () => {});
+    rig.core.memberFailed(rig.member(0), ASKED_FOR, () => {});
     const data = new Uint8Array(512);
     const read = rig.submit("read", 0, 1, data);
     expect(slow.pending).toHaveLength(1);
