@@ -121,11 +121,17 @@ export function differencesTo(rig: Rig, model: Uint8Array): string[] {
   return found;
 }
 
-export function differencesAt({ core, geometry }: Rig, sector: number, data: Uint8Array): string[] {
+/** @param counts which members are to be looked at */
+export function differencesAt(
+  { core, geometry }: Rig,
+  sector: number,
+  data: Uint8Array,
+  counts: (member: Member) => boolean = () => true,
+): string[] {
   return geometry.copies(sector, []).flatMap(({ slot, memberSector }) =>
     core
       .believed(slot, memberSector)
-      .filter((member) => !sameBytes(core.contentOf(member, memberSector), data))
+      .filter((one) => counts(one) && !sameBytes(core.contentOf(one, memberSector), data))
       .map((member) => `sector ${sector} on ${member.label}`),
   );
 }

@@ -210,6 +210,16 @@ describe("a write that a member cannot take", () => {
     expect(listed.read(8, 8)).toEqual(bytes(7, 8));
   });
 
+  it("does not count on a member that is still being filled", () => {
+    const rig = new Rig(new Raid1Geometry(2, SECTORS));
+    rig.core.memberFailed(rig.member(1), ASKED_FOR, () => {});
+    rig.core.join({ kind: "recovering", slot: 1, recoveredSectors: 0 });
+    rig.core.disks[0]!.faults.failWrites(DATA_OFFSET + 1, 1);
+    expect(rig.write(0, bytes(1, 4)).error).toMatchObject({ code: "io" });
+    rig.fill(8, bytes(1, 4));
+    expect(rig.core.disks[2]!.disk.bytes[(DATA_OFFSET + 8) * 512]).toBe(1);
+  });
+
   it("makes a bad block good where the member has had no write errors", () => {
     const rig = new Rig(new Raid1Geometry(2, SECTORS));
     rig.member(0).badBlocks.add(DATA_OFFSET + 4, 2);

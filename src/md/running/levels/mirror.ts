@@ -69,11 +69,19 @@ export class MirrorLevel implements RunningLevel {
   }
 
   /** Writes that may be behind on write-mostly members at a time, as the bitmap says; 0, as without a bitmap: none. */
+  get writeBehindLimit(): number {
+    return this.#behind.limit;
+  }
+
   set writeBehindLimit(limit: number) {
     this.#behind.limit = limit;
   }
 
-  /** Read errors, decaying by half an hour, that a member may have; more and it fails. */
+  /** Read errors, of which every hour takes half away, that a member may have; more and it fails. */
+  get maxReadErrors(): number {
+    return this.#repair.maxReadErrors;
+  }
+
   set maxReadErrors(count: number) {
     this.#repair.maxReadErrors = count;
   }
