@@ -132,7 +132,7 @@ export class TestCore implements ArrayCore {
 
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void {
     if (member.isFaulty) {
-      this.whenMembersAreKnown(() => recorded(null));
+      this.whenRecorded(recorded);
       return;
     }
     if (this.#options.isLast?.(member, this.members) === true) {
@@ -164,10 +164,12 @@ export class TestCore implements ArrayCore {
     if (!this.holdsRecords) this.recordAll();
   }
 
-  whenMembersAreKnown(done: () => void): void {
-    if (this.#waiting.some(({ change }) => change === "members"))
-      this.#waiting.push({ change: "members", done });
-    else done();
+  whenRecorded(recorded: BioEnd): void {
+    const isPending =
+      this.#waiting.some(({ change }) => change === "members") ||
+      this.members.attached.some(({ badBlocks }) => badBlocks.isChanged);
+    if (isPending) this.commit("progress", () => recorded(null));
+    else recorded(null);
   }
 
   get waitingRecords(): number {

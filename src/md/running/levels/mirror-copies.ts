@@ -95,7 +95,7 @@ export function advanced({ member, memberSector }: Copy, sectors: number): Copy 
   return { member, memberSector: memberSector + sectors };
 }
 
-export function ended(start: (end: BioEnd) => void): Promise<HoldfastError | null> {
+function ended(start: (end: BioEnd) => void): Promise<HoldfastError | null> {
   return new Promise((resolve) => {
     start(resolve);
   });

@@ -38,7 +38,7 @@ export class WriteFailures {
     recorded: BioEnd,
   ): void {
     if (member.isFaulty) {
-      this.#core.whenMembersAreKnown(() => recorded(null));
+      this.#core.whenRecorded(recorded);
       return;
     }
     member.hasWriteErrors = true;
@@ -82,11 +82,10 @@ export class WriteFailures {
     // One more than there are runs: all may have gone well this time, or been listed by another write.
     const end = fanOut(failed.length + 1, recorded);
     for (const { sector, sectors, why } of failed) {
-      if (member.isFaulty) this.#core.whenMembersAreKnown(() => end(null));
+      if (member.isFaulty) this.#core.whenRecorded(end);
       else this.#core.blocksFailed(member, sector, sectors, why, end);
     }
-    if (member.badBlocks.isChanged) this.#core.commit("progress", () => end(null));
-    else end(null);
+    this.#core.whenRecorded(end);
   }
 }
 

@@ -82,12 +82,12 @@ class MirrorWrite implements Pooled {
   unrecorded: HoldfastError | null = null;
   readonly locked: (hold: RangeHold) => void;
   readonly begun: BioEnd;
-  readonly known: () => void;
+  readonly known: BioEnd;
 
   constructor(writes: MirrorWrites) {
     this.locked = (hold) => writes.locked(this, hold);
     this.begun = (error) => writes.begun(this, error);
-    this.known = () => writes.known(this);
+    this.known = (error) => writes.known(this, error);
   }
 }
 
@@ -252,17 +252,13 @@ export class MirrorWrites {
     write.pending -= 1;
     if (!isBehind) {
       write.awaited -= 1;
-      if (write.awaited === 0) this.#makeKnown(write);
+      // Step 4: what this write left out, or has seen fail, is on stable storage before anybody is told of success.
+      if (write.awaited === 0) this.#core.whenRecorded(write.known);
     } else if (write.pending === 0 && write.isKnown) this.#finish(write);
   }
 
-  /** Step 4: what this write left out, or has seen fail, is on stable storage before anybody is told of success. */
-  #makeKnown(write: MirrorWrite): void {
-    if (write.copies.some(leavesOutUnrecorded)) this.#core.commit("progress", write.known);
-    else this.#core.whenMembersAreKnown(write.known);
-  }
-
-  known(write: MirrorWrite): void {
+  known(write: MirrorWrite, unrecorded: HoldfastError | null): void {
+    write.unrecorded ??= unrecorded;
     write.isKnown = true;
     if (write.pending === 0) {
       this.#finish(write);
@@ -323,11 +319,6 @@ function isThere({ isWritten, member }: CopyWrite): boolean {
 
 function isSafe(copy: CopyWrite): boolean {
   return copy.isWritten && copy.member!.isInSync;
-}
-
-/** A list of bad blocks that is not on the disk yet is why part of it was not written. */
-function leavesOutUnrecorded({ isPartial, member }: CopyWrite): boolean {
-  return isPartial && member!.badBlocks.isChanged;
 }
 
 function resultOf(write: MirrorWrite): HoldfastError | null {

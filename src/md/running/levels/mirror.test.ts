@@ -16,6 +16,7 @@ import { HoldfastError } from "../../../base/errors.ts";
 import { Prng } from "../../../base/prng.ts";
 import { BioFlags } from "../../../block/bio.ts";
 import { pooledObjectsMade } from "../../../block/pool.ts";
+import { noRegions } from "../../../regions/region-tracker.ts";
 import { Raid1Geometry } from "../../geometry/raid1.ts";
 
 const SEED = seedOfRun();
@@ -249,14 +250,13 @@ describe("regions", () => {
     const begun: (() => void)[] = [];
     const rig = new Rig(new Raid1Geometry(2, SECTORS), {
       regions: {
+        ...noRegions,
         beginWrite: (sector, sectors, end) => {
           log.push(`begin ${sector}+${sectors}`);
           begun.push(() => end(null));
         },
         endWrite: (sector, sectors, isEverywhere) =>
           log.push(`end ${sector}+${sectors} ${isEverywhere} ${rig.core.locks.entries}`),
-        beginSync: (_sector, max) => max,
-        endSync: () => {},
       },
     });
     rig.write(4, bytes(1, 2));
@@ -272,8 +272,7 @@ describe("regions", () => {
     const done: string[] = [];
     const rig = new Rig(new Raid1Geometry(2, SECTORS), {
       regions: {
-        beginWrite: (_sector, _sectors, end) => end(null),
-        endWrite: () => {},
+        ...noRegions,
         beginSync: (sector, max) => {
           const isDirty = sector >= 32 && sector < 40;
           const next = isDirty ? 40 : sector < 32 ? 32 : Infinity;
