@@ -23,8 +23,6 @@ export interface ArrayCore {
    * sectors for those with parity.
    */
   readonly locks: RangeLock;
-  /** False: nothing may be written, not even to mend what cannot be read. */
-  readonly isWritable: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -48,6 +46,8 @@ export interface ArrayCore {
    * something out of a write because of such a failure waits for this before the write ends (law 3).
    */
   whenRecorded(recorded: BioEnd): void;
+  /** False: nothing may be written, not even to mend what cannot be read. */
+  readonly isWritable: boolean;
 }
 
 /** What background sync is about to do. */
