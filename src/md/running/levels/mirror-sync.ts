@@ -80,10 +80,8 @@ export class MirrorSync {
           "as needed",
         );
       case "check":
-        this.#mismatches = [];
         return this.#passOver((...range) => this.#compare(...range, false), "only looking");
       case "repair":
-        this.#mismatches = [];
         return this.#passOver((...range) => this.#compare(...range, true), "all");
     }
   }
@@ -98,10 +96,14 @@ export class MirrorSync {
       );
       return outcomeOf(results);
     };
+    let isStarted = which === "as needed";
     return {
       sectors: geometry.arraySectors,
       window: WINDOW,
       step: (sector, limit, end) => {
+        // Asking for the work changes nothing: what the last one found is forgotten when this one starts.
+        if (!isStarted) this.#mismatches = [];
+        isStarted = true;
         const left = Math.min(limit - sector, geometry.pieceSectors(sector));
         const sectors = Math.min(left, STEP_SECTORS);
         void run(sector, sectors).then(end);

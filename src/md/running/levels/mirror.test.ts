@@ -53,6 +53,7 @@ describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
       planted.push(`${sector} ${member.label}`);
     }
     expect(mismatchesOf(await rig.sync("check"))).toBe(5);
+    expect(level.syncWork("check")).not.toBeNull();
     expect(level.mismatches.map((one) => `${one.sector} ${one.member}`).toSorted()).toEqual(
       planted.toSorted(),
     );
