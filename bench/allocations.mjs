@@ -22,7 +22,7 @@ const { SliceDevice } = await import("../src/devices/slice.ts");
 const { MdArray } = await import("../src/md/array.ts");
 const { makeGeometry } = await import("../src/md/geometry/geometry.ts");
 const { makePersonality } = await import("../src/md/personalities/make.ts");
-const { MemberView, Slot } = await import("../src/md/slot.ts");
+const { Slot, fixedView } = await import("../src/md/slot.ts");
 const { plainEngine } = await import("../src/parity/engine.ts");
 
 /** @typedef {import("../src/block/device.ts").BlockDevice} BlockDevice */
@@ -112,7 +112,7 @@ function array(shape, makeMember) {
     raid0Layout: null,
   });
   const slots = members.map(({ device }, i) => {
-    const view = new MemberView(`m${i}`, device, DATA_OFFSET, Infinity, []);
+    const view = fixedView(`m${i}`, device, DATA_OFFSET, Infinity, []);
     return new Slot(i, [view], false);
   });
   const endSector = geometry.arraySectors;

@@ -8,7 +8,7 @@ import { plainEngine } from "../parity/engine.ts";
 import { MdArray } from "./array.ts";
 import { makeGeometry } from "./geometry/geometry.ts";
 import { makePersonality } from "./personalities/make.ts";
-import { MemberView, Slot } from "./slot.ts";
+import { Slot, fixedView } from "./slot.ts";
 
 const SHAPE: MdShape = { level: "raid0", layout: 0, chunkSectors: 8, raidDisks: 2 };
 const MEMBER_SECTORS = 8 * 10_000;
@@ -20,7 +20,7 @@ function arrayOver(disks: readonly MemoryDevice[]): MdArray {
     raid0Layout: null,
   });
   const slots = disks.map(
-    (disk, i) => new Slot(i, [new MemberView(disk.name, disk, 0, Infinity, [])], false),
+    (disk, i) => new Slot(i, [fixedView(disk.name, disk, 0, Infinity, [])], false),
   );
   const endSector = geometry.arraySectors;
   const personality = makePersonality(geometry, slots, () => plainEngine);

@@ -8,16 +8,16 @@
  */
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
-import { SECTOR_BYTES } from "../base/units.ts";
 import { isAdmitted } from "../block/admit.ts";
-import type { Bio, BioEnd } from "../block/bio.ts";
+import type { Bio } from "../block/bio.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { InFlight } from "../block/in-flight.ts";
 import { Pool } from "../block/pool.ts";
-import type { Pooled } from "../block/pool.ts";
 import type { Personality, PieceExtent } from "./personalities/personality.ts";
+import { Piecewise } from "./piecewise.ts";
+import type { Pieces } from "./piecewise.ts";
 
 export interface ArrayRegion {
   /** First sector behind the region. */
@@ -25,8 +25,6 @@ export interface ArrayRegion {
   readonly personality: Personality;
 }
 
-/** Pieces of one bio under way at a time. */
-const PIECES_IN_FLIGHT = 16;
 /** Pieces looked at by one call of extents. */
 const EXTENT_PIECES = 4096;
 
@@ -45,7 +43,7 @@ export class MdArray implements BlockDevice {
   readonly limits: BlockLimits;
   readonly #regions: readonly ArrayRegion[];
   readonly #inFlight = new InFlight();
-  readonly #reads: Pool<PiecewiseRead>;
+  readonly #reads: Pool<Piecewise>;
 
   constructor(options: MdArrayOptions) {
     this.name = options.name;
@@ -56,8 +54,13 @@ export class MdArray implements BlockDevice {
       logicalBlockBytes: options.logicalBlockBytes,
     };
     this.#regions = options.regions;
+    const pieces: Pieces = {
+      endOf: (sector, end) => readEnd(regionAt(this.#regions, sector), sector, end),
+      run: (_bio, sector, _sectors, data, end) =>
+        regionAt(this.#regions, sector).personality.readPiece(sector, data, end),
+    };
     this.#reads = new Pool(
-      () => new PiecewiseRead(this.#regions, (read, bio, error) => this.#ended(read, bio, error)),
+      () => new Piecewise(pieces, (read, bio, error) => this.#ended(read, bio, error)),
     );
   }
 
@@ -76,7 +79,7 @@ export class MdArray implements BlockDevice {
     return this.#inFlight.drain();
   }
 
-  #ended(read: PiecewiseRead, bio: Bio, error: HoldfastError | null): void {
+  #ended(read: Piecewise, bio: Bio, error: HoldfastError | null): void {
     this.#reads.give(read);
     this.#inFlight.end();
     bio.end(error === null ? null : inArray(this.name, error));
@@ -123,69 +126,4 @@ function extentAt(
     personality.piecesExtent?.(sector, max) ??
     personality.pieceExtent(sector, Math.min(max, personality.pieceSectors(sector)))
   );
-}
-
-/** One read under way. */
-class PiecewiseRead implements Pooled {
-  isSpare = false;
-  readonly #regions: readonly ArrayRegion[];
-  readonly #ended: (read: PiecewiseRead, bio: Bio, error: HoldfastError | null) => void;
-  readonly #pieceEnded: BioEnd;
-  #bio: Bio | null = null;
-  #next = 0;
-  #end = 0;
-  #pending = 0;
-  #starting = false;
-  #error: HoldfastError | null = null;
-
-  constructor(
-    regions: readonly ArrayRegion[],
-    ended: (read: PiecewiseRead, bio: Bio, error: HoldfastError | null) => void,
-  ) {
-    this.#regions = regions;
-    this.#ended = ended;
-    this.#pieceEnded = (error) => {
-      assert(this.#pending > 0, "each piece of a read ends once");
-      this.#pending -= 1;
-      this.#error ??= error;
-      this.#run();
-    };
-  }
-
-  start(bio: Bio): void {
-    this.#bio = bio;
-    this.#next = bio.sector;
-    this.#end = bio.sector + bio.sectors;
-    this.#run();
-  }
-
-  /** Starts pieces while there is room; pieces that end at once do not deepen the stack. */
-  #run(): void {
-    if (this.#starting) return;
-    this.#starting = true;
-    while (this.#next < this.#end && this.#pending < PIECES_IN_FLIGHT && this.#error === null) {
-      this.#startPiece();
-    }
-    this.#starting = false;
-    if (this.#pending > 0) return;
-    const bio = this.#bio!;
-    const error = this.#error;
-    this.#bio = null;
-    this.#error = null;
-    this.#ended(this, bio, error);
-  }
-
-  #startPiece(): void {
-    const { sector: start, data } = this.#bio!;
-    const sector = this.#next;
-    const region = regionAt(this.#regions, sector);
-    const stop = readEnd(region, sector, this.#end);
-    const isWhole = sector === start && stop === this.#end;
-    this.#next = stop;
-    this.#pending += 1;
-    const here = isWhole
-      ? data
-      : data.subarray((sector - start) * SECTOR_BYTES, (stop - start) * SECTOR_BYTES);
-    region.personality.readPiece(sector, here, this.#pieceEnded);
-  }
 }

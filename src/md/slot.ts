@@ -13,92 +13,88 @@ import type { BioEnd, OwnBio } from "../block/bio.ts";
 import type { BlockDevice, ExtentKind } from "../block/device.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
+import { BadBlockTable } from "./running/bad-block-table.ts";
 
-interface BadRun {
-  readonly start: number;
-  readonly end: number;
+/** What a view asks of a member, every time anew: in a running array the answers change. */
+export interface ViewedMember {
+  /** For messages. */
+  readonly label: string;
+  readonly device: Pick<BlockDevice, "sectors" | "submit" | "extents">;
+  /** Device sector of member sector 0. */
+  readonly dataOffset: number;
+  /** Member sectors below this hold good data; Infinity: all. */
+  readonly goodEnd: number;
+  /** Of device sectors. */
+  readonly badBlocks: { run(sector: number, max: number): number };
 }
 
+/** Called with what could not be read, in member sectors. */
+export type ReadFailed = (sector: number, sectors: number, error: HoldfastError) => void;
+
 export class MemberView {
-  readonly label: string;
-  readonly #device: BlockDevice;
-  readonly #dataOffset: number;
-  /** Member sectors below this hold good data. */
-  readonly #goodEnd: number;
-  /** Sorted, disjoint, in member sectors. */
-  readonly #bad: readonly BadRun[];
-  #readErrors = 0;
+  readonly #member: ViewedMember;
+  readonly #failed: ReadFailed;
 
-  /**
-   * @param dataOffset device sector of member sector 0
-   * @param recoveredSectors member sectors below this are good; Infinity for all
-   * @param badBlocks the bad-block log, in device sectors, sorted and disjoint
-   */
-  constructor(
-    label: string,
-    device: BlockDevice,
-    dataOffset: number,
-    recoveredSectors: number,
-    badBlocks: readonly SectorRange[],
-  ) {
-    this.label = label;
-    this.#device = device;
-    this.#dataOffset = dataOffset;
-    // An image that was cut off is believed as far as it goes.
-    this.#goodEnd = Math.max(0, Math.min(recoveredSectors, device.sectors - dataOffset));
-    this.#bad = badBlocks.map((range) => ({
-      start: range.sector - dataOffset,
-      end: range.sector + range.sectors - dataOffset,
-    }));
-  }
-
-  get readErrors(): number {
-    return this.#readErrors;
+  constructor(member: ViewedMember, failed: ReadFailed = ignore) {
+    this.#member = member;
+    this.#failed = failed;
   }
 
   trust(sector: number, max: number): number {
-    if (sector >= this.#goodEnd) return -max;
-    const limit = Math.min(max, this.#goodEnd - sector);
-    const next = this.#nextBad(sector);
-    if (next === undefined || next.start >= sector + limit) return limit;
-    if (next.start > sector) return next.start - sector;
-    return -Math.min(max, next.end - sector);
-  }
-
-  /** The first bad range that ends behind `sector`. */
-  #nextBad(sector: number): BadRun | undefined {
-    let low = 0;
-    let high = this.#bad.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#bad[middle]!.end <= sector) low = middle + 1;
-      else high = middle;
-    }
-    return this.#bad[low];
+    const { goodEnd, device, dataOffset, badBlocks } = this.#member;
+    // An image that was cut off is believed as far as it goes.
+    const left = Math.min(goodEnd, device.sectors - dataOffset) - sector;
+    if (left <= 0) return -max;
+    const run = badBlocks.run(dataOffset + sector, Math.min(max, left));
+    return run < 0 && -run === left ? -max : run;
   }
 
   /** Submits `bio`, which is the caller's, as a read of these sectors. */
   read(bio: OwnBio, sector: number, data: Uint8Array): void {
+    const { device, dataOffset } = this.#member;
     const sectors = data.length / SECTOR_BYTES;
-    this.#device.submit(aim(bio, "read", this.#dataOffset + sector, sectors, data, BioFlags.none));
+    device.submit(aim(bio, "read", dataOffset + sector, sectors, data, BioFlags.none));
   }
 
-  countReadError(): void {
-    this.#readErrors += 1;
+  /** To be called when a read has ended with an error. */
+  readFailed(sector: number, sectors: number, error: HoldfastError): void {
+    this.#failed(sector, sectors, error);
   }
 
   /** What is known without reading of the run at `sector`; the run is at most `max` long. */
   extent(sector: number, max: number): { readonly kind: ExtentKind; readonly sectors: number } {
-    const [first] = this.#device.extents(this.#dataOffset + sector, max, 1);
+    const { device, dataOffset } = this.#member;
+    const [first] = device.extents(dataOffset + sector, max, 1);
     return first === undefined ? { kind: "data", sectors: max } : first;
   }
+}
+
+/**
+ * A view of a member that stays as it is.
+ * @param recoveredSectors member sectors below this are good; Infinity for all
+ * @param badBlocks the bad-block log, in device sectors, sorted and disjoint
+ */
+export function fixedView(
+  label: string,
+  device: BlockDevice,
+  dataOffset: number,
+  recoveredSectors: number,
+  badBlocks: readonly SectorRange[],
+): MemberView {
+  return new MemberView({
+    label,
+    device,
+    dataOffset,
+    goodEnd: recoveredSectors,
+    badBlocks: new BadBlockTable(null, badBlocks),
+  });
 }
 
 /** A read under way from one of a slot's devices. */
 class SlotRead implements Pooled {
   isSpare = false;
-  /** Which of the slot's devices. */
-  index = 0;
+  /** The device that is being read. */
+  view: MemberView | null = null;
   sector = 0;
   end: BioEnd = ignore;
   readonly bio: OwnBio;
@@ -110,20 +106,33 @@ class SlotRead implements Pooled {
 
 export class Slot {
   readonly number: number;
-  /** In order of preference. */
-  readonly views: readonly MemberView[];
-  readonly writeMostly: boolean;
+  #views: readonly MemberView[];
+  #writeMostly: boolean;
   readonly #reads = new Pool(() => new SlotRead((read, error) => this.#ended(read, error)));
 
   constructor(number: number, views: readonly MemberView[], writeMostly: boolean) {
     this.number = number;
-    this.views = views;
-    this.writeMostly = writeMostly;
+    this.#views = views;
+    this.#writeMostly = writeMostly;
+  }
+
+  get views(): readonly MemberView[] {
+    return this.#views;
+  }
+
+  get writeMostly(): boolean {
+    return this.#writeMostly;
+  }
+
+  /** Who stands here from now on, in order of preference. */
+  hold(views: readonly MemberView[], writeMostly: boolean): void {
+    this.#views = views;
+    this.#writeMostly = writeMostly;
   }
 
   trust(sector: number, max: number): number {
     let untrusted = max;
-    for (const view of this.views) {
+    for (const view of this.#views) {
       const run = view.trust(sector, max);
       if (run > 0) return run;
       untrusted = Math.min(untrusted, -run);
@@ -149,10 +158,10 @@ export class Slot {
     lastError: HoldfastError | null,
   ): void {
     const sectors = data.length / SECTOR_BYTES;
-    for (let i = first; i < this.views.length; i += 1) {
-      const view = this.views[i]!;
+    for (let i = first; i < this.#views.length; i += 1) {
+      const view = this.#views[i]!;
       if (view.trust(read.sector, sectors) < sectors) continue;
-      read.index = i;
+      read.view = view;
       view.read(read.bio, read.sector, data);
       return;
     }
@@ -165,13 +174,18 @@ export class Slot {
       this.#finish(read, null);
       return;
     }
-    this.views[read.index]!.countReadError();
-    this.#readFrom(read.index + 1, read, read.bio.data, error);
+    const view = read.view!;
+    const { data } = read.bio;
+    // Who stands here may have changed: then it starts over with whoever else there is.
+    const index = this.#views.indexOf(view);
+    view.readFailed(read.sector, data.length / SECTOR_BYTES, error);
+    this.#readFrom(index + 1, read, data, error);
   }
 
   #finish(read: SlotRead, error: HoldfastError | null): void {
     const { end } = read;
     read.end = ignore;
+    read.view = null;
     dropData(read.bio);
     this.#reads.give(read);
     end(error);
@@ -181,7 +195,7 @@ export class Slot {
     sector: number,
     max: number,
   ): { readonly kind: ExtentKind; readonly sectors: number } | null {
-    for (const view of this.views) {
+    for (const view of this.#views) {
       const run = view.trust(sector, max);
       if (run > 0) return view.extent(sector, run);
     }

@@ -20,7 +20,8 @@ import { geometryOf, reshapeGeometries } from "./planned-geometry.ts";
 import { readBadBlocks } from "./probe.ts";
 import { replayLogs } from "./replay/replay.ts";
 import type { ReplayResult } from "./replay/replay.ts";
-import { MemberView, Slot } from "./slot.ts";
+import { Slot, fixedView } from "./slot.ts";
+import type { MemberView } from "./slot.ts";
 
 export interface StartOptions {
   readonly name: string;
@@ -126,7 +127,7 @@ function viewOf(member: Member, side: Side): MemberView {
   const { superblock, path } = judged.candidate;
   const delta = side === "after" ? (superblock.reshape?.newOffsetDeltaSectors ?? 0) : 0;
   const recovered = judged.fate === "recovering" ? superblock.recoveryOffsetSectors : Infinity;
-  return new MemberView(path, device, superblock.dataOffsetSectors + delta, recovered, badBlocks);
+  return fixedView(path, device, superblock.dataOffsetSectors + delta, recovered, badBlocks);
 }
 
 function slotsFor(

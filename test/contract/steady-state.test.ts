@@ -19,7 +19,7 @@ import type { FileHandle } from "../../src/env/files.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { MdArray } from "../../src/md/array.ts";
 import { makePersonality } from "../../src/md/personalities/make.ts";
-import { MemberView, Slot } from "../../src/md/slot.ts";
+import { Slot, fixedView } from "../../src/md/slot.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "../support/array-device.ts";
 import { randomBytes, sameBytes } from "../support/bytes.ts";
@@ -68,7 +68,7 @@ function arrayOver(
   const slots = disks.map((disk, i) => {
     const counting = wrap(counted(wrap(disk)));
     const slice = wrap(new SliceDevice(counting, `slice ${i}`, 8, MEMBER_SECTORS));
-    return new Slot(i, [new MemberView(disk.name, slice, 0, Infinity, [])], false);
+    return new Slot(i, [fixedView(disk.name, slice, 0, Infinity, [])], false);
   });
   const geometry = geometryOf(shape, MEMBER_SECTORS);
   const endSector = geometry.arraySectors;

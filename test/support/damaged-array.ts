@@ -14,7 +14,7 @@ import { MdArray } from "../../src/md/array.ts";
 import { makeGeometry } from "../../src/md/geometry/geometry.ts";
 import type { Geometry } from "../../src/md/geometry/geometry.ts";
 import { makePersonality } from "../../src/md/personalities/make.ts";
-import { MemberView, Slot } from "../../src/md/slot.ts";
+import { Slot, fixedView } from "../../src/md/slot.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { generate } from "../../src/parity/parity.ts";
 
@@ -174,7 +174,7 @@ export function damagedArray(
     for (const range of damage.failing[slot]!) faulty.failReads(range.sector, range.sectors);
     const device = counted(faulty);
     stats.push(device.stats);
-    const view = new MemberView(
+    const view = fixedView(
       disk.name,
       device,
       DATA_OFFSET,

@@ -13,7 +13,7 @@ import type { MdShape } from "../../formats/md/superblock.ts";
 import { plainEngine } from "../../parity/engine.ts";
 import { MdArray } from "../array.ts";
 import { makeGeometry } from "../geometry/geometry.ts";
-import { MemberView, Slot } from "../slot.ts";
+import { Slot, fixedView } from "../slot.ts";
 import { makePersonality } from "./make.ts";
 
 const SECTORS = 16384;
@@ -63,7 +63,7 @@ async function isAllZeros(array: MdArray): Promise<boolean> {
 }
 
 function slotOf(number: number, device: BlockDevice, bad: readonly SectorRange[] = []): Slot {
-  return new Slot(number, [new MemberView(device.name, device, 0, Infinity, bad)], false);
+  return new Slot(number, [fixedView(device.name, device, 0, Infinity, bad)], false);
 }
 
 function alternating(remainder: number): SectorRange[] {

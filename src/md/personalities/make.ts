@@ -25,7 +25,7 @@ export function makePersonality(
       return new PlainPersonality(geometry, slots);
     case "raid1":
     case "raid10":
-      return new MirrorPersonality(geometry, slots, alikeSectors);
+      return new MirrorPersonality(geometry, slots, () => alikeSectors);
     case "raid4":
     case "raid5":
     case "raid6":

@@ -4,7 +4,7 @@ import { ArrayDevice } from "../../../test/support/array-device.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { checked } from "../../block/checked.ts";
 import { Raid1Geometry } from "../geometry/raid1.ts";
-import { MemberView, Slot } from "../slot.ts";
+import { Slot, fixedView } from "../slot.ts";
 import { MirrorPersonality } from "./mirror.ts";
 
 const SECTORS = 1000;
@@ -27,11 +27,11 @@ function mirrorOf(members: readonly Member[], alikeSectors: number): Mirror {
     return disk;
   });
   const slots = members.map(({ writeMostly = false, recoveredSectors = Infinity }, i) => {
-    const view = new MemberView(`m${i}`, checked(disks[i]!), 0, recoveredSectors, []);
+    const view = fixedView(`m${i}`, checked(disks[i]!), 0, recoveredSectors, []);
     return new Slot(i, [view], writeMostly);
   });
   const geometry = new Raid1Geometry(members.length, SECTORS);
-  const personality = new MirrorPersonality(geometry, slots, alikeSectors);
+  const personality = new MirrorPersonality(geometry, slots, () => alikeSectors);
   const read: Mirror["read"] = (sector, sectors) => {
     const data = new Uint8Array(sectors * 512).fill(255);
     let outcome: HoldfastError | null | undefined;

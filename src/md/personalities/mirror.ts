@@ -52,13 +52,13 @@ class CopyRead implements Pooled {
 export class MirrorPersonality implements Personality {
   readonly #geometry: MirrorGeometry;
   readonly #slots: readonly Slot[];
-  readonly #alikeSectors: number;
+  readonly #alikeSectors: () => number;
   readonly #balance: ReadBalance;
   readonly #places: CopyPlaces = [];
   readonly #reads = new Pool(() => new CopyRead((read, error) => this.#ended(read, error)));
 
-  /** @param alikeSectors volume sectors below this have equal copies; Infinity: all */
-  constructor(geometry: MirrorGeometry, slots: readonly Slot[], alikeSectors: number) {
+  /** @param alikeSectors volume sectors below this have equal copies now; Infinity: all */
+  constructor(geometry: MirrorGeometry, slots: readonly Slot[], alikeSectors: () => number) {
     this.#geometry = geometry;
     this.#slots = slots;
     this.#alikeSectors = alikeSectors;
@@ -72,7 +72,7 @@ export class MirrorPersonality implements Personality {
   readPiece(sector: number, data: Uint8Array, end: BioEnd): void {
     const sectors = data.length / SECTOR_BYTES;
     const places = this.#geometry.copies(sector, this.#places);
-    const index = this.#choose(places, sectors, sector + sectors <= this.#alikeSectors);
+    const index = this.#choose(places, sectors, sector + sectors <= this.#alikeSectors());
     if (index < 0) {
       readAny(sector, this.#copies(sector), data, end);
       return;

@@ -1,0 +1,352 @@
+/**
+ * Background sync of raid1 and raid10.
+ *
+ *   resync   copies that may differ are made alike: the first good one counts. raid1 writes the others without looking; raid10 compares first.
+ *   check    all copies that are in sync are compared; what differs is counted and remembered, what cannot be read is repaired.
+ *   repair   the same, and the first good one is written over those that differ.
+ *   recover  members and replacements that are not in sync yet are written from those that are. Positions are member sectors; all the
+ *            others are array sectors.
+ *
+ * A step holds its range exclusively from before the first read to after the last write, so a write of a client is either on all copies
+ * before it, or on all after it. Sectors that no copy has are listed as bad where they were to be written, and the pass goes on.
+ */
+import { assert } from "../../../base/assert.ts";
+import { HoldfastError } from "../../../base/errors.ts";
+import { SECTOR_BYTES } from "../../../base/units.ts";
+import type { StepOutcome, SyncWork } from "../../../sync/work.ts";
+import type { Raid10Geometry } from "../../geometry/raid10.ts";
+import type { Raid1Geometry } from "../../geometry/raid1.ts";
+import type { ArrayCore, SyncAction } from "../core.ts";
+import type { Member } from "../member.ts";
+import { advanced, isGood, whileHeld } from "./mirror-copies.ts";
+import type { Copy, MirrorCopies } from "./mirror-copies.ts";
+import type { MirrorSlots } from "./mirror-slots.ts";
+
+/** 64 KiB. */
+const STEP_SECTORS = 128;
+const WINDOW = 16;
+/** Remembered at most. */
+const MAX_MISMATCHES = 1024;
+
+/** Array sectors, on one member, that differ from the first good copy. */
+export interface Mismatch {
+  readonly sector: number;
+  readonly sectors: number;
+  readonly member: string;
+}
+
+export interface MirrorSyncOptions {
+  readonly core: ArrayCore;
+  readonly geometry: Raid1Geometry | Raid10Geometry;
+  readonly slots: MirrorSlots;
+  readonly copies: MirrorCopies;
+  /** Of a member that should be readable there. */
+  readonly readFailed: (copy: Copy, sectors: number, why: HoldfastError) => void;
+}
+
+/** What a run of a step came to. */
+interface RunResult {
+  readonly mismatches: number;
+  /** Something could not be read or written. */
+  readonly error: HoldfastError | null;
+  /** That is why the pass is pointless. */
+  readonly isFatal: boolean;
+}
+
+type RunWork = (sector: number, sectors: number) => Promise<RunResult>;
+
+export class MirrorSync {
+  readonly #options: MirrorSyncOptions;
+  #mismatches: Mismatch[] = [];
+
+  constructor(options: MirrorSyncOptions) {
+    this.#options = options;
+  }
+
+  /** Of the last check or repair. */
+  get mismatches(): readonly Mismatch[] {
+    return this.#mismatches;
+  }
+
+  work(action: SyncAction): SyncWork | null {
+    switch (action) {
+      case "recover":
+        return this.#recovery();
+      case "resync":
+        return this.#passOver(
+          this.#options.geometry.level === "raid1"
+            ? (...range) => this.#overwrite(...range)
+            : (...range) => this.#compare(...range, true),
+          "as needed",
+        );
+      case "check":
+        return this.#passOver((...range) => this.#compare(...range, false), "only looking");
+      case "repair":
+        return this.#passOver((...range) => this.#compare(...range, true), "all");
+    }
+  }
+
+  #passOver(work: RunWork, which: "as needed" | "all" | "only looking"): SyncWork {
+    const { geometry, core } = this.#options;
+    const run = async (sector: number, sectors: number): Promise<StepOutcome> => {
+      const results = await whileHeld(core.locks, sector, sectors, async () =>
+        which === "only looking"
+          ? [await work(sector, sectors)]
+          : this.#runs(sector, sectors, which === "all", work),
+      );
+      return outcomeOf(results);
+    };
+    let isStarted = which === "as needed";
+    return {
+      sectors: geometry.arraySectors,
+      window: WINDOW,
+      step: (sector, limit, end) => {
+        // Asking for the work changes nothing: what the last one found is forgotten when this one starts.
+        if (!isStarted) this.#mismatches = [];
+        isStarted = true;
+        const left = Math.min(limit - sector, geometry.pieceSectors(sector));
+        const sectors = Math.min(left, STEP_SECTORS);
+        void run(sector, sectors).then(end);
+        return sectors;
+      },
+    };
+  }
+
+  /** The runs of a range, which is held, that are to be synced. @param all those too that are known to be alike */
+  async #runs(
+    sector: number,
+    sectors: number,
+    all: boolean,
+    work: RunWork,
+  ): Promise<readonly RunResult[]> {
+    const { regions } = this.#options.core;
+    const results: RunResult[] = [];
+    for (let at = 0; at < sectors;) {
+      const mayClean = this.#options.slots.isFull;
+      const run = regions.beginSync(sector + at, sectors - at, mayClean);
+      assert(run !== 0, "a run is not empty");
+      const count = Math.abs(run);
+      if (run > 0 || all) {
+        const result = await work(sector + at, count);
+        results.push(result);
+        if (run > 0) regions.endSync(sector + at, count, result.error === null);
+      }
+      at += count;
+    }
+    return results;
+  }
+
+  // ---- resync of raid1 ----
+
+  async #overwrite(sector: number, sectors: number): Promise<RunResult> {
+    const copies = this.#options.copies.at(sector);
+    const read = await this.#readBest(copies, sectors);
+    const targets = copies.filter((copy) => copy !== read.source);
+    return this.#writeTo(targets, read);
+  }
+
+  // ---- check, repair, resync of raid10 ----
+
+  async #compare(sector: number, sectors: number, mends: boolean): Promise<RunResult> {
+    const { copies, readFailed } = this.#options;
+    const all = copies.at(sector);
+    const read = await this.#readBest(all, sectors, (copy, why) => readFailed(copy, sectors, why));
+    if (read.source === null) {
+      // Put together from several, each of which lacks something: they are repaired one by one.
+      if (!mends) return { mismatches: 0, error: read.error, isFatal: false };
+      return this.#writeTo(all, read);
+    }
+    const differing = new Set<number>();
+    const targets: Copy[] = [];
+    const data = new Uint8Array(sectors * SECTOR_BYTES);
+    for (const copy of all) {
+      if (copy === read.source) continue;
+      if (!copy.member.isInSync || !isGood(copy, sectors)) {
+        targets.push(copy);
+        continue;
+      }
+      const error = await copies.read(copy, data);
+      if (error !== null) readFailed(copy, sectors, error);
+      else if (this.#differences(sector, copy.member, read.data, data, differing))
+        targets.push(copy);
+    }
+    const mismatches = differing.size;
+    if (!mends) return { mismatches, error: null, isFatal: false };
+    return { ...(await this.#writeTo(targets, read)), mismatches };
+  }
+
+  /** Adds the sectors that differ to `into`, and remembers where they are. True: there are some. */
+  #differences(
+    sector: number,
+    member: Member,
+    a: Uint8Array,
+    b: Uint8Array,
+    into: Set<number>,
+  ): boolean {
+    let isDifferent = false;
+    for (let at = 0; at * SECTOR_BYTES < a.length; at += 1) {
+      if (areAlike(a, b, at)) continue;
+      isDifferent = true;
+      into.add(at);
+      this.#remember(sector + at, member.label);
+    }
+    return isDifferent;
+  }
+
+  #remember(sector: number, member: string): void {
+    const last = this.#mismatches.at(-1);
+    if (last?.member === member && last.sector + last.sectors === sector)
+      this.#mismatches[this.#mismatches.length - 1] = { ...last, sectors: last.sectors + 1 };
+    else if (this.#mismatches.length < MAX_MISMATCHES)
+      this.#mismatches.push({ sector, sectors: 1, member });
+  }
+
+  // ---- recovery ----
+
+  #recovery(): SyncWork | null {
+    const { geometry } = this.#options;
+    if (this.#recovering().length === 0) return null;
+    const chunk = geometry.level === "raid1" ? Infinity : geometry.chunkSectors;
+    return {
+      sectors: geometry.memberSectorsUsed(0),
+      window: WINDOW,
+      step: (memberSector, limit, end) => {
+        const toChunk = chunk === Infinity ? Infinity : chunk - (memberSector % chunk);
+        const sectors = Math.min(limit - memberSector, toChunk, STEP_SECTORS);
+        void this.#recoverStep(memberSector, sectors).then(end);
+        return sectors;
+      },
+    };
+  }
+
+  #recovering(): readonly Member[] {
+    return this.#options.core.members.attached.filter(
+      ({ standing }) => standing.kind === "recovering",
+    );
+  }
+
+  async #recoverStep(memberSector: number, sectors: number): Promise<StepOutcome> {
+    const { core, geometry } = this.#options;
+    const targets = this.#recovering();
+    if (targets.length === 0) return { kind: "failed", error: nobodyLeft(core.name) };
+    const places = new Set(targets.map(({ slot }) => geometry.toVolume(slot!, memberSector)));
+    const isByBitmap = targets.every((one) => !one.isReplacement && one.savedSlot === one.slot);
+    const results: RunResult[] = [];
+    for (const sector of places) {
+      if (sector === null) continue;
+      const some = await whileHeld(core.locks, sector, sectors, () =>
+        this.#runs(sector, sectors, !isByBitmap, (...range) => this.#recover(...range)),
+      );
+      results.push(...some);
+    }
+    return outcomeOf(results);
+  }
+
+  async #recover(sector: number, sectors: number): Promise<RunResult> {
+    const { copies, core, readFailed } = this.#options;
+    const all = copies.at(sector);
+    const sources = all.filter(({ member }) => member.isInSync);
+    const read = await this.#readBest(sources, sectors, (copy, why) =>
+      readFailed(copy, sectors, why),
+    );
+    const targets = all.filter(({ member }) => member.standing.kind === "recovering");
+    const result = await this.#writeTo(targets, read);
+    if (targets.length === 0 || targets.some(({ member }) => !member.isFaulty)) return result;
+    return { ...result, error: result.error ?? nobodyLeft(core.name), isFatal: true };
+  }
+
+  // ---- what they have in common ----
+
+  /** The range from the first copy that has it, or put together sector by sector. */
+  async #readBest(
+    all: readonly Copy[],
+    sectors: number,
+    failed: (copy: Copy, why: HoldfastError) => void = () => {},
+  ): Promise<BestRead> {
+    const { copies } = this.#options;
+    const data = new Uint8Array(sectors * SECTOR_BYTES);
+    for (const copy of all) {
+      if (!isGood(copy, sectors)) continue;
+      const error = await copies.read(copy, data);
+      if (error === null) return { source: copy, data, lost: [], error: null };
+      failed(copy, error);
+    }
+    const lost: number[] = [];
+    for (let at = 0; at < sectors; at += 1) {
+      const part = data.subarray(at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
+      if (!(await this.#readAny(all, at, part))) lost.push(at);
+    }
+    const error = lost.length === 0 ? null : new HoldfastError("data-lost", "no copy can be read");
+    return { source: null, data, lost, error };
+  }
+
+  async #readAny(all: readonly Copy[], at: number, sector: Uint8Array): Promise<boolean> {
+    for (const copy of all)
+      if ((await this.#options.copies.read(advanced(copy, at), sector)) === null) return true;
+    return false;
+  }
+
+  /** What was read to all targets, and what was lost onto their lists. */
+  async #writeTo(targets: readonly Copy[], read: BestRead): Promise<RunResult> {
+    const results = await Promise.all(targets.map((target) => this.#writeOne(target, read)));
+    const failed = results.find((result) => result.error !== null);
+    const error = read.error ?? failed?.error ?? null;
+    return { mismatches: 0, error, isFatal: results.some(({ isFatal }) => isFatal) };
+  }
+
+  async #writeOne(target: Copy, { data, lost, error }: BestRead): Promise<RunResult> {
+    const { copies } = this.#options;
+    const fatal = { mismatches: 0, error, isFatal: true };
+    // Without a list to put it on the target would have to fail for what others have lost.
+    if (error !== null && target.member.superblock.badBlockLog === null) return fatal;
+    let failed: HoldfastError | null = null;
+    const sectors = data.length / SECTOR_BYTES;
+    for (let at = 0; at < sectors;) {
+      const isLost = lost.includes(at);
+      let stop = at + 1;
+      while (stop < sectors && lost.includes(stop) === isLost) stop += 1;
+      const place = advanced(target, at);
+      if (target.member.isFaulty) break;
+      if (isLost) await copies.lose(place, stop - at, error!);
+      else {
+        const part = data.subarray(at * SECTOR_BYTES, stop * SECTOR_BYTES);
+        failed ??= await copies.write(place, part);
+      }
+      at = stop;
+    }
+    return { mismatches: 0, error: failed, isFatal: false };
+  }
+}
+
+interface BestRead {
+  /** Which has all of it. */
+  readonly source: Copy | null;
+  readonly data: Uint8Array;
+  /** Sectors of the range that no copy has. */
+  readonly lost: readonly number[];
+  /** Why there are some. */
+  readonly error: HoldfastError | null;
+}
+
+/** Both start at the start of their memory. */
+function areAlike(a: Uint8Array, b: Uint8Array, sector: number): boolean {
+  const words = SECTOR_BYTES / 4;
+  const from = new Uint32Array(a.buffer, sector * SECTOR_BYTES, words);
+  const other = new Uint32Array(b.buffer, sector * SECTOR_BYTES, words);
+  for (let i = 0; i < words; i += 1) if (from[i] !== other[i]) return false;
+  return true;
+}
+
+function outcomeOf(results: readonly RunResult[]): StepOutcome {
+  if (results.length === 0) return { kind: "skipped" };
+  const fatal = results.find(({ isFatal }) => isFatal);
+  if (fatal !== undefined && fatal.error !== null) return { kind: "failed", error: fatal.error };
+  return {
+    kind: "done",
+    mismatches: results.reduce((sum, { mismatches }) => sum + mismatches, 0),
+  };
+}
+
+function nobodyLeft(name: string): HoldfastError {
+  return new HoldfastError("io", `${name}: there is nobody left to recover`);
+}
