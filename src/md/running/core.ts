@@ -4,6 +4,7 @@
  */
 import type { HoldfastError } from "../../base/errors.ts";
 import type { Bio, BioEnd } from "../../block/bio.ts";
+import type { Extent } from "../../block/device.ts";
 import type { RangeLock } from "../../block/range-lock.ts";
 import type { Clock, Timers } from "../../env/env.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
@@ -50,6 +51,8 @@ export type SyncAction = "resync" | "recover" | "check" | "repair";
 export interface RunningLevel {
   /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
   run(bio: Bio, end: BioEnd): void;
+  /** As BlockDevice.extents; without it everything is data. */
+  extents?(sector: number, sectors: number, maxExtents: number): Extent[];
   /** How the level does it; null: there is nothing of the kind to do for this level. */
   syncWork(action: SyncAction): SyncWork | null;
 }

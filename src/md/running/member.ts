@@ -42,6 +42,8 @@ export class Member {
   image: Uint8Array;
   /** The events in it. */
   writtenEvents: number;
+  /** The most events that the superblock on the device may have: a write that failed may have arrived. */
+  mayHoldEvents: number;
   standing: Standing;
   /** It stands beside the member whose place it is to take. */
   isReplacement: boolean;
@@ -65,6 +67,7 @@ export class Member {
     this.badBlocks = options.badBlocks;
     this.image = options.image;
     this.writtenEvents = superblock.events;
+    this.mayHoldEvents = superblock.events;
     this.standing = options.standing;
     this.journalTailSectors = superblock.journalTailSectors;
     this.isReplacement = superblock.replacement;

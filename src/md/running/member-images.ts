@@ -1,0 +1,66 @@
+/** The bytes that one round of metadata writes to one member. */
+import { BioFlags } from "../../block/bio.ts";
+import { writeSectors } from "../../block/promises.ts";
+import { updateSuperblock } from "../../formats/md/superblock-update.ts";
+import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update.ts";
+import type { MdRole } from "../../formats/md/superblock.ts";
+import type { Member, Standing } from "./member.ts";
+
+/** A bad-block log as it is to be written. */
+export interface LogImage {
+  readonly data: Uint8Array;
+  readonly version: number;
+}
+
+/** Null: what stands on the device is what is known. */
+export function logImage({ badBlocks }: Member): LogImage | null {
+  if (!badBlocks.isChanged) return null;
+  return { data: badBlocks.encode(), version: badBlocks.version };
+}
+
+/** Writes a log, on stable storage when this resolves. */
+export async function writeLog(member: Member, log: LogImage): Promise<void> {
+  const place = member.superblock.badBlockLog;
+  if (place === null) return;
+  await writeSectors(member.device, place.startSector, log.data, BioFlags.fua);
+  if (!member.isFaulty) member.badBlocks.acknowledge(log.version);
+}
+
+/** Writes the member's superblock, on stable storage when this resolves. `array` names the member. */
+export async function writeSuperblock(member: Member, array: ArrayImage): Promise<void> {
+  const device = array.devices.find(({ number }) => number === member.number)!;
+  const image = updateSuperblock(member.superblock, member.image, array, device);
+  const { events } = array;
+  member.mayHoldEvents = Math.max(member.mayHoldEvents, events);
+  await writeSectors(member.device, member.superblock.superSector, image, BioFlags.fua);
+  if (member.isFaulty) return;
+  member.image = image;
+  member.writtenEvents = events;
+  member.mayHoldEvents = events;
+}
+
+export function deviceImage(member: Member): DeviceImage {
+  const { standing } = member;
+  return {
+    number: member.number,
+    role: roleOf(standing),
+    recoveryOffsetSectors: standing.kind === "recovering" ? standing.recoveredSectors : null,
+    recoveryByBitmap: member.savedSlot !== null,
+    isReplacement: member.isReplacement,
+    writeMostly: member.writeMostly,
+    failFast: member.failFast,
+    hasBadBlocks: !member.badBlocks.isEmpty,
+    correctedSectors: member.correctedSectors,
+    journalTailSectors: member.journalTailSectors,
+  };
+}
+
+function roleOf(standing: Standing): MdRole {
+  switch (standing.kind) {
+    case "in-sync":
+    case "recovering":
+      return { kind: "active", slot: standing.slot };
+    default:
+      return standing;
+  }
+}
