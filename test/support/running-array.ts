@@ -131,11 +131,12 @@ export function runPlan(
 /** Reads from the first member that is in sync, writes to all that are in a slot. */
 export class SimpleMirror implements RunningLevel {
   readonly #core: ArrayCore;
-  /** What to do with a write that failed. */
-  recordsBlocks = false;
+  readonly #recordsBlocks: boolean;
 
-  constructor(core: ArrayCore) {
+  /** @param recordsBlocks where a write fails is listed; otherwise the member fails */
+  constructor(core: ArrayCore, recordsBlocks = false) {
     this.#core = core;
+    this.#recordsBlocks = recordsBlocks;
   }
 
   run(bio: Bio, end: BioEnd): void {
@@ -160,7 +161,7 @@ export class SimpleMirror implements RunningLevel {
 
   #failed(member: Member, bio: Bio, error: HoldfastError, recorded: BioEnd): void {
     const { sector, sectors } = bio;
-    if (this.recordsBlocks)
+    if (this.#recordsBlocks)
       this.#core.blocksFailed(member, member.dataOffset + sector, sectors, error, recorded);
     else this.#core.memberFailed(member, error, recorded);
   }
