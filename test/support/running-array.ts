@@ -43,6 +43,8 @@ export interface ImageOptions {
   readonly resyncOffset?: bigint;
   readonly recoveryOffset?: bigint;
   readonly hasLog?: boolean;
+  readonly hasBitmap?: boolean;
+  readonly isReplacement?: boolean;
   readonly component?: number;
 }
 
@@ -55,7 +57,11 @@ export function memberImage(options: ImageOptions): Uint8Array {
   superblock1.encodeInto(superblock, 0, {
     magic: MD_MAGIC,
     majorVersion: 1,
-    featureMap: options.recoveryOffset === undefined ? 0 : FEATURE.recoveryOffset,
+    featureMap:
+      (options.recoveryOffset === undefined ? 0 : FEATURE.recoveryOffset) |
+      ((options.hasBitmap ?? false) ? FEATURE.bitmap : 0) |
+      ((options.isReplacement ?? false) ? FEATURE.replacement : 0),
+    bitmapOffset: (options.hasBitmap ?? false) ? LOG_SECTOR - SUPER_SECTOR : 0,
     recoveryOffset: options.recoveryOffset ?? 0n,
     setUuid: new Uint8Array(16).fill(7),
     ctime: 1_700_000_000n,
