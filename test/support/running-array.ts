@@ -68,7 +68,8 @@ export function memberImage(options: ImageOptions): Uint8Array {
     utime: 1_700_000_000n,
     level,
     layout: shape.layout,
-    size: BigInt(component),
+    // linear and raid0 use of each member what it has.
+    size: level <= 0 ? 0n : BigInt(component),
     chunksize: shape.chunkSectors,
     raidDisks: shape.raidDisks,
     dataOffset: BigInt(DATA_OFFSET),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { settled } from "../../../test/support/crash-disks.ts";
 import { COMPONENT } from "../../../test/support/running-array.ts";
 import {
   RunningWorld,
@@ -193,6 +194,7 @@ describe("suspended writes", () => {
     let isSuspended = false;
     const suspended = world.array.suspendWrites(EVERYTHING).then(() => (isSuspended = true));
     const late = world.submitWrite(0);
+    await settled();
     expect(isSuspended).toBe(false);
     await world.disks.pump();
     await suspended;
@@ -274,6 +276,7 @@ describe("stopping", () => {
     const write = world.submitWrite(0);
     let isStopped = false;
     const stopped = world.array.close().then(() => (isStopped = true));
+    await settled();
     expect(isStopped).toBe(false);
     await world.disks.pump();
     await stopped;

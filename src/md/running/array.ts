@@ -27,6 +27,7 @@ import type { ArrayMode, ArrayStateWord } from "./array-state.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { Eras } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
+import { Failures } from "./failures.ts";
 import { MemberFlush } from "./member-flush.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
@@ -76,6 +77,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly #options: RunningArrayOptions;
   readonly #metadata: Metadata;
   readonly #gate: WriteGate;
+  readonly #failures: Failures;
   readonly #flush: MemberFlush;
   readonly #inFlight = new InFlight();
   readonly #eras = new Eras();
@@ -85,7 +87,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
   /** No more writes are taken while it becomes read-only. */
   #isClosingWrites = false;
   #limits: BlockLimits;
-  #broken: HoldfastError | null = null;
   /** Changed while nothing may be written. */
   #unwritten: Change | null = null;
   #suspended: SectorRange = { sector: 0, sectors: 0 };
@@ -113,6 +114,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
       failed: ({ member, error }) => this.memberFailed(member, error, ignore),
     });
     this.#gate = new WriteGate(record, this.#metadata, options.timers);
+    this.#failures = this.#makeFailures();
     this.#flush = new MemberFlush(members, (member, why, recorded) =>
       this.#flushFailed(member, why, recorded),
     );
@@ -126,6 +128,24 @@ export class RunningArray implements BlockDevice, ArrayCore {
         }),
     );
     this.level = options.makeLevel(this);
+  }
+
+  #makeFailures(): Failures {
+    const { members, rule } = this.#options;
+    return new Failures({
+      members,
+      rule,
+      metadata: this.#metadata,
+      commit: (change) => this.commit(change, ignore),
+      onFailed: (member, why) => {
+        this.#limits = this.#limitsNow();
+        this.#tell({ kind: "failed", member, why });
+      },
+      onBroken: (why) => {
+        this.#gate.stayDirty();
+        this.#tell({ kind: "broken", why });
+      },
+    });
   }
 
   // --- the data path
@@ -144,8 +164,8 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   #change(request: Request): void {
     const { op, sector, sectors, flags } = request.bio!;
-    if (this.#broken !== null) {
-      this.#finish(request, this.#broken);
+    if (this.broken !== null) {
+      this.#finish(request, this.broken);
       return;
     }
     if (op === "flush") {
@@ -179,8 +199,8 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   #letIn(request: Request): void {
     // What should have said "dirty" may have failed to be written.
-    if (this.#broken === null) this.level.run(request.flushedBio, request.done);
-    else this.#done(request, this.#broken);
+    if (this.broken === null) this.level.run(request.flushedBio, request.done);
+    else this.#done(request, this.broken);
   }
 
   /** The level, or a flush, is done. */
@@ -201,7 +221,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   }
 
   #recorded(request: Request): void {
-    this.#finish(request, request.error ?? this.#broken);
+    this.#finish(request, request.error ?? this.broken);
   }
 
   #finish(request: Request, error: HoldfastError | null): void {
@@ -226,49 +246,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /** Null, or why nothing is written any more. */
   get broken(): HoldfastError | null {
-    return this.#broken;
+    return this.#failures.broken;
   }
 
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void {
-    if (!member.isFaulty && !this.#loses(member, why)) {
-      recorded(this.#broken);
-      return;
-    }
-    // Without a word for those who come late: the failure is in the round already, or on the disks.
-    this.#whenRecorded(recorded);
-  }
-
-  /** Takes the member out of the array. False: it stays, and the array is broken. */
-  #loses(member: Member, why: HoldfastError): boolean {
-    const { rule } = this.#options;
-    const isLast = member.isInSync && !rule.survives(this.#inSyncWithout(member));
-    if (isLast) this.#break(member, why);
-    if (isLast && rule.keepsLast) return false;
-    member.savedSlot = member.isInSync ? member.slot : null;
-    member.standing = { kind: "faulty" };
-    this.#metadata.outvote(member);
-    this.#limits = this.#limitsNow();
-    this.commit("members", ignore);
-    this.#tell({ kind: "failed", member, why });
-    return true;
-  }
-
-  #inSyncWithout(member: Member): boolean[] {
-    return Array.from({ length: this.members.slots }, (_unused, slot) =>
-      this.members.attached.some((one) => one !== member && one.isInSync && one.slot === slot),
-    );
-  }
-
-  #break(member: Member, why: HoldfastError): void {
-    if (this.#broken !== null) return;
-    const text = `nothing is written any more, because ${member.label} failed and cannot be missed: ${why.message}`;
-    this.#broken = new HoldfastError("io", text, { cause: why });
-    this.#gate.stayDirty();
-    this.#tell({ kind: "broken", why: this.#broken });
-  }
-
-  #whenRecorded(recorded: BioEnd): void {
-    this.#metadata.whenRecorded(() => recorded(this.#broken));
+    this.#failures.member(member, why, recorded);
   }
 
   blocksFailed(
@@ -278,12 +260,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
     why: HoldfastError,
     recorded: BioEnd,
   ): void {
-    if (member.isFaulty || !member.badBlocks.add(sector, sectors)) {
-      this.memberFailed(member, why, recorded);
-      return;
-    }
-    this.commit("bad-blocks", ignore);
-    this.#whenRecorded(recorded);
+    this.#failures.blocks(member, sector, sectors, why, recorded);
   }
 
   commit(change: Change, done: () => void): void {
@@ -334,7 +311,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   get state(): ArrayStateWord {
     return stateWord({
       mode: this.#mode,
-      isBroken: this.#broken !== null,
+      isBroken: this.broken !== null,
       isClean: this.record.isClean,
       isWritePending: this.#gate.isDirtying || this.#metadata.isRecording,
       isIdle: this.#gate.isWaitingToClean,

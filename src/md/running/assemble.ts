@@ -90,7 +90,8 @@ export async function assemble(
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
     keepsSuperblocks: isRedundant(shape),
-    mode: options.mode,
+    // There is nothing that a first write would have to be told of.
+    mode: isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write",
     clock: options.clock,
     timers: options.timers,
     parity: options.parity,

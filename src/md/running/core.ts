@@ -29,7 +29,7 @@ export interface ArrayCore {
   readonly parity: () => ParityEngine;
   /**
    * A member is not to be used any more. `recorded` when the superblocks of the others say so, and then whoever waited for this
-   * member may be told of success (law 3). A member without which nothing would be left stays, and the array is broken: then
+   * member may be told of success (law 3). Without a member that cannot be missed the array is broken (failure-rule.ts): then
    * `recorded` gets the error, and so does every write from then on.
    */
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void;

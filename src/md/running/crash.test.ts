@@ -29,12 +29,12 @@ interface World {
   readonly time: FakeTime;
   readonly array: RunningArray;
   /** Submits a write of one sector, and `pump`s the disks. */
-  write(sector: number, version: number, flags?: number): Promise<void>;
+  readonly write: (sector: number, version: number, flags?: number) => Promise<void>;
   /** Only submits it. */
-  submit(sector: number, version: number, flags?: number): void;
-  flush(): Promise<void>;
+  readonly submit: (sector: number, version: number, flags?: number) => void;
+  readonly flush: () => Promise<void>;
   /** Passes the time until the array is marked clean. */
-  becomeIdle(): Promise<void>;
+  readonly becomeIdle: () => Promise<void>;
 }
 
 interface Scenario {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { settled } from "../../../test/support/crash-disks.ts";
 import type { CrashDisks } from "../../../test/support/crash-disks.ts";
-import { MIRROR, SimpleMirror } from "../../../test/support/running-array.ts";
+import { LOG_SECTOR, MIRROR, SimpleMirror } from "../../../test/support/running-array.ts";
 import {
   RunningWorld,
   failsData,
@@ -49,6 +50,8 @@ describe("event counts", () => {
     await world.becomeIdle();
     await world.write(0);
     expect(world.events).toEqual([14, 11, 14]);
+    await world.becomeIdle();
+    expect(world.events).toEqual([15, 11, 15]);
   });
 
   it("go beyond what a device that is not there may have", async () => {
@@ -103,6 +106,21 @@ describe("a round", () => {
     expect(world.superblock(0).badBlockLog?.inUse).toBe(false);
     await world.becomeIdle();
     expect(world.takeLog()).not.toContain("1 log");
+  });
+
+  it("writes nothing more to a member whose bad-block log cannot be written", async () => {
+    const makeLevel: AssembleOptions["makeLevel"] = (core) => new SimpleMirror(core, true);
+    const world = await new RunningWorld({
+      all: { hasLog: true },
+      assemble: { makeLevel },
+    }).start();
+    await world.write(0);
+    world.takeLog();
+    world.disks.disks[1]!.fails = (bio) => bio.op === "write" && bio.sector >= LOG_SECTOR;
+    expect(await world.write(3)).toBe("ok");
+    const log = world.takeLog();
+    expect(log.filter((line) => line.startsWith("1"))).toEqual(["1 data 3", "1 flush", "1 log"]);
+    expect(world.superblock(0).roles[1]?.kind).toBe("faulty");
   });
 
   it("writes the bitmap's superblock first when the count goes up, and last when it goes back", async () => {
@@ -234,6 +252,7 @@ describe("members that come and go", () => {
     array.memberFailed(member, new HoldfastError("io", "it was pulled"), () => {});
     let isGone = false;
     const gone = array.detach(member).then(() => (isGone = true));
+    await settled();
     expect(isGone).toBe(false);
     await disks.pump();
     await gone;
