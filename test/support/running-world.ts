@@ -1,5 +1,5 @@
 /** A running array on disks that remember, for tests: made, written to, looked at. */
-import { HoldfastError } from "../../src/base/errors.ts";
+import type { HoldfastError } from "../../src/base/errors.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { BioFlags, flushBio, readBio, writeBio } from "../../src/block/bio.ts";
 import type { Bio, BioEnd } from "../../src/block/bio.ts";

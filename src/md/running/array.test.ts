@@ -188,6 +188,14 @@ describe("suspended writes", () => {
     expect(inside.ended).toBe("ok");
   });
 
+  it("are none with an empty range, wherever that is", async () => {
+    const world = await new RunningWorld().start();
+    await world.finish(world.array.suspendWrites({ sector: 5, sectors: 0 }));
+    const across = world.submitWrite(4, BioFlags.none, 2);
+    await world.disks.pump();
+    expect(across.ended).toBe("ok");
+  });
+
   it("are waited for if they came before the range was set", async () => {
     const world = await new RunningWorld().start();
     const write = world.submitWrite(0);

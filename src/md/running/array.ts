@@ -31,7 +31,7 @@ import { Failures } from "./failures.ts";
 import { MemberFlush } from "./member-flush.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
-import { Metadata } from "./metadata.ts";
+import { Metadata, stronger } from "./metadata.ts";
 import type { ArrayRecord, BitmapRecord, Change } from "./metadata.ts";
 import { Request } from "./request.ts";
 import { WriteGate } from "./write-gate.ts";
@@ -172,11 +172,9 @@ export class RunningArray implements BlockDevice, ArrayCore {
       this.#flush.flush(request.done);
       return;
     }
-    if (sector < this.#suspended.sector + this.#suspended.sectors) {
-      if (this.#suspended.sector < sector + sectors) {
-        this.#hold(request);
-        return;
-      }
+    if (overlaps(this.#suspended, sector, sectors)) {
+      this.#hold(request);
+      return;
     }
     if (this.#mode === "read-auto") this.#startWriting();
     if ((flags & BioFlags.preflush) === 0) this.#enter(request);
@@ -272,7 +270,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
       this.#metadata.commit(change, done);
       return;
     }
-    this.#unwritten = this.#unwritten === "members" ? "members" : change;
+    this.#unwritten = stronger(change, this.#unwritten);
     done();
   }
 
@@ -430,15 +428,23 @@ export class RunningArray implements BlockDevice, ArrayCore {
     return this.members.degraded;
   }
 
-  /** A new device, as a spare or journal or recovering; resolves when all superblocks tell of it. */
-  attach(member: Member): Promise<void> {
+  /**
+   * A new device, as a spare or journal or recovering; resolves when all superblocks tell of it.
+   * @throws HoldfastError `busy` when its number is taken, `no-space` when the superblocks have no room for it; nothing was changed then
+   */
+  async attach(member: Member): Promise<void> {
     this.#assertRunning();
     if (this.members.withNumber(member.number) !== null) {
       throw new HoldfastError("busy", `${this.name} has a device ${member.number} already`);
     }
     this.members.attach(member);
+    const problem = this.#metadata.problem();
+    if (problem !== null) {
+      this.members.detach(member);
+      throw new HoldfastError("no-space", `${member.label} cannot join ${this.name}: ${problem}`);
+    }
     this.#limits = this.#limitsNow();
-    return this.#memberChanged(member, "attached");
+    await this.#memberChanged(member, "attached");
   }
 
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
@@ -497,6 +503,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
 function inArray(name: string, error: HoldfastError): HoldfastError {
   return new HoldfastError(error.code, `${name}: ${error.message}`, { cause: error });
+}
+
+function overlaps(range: SectorRange, sector: number, sectors: number): boolean {
+  const end = Math.min(range.sector + range.sectors, sector + sectors);
+  return Math.max(range.sector, sector) < end;
 }
 
 function ignore(): void {}

@@ -26,10 +26,15 @@ export async function writeLog(member: Member, log: LogImage): Promise<void> {
   if (!member.isFaulty) member.badBlocks.acknowledge(log.version);
 }
 
+/** `array` names the member. @throws RangeError when the superblock has no room for all devices */
+export function superblockImage(member: Member, array: ArrayImage): Uint8Array {
+  const device = array.devices.find(({ number }) => number === member.number)!;
+  return updateSuperblock(member.superblock, member.image, array, device);
+}
+
 /** Writes the member's superblock, on stable storage when this resolves. `array` names the member. */
 export async function writeSuperblock(member: Member, array: ArrayImage): Promise<void> {
-  const device = array.devices.find(({ number }) => number === member.number)!;
-  const image = updateSuperblock(member.superblock, member.image, array, device);
+  const image = superblockImage(member, array);
   const { events } = array;
   member.mayHoldEvents = Math.max(member.mayHoldEvents, events);
   await writeSectors(member.device, member.superblock.superSector, image, BioFlags.fua);

@@ -11,6 +11,7 @@ import {
 import { HoldfastError } from "../../base/errors.ts";
 import { noRegions } from "../../regions/region-tracker.ts";
 import type { AssembleOptions } from "./assemble.ts";
+import { Member } from "./member.ts";
 
 const THREE = { ...MIRROR, raidDisks: 3 };
 
@@ -220,6 +221,29 @@ describe("members that come and go", () => {
     });
     await world.finish(array.recovered(spare!));
     expect(world.superblock(2).recoveryOffsetSectors).toBe(Infinity);
+    expect(array.degraded).toBe(0);
+  });
+
+  it("are refused when the superblocks have no room for them, and nobody suffers", async () => {
+    const world = await new RunningWorld().start();
+    const { array } = world;
+    array.startWriting();
+    const [first] = array.members.attached;
+    const { device, image, badBlocks } = first!;
+    const standing = { kind: "spare" } as const;
+    const newcomer = (deviceNumber: number): Member =>
+      new Member({
+        label: "new",
+        device,
+        superblock: { ...first!.superblock, deviceNumber },
+        image,
+        standing,
+        badBlocks,
+      });
+    await expect(array.attach(newcomer(1920))).rejects.toMatchObject({ code: "no-space" });
+    await expect(array.attach(newcomer(1))).rejects.toMatchObject({ code: "busy" });
+    expect(array.members.attached).toHaveLength(2);
+    expect(await world.write(0)).toBe("ok");
     expect(array.degraded).toBe(0);
   });
 

@@ -17,11 +17,17 @@
  * member that failed while the others went back may have kept the higher count, dirty and with itself in sync. Then the others
  * are first brought to its count with what they say already (a crash there finds them one apart, and alike), then beyond it.
  */
-import type { HoldfastError } from "../../base/errors.ts";
+import { HoldfastError } from "../../base/errors.ts";
 import { flush } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
 import type { ArrayImage } from "../../formats/md/superblock-update.ts";
-import { deviceImage, logImage, writeLog, writeSuperblock } from "./member-images.ts";
+import {
+  deviceImage,
+  logImage,
+  superblockImage,
+  writeLog,
+  writeSuperblock,
+} from "./member-images.ts";
 import type { LogImage } from "./member-images.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
@@ -106,6 +112,18 @@ export class Metadata {
   /** The member has become faulty: what its superblock says must be outvoted by the others from now on. */
   outvote(member: Member): void {
     this.#goneEvents = Math.max(this.#goneEvents, member.mayHoldEvents);
+  }
+
+  /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
+  problem(): string | null {
+    const array = this.#image();
+    try {
+      for (const member of this.#options.members.attached) superblockImage(member, array);
+      return null;
+    } catch (error) {
+      if (error instanceof RangeError) return error.message;
+      throw error;
+    }
   }
 
   /** True while a failure that was committed is not durable. */
@@ -254,7 +272,10 @@ export class Metadata {
     const outcomes = await Promise.allSettled(working.map((member) => write(member)));
     outcomes.forEach((outcome, index) => {
       if (outcome.status === "fulfilled") return;
-      this.#failed({ member: working[index]!, error: outcome.reason as HoldfastError });
+      const error: unknown = outcome.reason;
+      // Not a disk's fault, and no disk is to suffer for it.
+      if (!(error instanceof HoldfastError)) throw error;
+      this.#failed({ member: working[index]!, error });
     });
   }
 
@@ -267,7 +288,8 @@ function isFailure(change: Change | null): boolean {
   return change === "members" || change === "bad-blocks";
 }
 
-function stronger(a: Change, b: Change | null): Change {
+/** The one that asks for more. */
+export function stronger(a: Change, b: Change | null): Change {
   if (a === "members" || b === "members") return "members";
   return a === "bad-blocks" || b === "bad-blocks" ? "bad-blocks" : "progress";
 }
