@@ -229,11 +229,13 @@ describe("array_state", () => {
     const world = await new RunningWorld().start();
     const { array } = world;
     expect(array.state).toBe("read-auto");
+    expect(array.isWritable).toBe(false);
     const write = world.submitWrite(0);
     expect(array.state).toBe("write-pending");
     await world.disks.pump();
     expect(write.ended).toBe("ok");
     expect(array.state).toBe("active-idle");
+    expect(array.isWritable).toBe(true);
     await world.finish(array.setState("clean"));
     expect(array.state).toBe("clean");
     await world.finish(array.setState("readonly"));

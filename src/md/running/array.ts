@@ -261,6 +261,14 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#failures.blocks(member, sector, sectors, why, recorded);
   }
 
+  whenRecorded(recorded: BioEnd): void {
+    this.#failures.whenRecorded(recorded);
+  }
+
+  get isWritable(): boolean {
+    return this.#mode === "read-write" && this.broken === null;
+  }
+
   commit(change: Change, done: () => void): void {
     if (!this.#options.keepsSuperblocks) {
       done();

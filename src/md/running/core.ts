@@ -42,6 +42,13 @@ export interface ArrayCore {
     recorded: BioEnd,
   ): void;
   commit(change: Change, done: () => void): void;
+  /**
+   * `recorded` when every failure up to now, of members and of sectors, is on stable storage, whoever reported it; perhaps at once. Who left
+   * something out of a write because of such a failure waits for this before the write ends (law 3).
+   */
+  whenRecorded(recorded: BioEnd): void;
+  /** False: nothing may be written, not even to mend what cannot be read. */
+  readonly isWritable: boolean;
 }
 
 /** What background sync is about to do. */

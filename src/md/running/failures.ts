@@ -35,7 +35,7 @@ export class Failures {
 
   /** As ArrayCore.memberFailed. */
   member(member: Member, why: HoldfastError, recorded: BioEnd): void {
-    if (member.isFaulty || this.#loses(member, why)) this.#whenRecorded(recorded);
+    if (member.isFaulty || this.#loses(member, why)) this.whenRecorded(recorded);
     else recorded(this.#broken);
   }
 
@@ -52,11 +52,11 @@ export class Failures {
       return;
     }
     this.#options.commit("bad-blocks");
-    this.#whenRecorded(recorded);
+    this.whenRecorded(recorded);
   }
 
-  /** Who comes late waits for the round that tells of it, if it is not on the disks already. */
-  #whenRecorded(recorded: BioEnd): void {
+  /** As ArrayCore.whenRecorded: who comes late waits for the round that tells of it, if it is not on the disks already. */
+  whenRecorded(recorded: BioEnd): void {
     this.#options.metadata.whenRecorded(() => recorded(this.#broken));
   }
 
