@@ -6,6 +6,12 @@ import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update
 import type { MdRole } from "../../formats/md/superblock.ts";
 import type { Member, Standing } from "./member.ts";
 
+/** What all superblocks say, and who is who in it: device numbers may have changed since. */
+export interface Saying {
+  readonly array: ArrayImage;
+  readonly devices: ReadonlyMap<Member, DeviceImage>;
+}
+
 /** A bad-block log as it is to be written. */
 export interface LogImage {
   readonly data: Uint8Array;
@@ -26,16 +32,15 @@ export async function writeLog(member: Member, log: LogImage): Promise<void> {
   if (!member.isFaulty) member.badBlocks.acknowledge(log.version);
 }
 
-/** `array` names the member. @throws RangeError when the superblock has no room for all devices */
-export function superblockImage(member: Member, array: ArrayImage): Uint8Array {
-  const device = array.devices.find(({ number }) => number === member.number)!;
-  return updateSuperblock(member.superblock, member.image, array, device);
+/** `saying` names the member. @throws RangeError when the superblock has no room for all devices */
+export function superblockImage(member: Member, { array, devices }: Saying): Uint8Array {
+  return updateSuperblock(member.superblock, member.image, array, devices.get(member)!);
 }
 
-/** Writes the member's superblock, on stable storage when this resolves. `array` names the member. */
-export async function writeSuperblock(member: Member, array: ArrayImage): Promise<void> {
-  const image = superblockImage(member, array);
-  const { events } = array;
+/** Writes the member's superblock, on stable storage when this resolves. `saying` names the member. */
+export async function writeSuperblock(member: Member, saying: Saying): Promise<void> {
+  const image = superblockImage(member, saying);
+  const { events } = saying.array;
   member.mayHoldEvents = Math.max(member.mayHoldEvents, events);
   await writeSectors(member.device, member.superblock.superSector, image, BioFlags.fua);
   if (member.isFaulty) return;

@@ -20,7 +20,6 @@
 import { HoldfastError } from "../../base/errors.ts";
 import { flush } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
-import type { ArrayImage } from "../../formats/md/superblock-update.ts";
 import {
   deviceImage,
   logImage,
@@ -28,7 +27,7 @@ import {
   writeLog,
   writeSuperblock,
 } from "./member-images.ts";
-import type { LogImage } from "./member-images.ts";
+import type { LogImage, Saying } from "./member-images.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 
@@ -77,7 +76,7 @@ type Done = () => void;
 
 /** What a round is about to say: taken at one moment. */
 interface Snapshot {
-  readonly array: ArrayImage;
+  readonly saying: Saying;
   readonly isQuiet: boolean;
   readonly targets: readonly Member[];
   readonly logs: ReadonlyMap<Member, LogImage>;
@@ -94,13 +93,13 @@ export class Metadata {
   #idle: Done[] = [];
   #mayStepBack = false;
   /** As the superblocks have it. */
-  #said: ArrayImage;
+  #said: Saying;
   /** Devices that have left have at most this count, and are not to be believed. */
   #goneEvents: number;
 
   constructor(options: MetadataOptions) {
     this.#options = options;
-    this.#said = this.#image();
+    this.#said = this.#saying();
     this.#goneEvents = options.goneEvents;
   }
 
@@ -116,9 +115,9 @@ export class Metadata {
 
   /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
   problem(): string | null {
-    const array = this.#image();
+    const saying = this.#saying();
     try {
-      for (const member of this.#options.members.attached) superblockImage(member, array);
+      for (const member of this.#options.members.attached) superblockImage(member, saying);
       return null;
     } catch (error) {
       if (error instanceof RangeError) return error.message;
@@ -179,7 +178,11 @@ export class Metadata {
     const before = this.#options.record.events;
     if (this.#goneEvents > before) {
       const { targets } = snapshot;
-      await this.#write(this.#said, this.#goneEvents, targets.filter(isSaidIn(this.#said)));
+      await this.#write(
+        this.#said,
+        this.#goneEvents,
+        targets.filter((member) => this.#said.devices.has(member)),
+      );
     }
     await this.#each([...snapshot.logs.keys()], (member) =>
       writeLog(member, snapshot.logs.get(member)!),
@@ -188,7 +191,7 @@ export class Metadata {
     const targets = snapshot.targets.filter(
       (member) => !(snapshot.isQuiet && mayLag(member, events)),
     );
-    await this.#write(snapshot.array, events, targets);
+    await this.#write(snapshot.saying, events, targets);
   }
 
   /** Step 1. What is said is what was true before the flush; what changes from then on is said by the next round. */
@@ -208,7 +211,7 @@ export class Metadata {
     const { members } = this.#options;
     const targets = members.attached.filter((member) => !member.isFaulty);
     return {
-      array: this.#image(),
+      saying: this.#saying(),
       isQuiet: this.#writing !== "members" && members.degraded === 0,
       targets,
       logs: new Map(
@@ -221,9 +224,9 @@ export class Metadata {
   }
 
   /** The count of this round. */
-  #countEvents({ array, isQuiet }: Snapshot): number {
+  #countEvents({ saying, isQuiet }: Snapshot): number {
     const { events } = this.#options.record;
-    const { isClean, resyncOffsetSectors } = array;
+    const { isClean, resyncOffsetSectors } = saying.array;
     const isAllClean = isClean && resyncOffsetSectors === Infinity;
     // Never to 0, and never to where one that has left may be.
     const least = Math.max(0, this.#goneEvents);
@@ -235,13 +238,13 @@ export class Metadata {
     return events + 1;
   }
 
-  /** Steps 2 and 3: the superblocks say what `array` says, with this count. */
-  async #write(array: ArrayImage, events: number, targets: readonly Member[]): Promise<void> {
+  /** Steps 2 and 3: the superblocks say what `saying` has, with this count. */
+  async #write(saying: Saying, events: number, targets: readonly Member[]): Promise<void> {
     const { record } = this.#options;
     // An array whose bitmap has fewer events than itself does not believe the bitmap.
     const isBack = events < record.events;
     record.events = events;
-    this.#said = { ...array, events };
+    this.#said = { ...saying, array: { ...saying.array, events } };
     if (!isBack) await this.#writeBitmap(events);
     await this.#each(targets, (member) => writeSuperblock(member, this.#said));
     if (isBack) await this.#writeBitmap(events);
@@ -252,9 +255,10 @@ export class Metadata {
     for (const failure of failures) this.#failed(failure);
   }
 
-  #image(): ArrayImage {
+  #saying(): Saying {
     const { members, record, bitmap, clock } = this.#options;
-    return {
+    const devices = new Map(members.attached.map((member) => [member, deviceImage(member)]));
+    const array = {
       events: record.events,
       updatedSeconds: Math.floor(clock.wallMs() / 1000),
       raidDisks: record.raidDisks,
@@ -262,8 +266,9 @@ export class Metadata {
       isClean: record.isClean,
       resyncOffsetSectors: record.resyncOffsetSectors,
       hasBitmap: bitmap !== null,
-      devices: members.attached.map(deviceImage),
+      devices: [...devices.values()],
     };
+    return { array, devices };
   }
 
   /** All that still work at a time; whose `write` fails is reported, once all are done. */
@@ -292,10 +297,6 @@ function isFailure(change: Change | null): boolean {
 export function stronger(a: Change, b: Change | null): Change {
   if (a === "members" || b === "members") return "members";
   return a === "bad-blocks" || b === "bad-blocks" ? "bad-blocks" : "progress";
-}
-
-function isSaidIn(array: ArrayImage): (member: Member) => boolean {
-  return (member) => array.devices.some(({ number }) => number === member.number);
 }
 
 /** A spare that is at this count already, or one behind, is left alone. */
