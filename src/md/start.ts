@@ -211,7 +211,7 @@ function reshapeRegions(
 }
 
 /** A full stripe of data, the size in which writing and reading goes best; 0 where there are no chunks. */
-function stripeBytes(shape: MdShape): number {
+export function stripeBytes(shape: MdShape): number {
   const chunk = shape.chunkSectors * SECTOR_BYTES;
   switch (shape.level) {
     case "linear":

@@ -8,6 +8,7 @@ import { onTestFinished } from "vitest";
 import { Prng } from "../../src/base/prng.ts";
 import { checked } from "../../src/block/checked.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
+import { writeSectors } from "../../src/block/promises.ts";
 import { readOnly } from "../../src/block/read-only.ts";
 import { counted } from "../../src/block/stats.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
@@ -18,8 +19,11 @@ import { openOverlayStore } from "../../src/devices/overlay-store.ts";
 import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import type { Env } from "../../src/env/env.ts";
+import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
+import { FakeTime } from "../support/fake-time.ts";
+import { memberImage, planFor, runPlan } from "../support/running-array.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
 import { testFolder } from "../support/temp.ts";
 
@@ -71,6 +75,19 @@ async function overlay(
   const base = checked(arrayWith(contents, { readOnly: true, discard: false }));
   const store = checked(await openOverlayStore(env, choice, base.sectors, fileSectors));
   return { device: new OverlayDevice(base, store), contents };
+}
+
+/** On two members, with a border where no block has one. */
+async function runningLinear(): Promise<MadeDevice> {
+  const shape: MdShape = { level: "linear", layout: 0, chunkSectors: 0, raidDisks: 2 };
+  const images = [503, SECTORS - 503].map((component, number) =>
+    memberImage({ shape, number, roles: [0, 1], component }),
+  );
+  const members = images.map((image) => checked(arrayWith(image)));
+  const device = await runPlan(planFor(members, images), new FakeTime());
+  const contents = someContents();
+  await writeSectors(device, 0, contents);
+  return { device, contents };
 }
 
 async function nbd(env: Env, limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
@@ -133,6 +150,7 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
         return { device, contents: contents.slice(511 * 512, 811 * 512) };
       },
     },
+    { name: "running array", make: runningLinear },
     {
       name: "overlay in memory",
       make: () => overlay(env, { kind: "memory", limitBytes: 2 ** 30 }),

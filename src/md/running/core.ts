@@ -4,6 +4,7 @@
  */
 import type { HoldfastError } from "../../base/errors.ts";
 import type { Bio, BioEnd } from "../../block/bio.ts";
+import type { Extent } from "../../block/device.ts";
 import type { RangeLock } from "../../block/range-lock.ts";
 import type { Clock, Timers } from "../../env/env.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
@@ -28,7 +29,7 @@ export interface ArrayCore {
   readonly parity: () => ParityEngine;
   /**
    * A member is not to be used any more. `recorded` when the superblocks of the others say so, and then whoever waited for this
-   * member may be told of success (law 3). A member without which nothing would be left stays, and the array is broken: then
+   * member may be told of success (law 3). Without a member that cannot be missed the array is broken (failure-rule.ts): then
    * `recorded` gets the error, and so does every write from then on.
    */
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void;
@@ -57,6 +58,8 @@ export type SyncAction = "resync" | "recover" | "check" | "repair";
 export interface RunningLevel {
   /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
   run(bio: Bio, end: BioEnd): void;
+  /** As BlockDevice.extents; without it everything is data. */
+  extents?(sector: number, sectors: number, maxExtents: number): Extent[];
   /** How the level does it, with the members as they stand; null: there is nothing of the kind to do for this level. Asking does nothing. */
   syncWork(action: SyncAction): SyncWork | null;
 }

@@ -48,6 +48,8 @@ export class Member {
   readonly node: DeviceNode | null;
   /** The events in it. */
   writtenEvents: number;
+  /** The most events that the superblock on the device may have: a write that failed may have arrived. */
+  mayHoldEvents: number;
   standing: Standing;
   /** It stands beside the member whose place it is to take. */
   isReplacement: boolean;
@@ -73,6 +75,7 @@ export class Member {
     this.number = superblock.deviceNumber;
     this.node = ownNode(superblock, options.image);
     this.writtenEvents = superblock.events;
+    this.mayHoldEvents = superblock.events;
     this.standing = options.standing;
     this.journalTailSectors = superblock.journalTailSectors;
     this.isReplacement = superblock.replacement;

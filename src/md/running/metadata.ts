@@ -5,32 +5,38 @@
  * member that still works. Commits that come while superblocks are being written share the next round.
  *
  * One round, each step when the one before is durable (laws 1 and 3 of docs/ARCHITECTURE.md):
- *   1 every member in a slot is flushed: what the superblocks will vouch for is there;
+ *   1 every member in a slot is flushed: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
+ *     before anything was said, and the round starts again;
  *   2 bad-block logs that changed, and the bitmap's superblock: an older superblock does not mind them;
  *   3 the superblocks, all at a time.
  * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state.
  * A member that cannot be written becomes faulty, and another round says so.
  *
  * Counting events, as kernels do: a round that only turns a healthy array clean goes back to the count before it was dirtied, which the
- * spares still have, so that they need not be written (and woken) for it.
+ * spares still have, so that they need not be written (and woken) for it. Unlike kernels, who has left for good is always outvoted: a
+ * member that failed while the others went back may have kept the higher count, dirty and with itself in sync. Then the others
+ * are first brought to its count with what they say already (a crash there finds them one apart, and alike), then beyond it.
  */
-import type { HoldfastError } from "../../base/errors.ts";
-import { BioFlags } from "../../block/bio.ts";
-import { flush, writeSectors } from "../../block/promises.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import { flush } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
+import { deviceNumbers } from "../../formats/md/superblock-update.ts";
 import {
-  deviceNumbers,
-  superblockPart,
-  updateSuperblock,
-} from "../../formats/md/superblock-update.ts";
-import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update.ts";
-import type { MdRole } from "../../formats/md/superblock.ts";
-import type { Member, Standing } from "./member.ts";
+  deviceImage,
+  logImage,
+  superblockImage,
+  writeLog,
+  writeSuperblock,
+} from "./member-images.ts";
+import type { LogImage, Saying } from "./member-images.ts";
+import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 
 export type Change =
-  /** Clean or dirty, how far a sync got, bad blocks: spares need not hear of it. */
+  /** Clean or dirty, how far a sync got: spares need not hear of it. */
   | "progress"
+  /** The same, and it is a failure that some write waits for. */
+  | "bad-blocks"
   /** Who is a member, and as what. */
   | "members";
 
@@ -47,6 +53,8 @@ export interface ArrayRecord {
 export interface BitmapRecord {
   /** Its superblock with this event count, on all members in a slot. Members that cannot be written are reported, not thrown. */
   writeSuperblock(events: number): Promise<readonly Failure[]>;
+  /** The array is about to be marked clean for good, nothing is being written: cleans what can be cleaned. */
+  settle?(): Promise<void>;
 }
 
 export interface Failure {
@@ -59,20 +67,41 @@ export interface MetadataOptions {
   readonly record: ArrayRecord;
   readonly bitmap: BitmapRecord | null;
   readonly clock: Clock;
+  /** A device that belonged to the array and is not here may have a superblock with this count. */
+  readonly goneEvents: number;
   /** A member could not be written. Takes it out of the array, or says that it must stay because nothing would be left. */
   readonly failed: (failure: Failure) => void;
+}
+
+type Done = () => void;
+
+/** What a round is about to say: taken at one moment. */
+interface Snapshot {
+  readonly saying: Saying;
+  readonly isQuiet: boolean;
+  readonly targets: readonly Member[];
+  readonly logs: ReadonlyMap<Member, LogImage>;
 }
 
 export class Metadata {
   readonly #options: MetadataOptions;
   #next: Change | null = null;
-  #waiting: (() => void)[] = [];
+  /** For the next round. */
+  #waiting: Done[] = [];
   /** The round under way. */
   #writing: Change | null = null;
+  #awaiting: Done[] = [];
+  #idle: Done[] = [];
   #mayStepBack = false;
+  /** As the superblocks have it. */
+  #said: Saying;
+  /** Devices that have left have at most this count, and are not to be believed. */
+  #goneEvents: number;
 
   constructor(options: MetadataOptions) {
     this.#options = options;
+    this.#said = this.#saying();
+    this.#goneEvents = options.goneEvents;
   }
 
   /** Something is not on the disks yet. */
@@ -80,81 +109,103 @@ export class Metadata {
     return this.#writing !== null || this.#next !== null;
   }
 
-  /** Calls `done` when no change of members is waiting to become durable, perhaps at once. It asks for nothing to be written. */
-  whenMembersAreKnown(done: () => void): void {
-    if (this.#writing === "members" || this.#next === "members") this.#waiting.push(done);
+  /** The member has become faulty: what its superblock says must be outvoted by the others from now on. */
+  outvote(member: Member): void {
+    this.#goneEvents = Math.max(this.#goneEvents, member.mayHoldEvents);
+  }
+
+  /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
+  problem(): string | null {
+    const saying = this.#saying();
+    try {
+      for (const member of this.#options.members.attached) superblockImage(member, saying);
+      return null;
+    } catch (error) {
+      if (error instanceof RangeError) return error.message;
+      throw error;
+    }
+  }
+
+  /** True while a failure that was committed is not durable. */
+  get isRecording(): boolean {
+    return isFailure(this.#writing) || isFailure(this.#next);
+  }
+
+  /** Calls `done` when all failures known by now are durable, perhaps at once. It asks for nothing to be written. */
+  whenRecorded(done: Done): void {
+    if (isFailure(this.#next)) this.#waiting.push(done);
+    else if (isFailure(this.#writing)) this.#awaiting.push(done);
     else done();
   }
 
-  /** `done` when everything that has been changed up to now is durable. */
-  commit(change: Change, done: () => void = ignore): void {
-    this.#next = change === "members" || this.#next === "members" ? "members" : "progress";
+  /** Calls `done` when nothing is pending any more, perhaps at once. */
+  whenIdle(done: Done): void {
+    if (this.isPending) this.#idle.push(done);
+    else done();
+  }
+
+  /** `done` when everything that has been changed up to now is durable on every member that works, or there is none. */
+  commit(change: Change, done: Done = ignore): void {
+    this.#next = stronger(change, this.#next);
     this.#waiting.push(done);
     if (this.#writing === null) void this.#run();
   }
 
   async #run(): Promise<void> {
-    while (this.#next !== null) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      this.#writing = this.#next;
-      this.#next = null;
-      await this.#round(this.#writing);
-      // A member that failed meanwhile has asked for another round, which they wait for too.
-      if (this.#next === null) for (const done of waiting) done();
-      else this.#waiting = [...waiting, ...this.#waiting];
+    while (this.#takeNext()) {
+      await this.#round();
+      // A member that failed meanwhile has asked for another round, which all of them wait for too.
+      if (this.#next === "members") continue;
+      const done = this.#awaiting;
+      this.#awaiting = [];
+      // What is durable now nobody waits for any more; what is called may commit again.
+      this.#writing = "progress";
+      for (const each of done) each();
     }
-    this.#writing = null;
+    for (const each of this.#idle.splice(0)) each();
   }
 
-  async #round(change: Change): Promise<void> {
-    const { members, bitmap } = this.#options;
-    const isQuiet = change === "progress" && members.degraded === 0;
-    this.#countEvents(isQuiet);
-    // What is said is what is true now; what changes from here on is said by the next round.
-    this.#renumber();
-    const array = this.#imageOfArray();
-    const targets = members.attached.filter(
-      (member) => !member.isFaulty && !(isQuiet && this.#mayLag(member)),
-    );
-    const images = targets.map((member) => this.#imagesFor(member, array));
-    const inSlots = targets.filter((member) => member.slot !== null);
-    await this.#each(
-      inSlots,
-      (member) => member,
-      (member) => flush(member.device),
-    );
-    await this.#each(images, memberOf, writeLog);
-    const failures = (await bitmap?.writeSuperblock(array.events)) ?? [];
-    for (const failure of failures) this.#failed(failure);
-    await this.#each(images, memberOf, ({ member, superblock }) =>
-      writeSectors(
-        member.device,
-        member.superblock.superSector,
-        superblockPart(member.superblock, superblock),
-        BioFlags.fua,
-      ),
-    );
-    for (const image of images) image.written(array.events);
+  /** The next round becomes the one under way; whoever waits for that one waits on. */
+  #takeNext(): boolean {
+    this.#writing = this.#next;
+    this.#next = null;
+    this.#awaiting.push(...this.#waiting);
+    this.#waiting = [];
+    return this.#writing !== null;
   }
 
-  #countEvents(isQuiet: boolean): void {
-    const { record } = this.#options;
-    const isAllClean = record.isClean && record.resyncOffsetSectors === Infinity;
-    if (isQuiet && isAllClean && this.#mayStepBack && record.events > 1) {
-      record.events -= 1;
-      this.#mayStepBack = false;
-    } else {
-      record.events += 1;
-      this.#mayStepBack = isQuiet;
+  async #round(): Promise<void> {
+    const snapshot = await this.#flushed();
+    const before = this.#options.record.events;
+    if (this.#goneEvents > before) {
+      const { targets } = snapshot;
+      await this.#write(
+        this.#said,
+        this.#goneEvents,
+        targets.filter((member) => this.#said.devices.has(member)),
+      );
     }
+    await this.#each([...snapshot.logs.keys()], (member) =>
+      writeLog(member, snapshot.logs.get(member)!),
+    );
+    const events = this.#countEvents(snapshot);
+    const targets = snapshot.targets.filter(
+      (member) => !(snapshot.isQuiet && mayLag(member, events)),
+    );
+    await this.#write(snapshot.saying, events, targets);
   }
 
-  /** A spare that is at this count already, or one behind, is left alone. */
-  #mayLag(member: Member): boolean {
-    if (member.standing.kind !== "spare") return false;
-    const { events } = this.#options.record;
-    return member.writtenEvents === events || member.writtenEvents + 1 === events;
+  /** Step 1. What is said is what was true before the flush; what changes from then on is said by the next round. */
+  async #flushed(): Promise<Snapshot> {
+    for (;;) {
+      const snapshot = this.#snapshot();
+      const { targets } = snapshot;
+      const inSlots = targets.filter((member) => member.slot !== null);
+      await this.#each(inSlots, (member) => flush(member.device));
+      if (!targets.some((member) => member.isFaulty)) return snapshot;
+      if (this.#next !== null) this.#takeNext();
+      this.#writing = "members";
+    }
   }
 
   /** In 0.90 a device that becomes active, or stops being so, gets another number: all of them at a time, before anybody's superblock is made. */
@@ -170,9 +221,59 @@ export class Metadata {
     });
   }
 
-  #imageOfArray(): ArrayImage {
-    const { members, record, bitmap, clock } = this.#options;
+  #snapshot(): Snapshot {
+    const { members } = this.#options;
+    this.#renumber();
+    const targets = members.attached.filter((member) => !member.isFaulty);
     return {
+      saying: this.#saying(),
+      isQuiet: this.#writing !== "members" && members.degraded === 0,
+      targets,
+      logs: new Map(
+        targets.flatMap((member) => {
+          const log = logImage(member);
+          return log === null ? [] : [[member, log]];
+        }),
+      ),
+    };
+  }
+
+  /** The count of this round. */
+  #countEvents({ saying, isQuiet }: Snapshot): number {
+    const { events } = this.#options.record;
+    const { isClean, resyncOffsetSectors } = saying.array;
+    const isAllClean = isClean && resyncOffsetSectors === Infinity;
+    // Never to 0, and never to where one that has left may be.
+    const least = Math.max(0, this.#goneEvents);
+    if (isQuiet && isAllClean && this.#mayStepBack && events - 1 > least) {
+      this.#mayStepBack = false;
+      return events - 1;
+    }
+    this.#mayStepBack = isQuiet;
+    return events + 1;
+  }
+
+  /** Steps 2 and 3: the superblocks say what `saying` has, with this count. */
+  async #write(saying: Saying, events: number, targets: readonly Member[]): Promise<void> {
+    const { record } = this.#options;
+    // An array whose bitmap has fewer events than itself does not believe the bitmap.
+    const isBack = events < record.events;
+    record.events = events;
+    this.#said = { ...saying, array: { ...saying.array, events } };
+    if (!isBack) await this.#writeBitmap(events);
+    await this.#each(targets, (member) => writeSuperblock(member, this.#said));
+    if (isBack) await this.#writeBitmap(events);
+  }
+
+  async #writeBitmap(events: number): Promise<void> {
+    const failures = (await this.#options.bitmap?.writeSuperblock(events)) ?? [];
+    for (const failure of failures) this.#failed(failure);
+  }
+
+  #saying(): Saying {
+    const { members, record, bitmap, clock } = this.#options;
+    const devices = new Map(members.attached.map((member) => [member, deviceImage(member)]));
+    const array = {
       events: record.events,
       updatedSeconds: Math.floor(clock.wallMs() / 1000),
       raidDisks: record.raidDisks,
@@ -180,26 +281,21 @@ export class Metadata {
       isClean: record.isClean,
       resyncOffsetSectors: record.resyncOffsetSectors,
       hasBitmap: bitmap !== null,
-      devices: members.attached.map(deviceImage),
+      devices: [...devices.values()],
     };
+    return { array, devices };
   }
 
-  #imagesFor(member: Member, array: ArrayImage): MemberImages {
-    const device = array.devices.find(({ number }) => number === member.number)!;
-    const { superblock, image } = member;
-    return new MemberImages(member, updateSuperblock(superblock, image, array, device));
-  }
-
-  /** All at a time; whose `write` fails is reported, once all are done. */
-  async #each<T>(
-    all: readonly T[],
-    memberFor: (one: T) => Member,
-    write: (one: T) => Promise<void>,
-  ): Promise<void> {
-    const outcomes = await Promise.allSettled(all.map((one) => write(one)));
+  /** All that still work at a time; whose `write` fails is reported, once all are done. */
+  async #each(members: readonly Member[], write: (member: Member) => Promise<void>): Promise<void> {
+    const working = members.filter((member) => !member.isFaulty);
+    const outcomes = await Promise.allSettled(working.map((member) => write(member)));
     outcomes.forEach((outcome, index) => {
       if (outcome.status === "fulfilled") return;
-      this.#failed({ member: memberFor(all[index]!), error: outcome.reason as HoldfastError });
+      const error: unknown = outcome.reason;
+      // Not a disk's fault, and no disk is to suffer for it.
+      if (!(error instanceof HoldfastError)) throw error;
+      this.#failed({ member: working[index]!, error });
     });
   }
 
@@ -208,66 +304,20 @@ export class Metadata {
   }
 }
 
-function memberOf({ member }: MemberImages): Member {
-  return member;
+function isFailure(change: Change | null): boolean {
+  return change === "members" || change === "bad-blocks";
 }
 
-/** The bytes for one member in one round. */
-class MemberImages {
-  readonly member: Member;
-  readonly superblock: Uint8Array;
-  /** The bad-block log; null: unchanged. */
-  readonly log: Uint8Array | null;
-  readonly #badBlocks: number;
-
-  constructor(member: Member, superblock: Uint8Array) {
-    const { badBlocks } = member;
-    this.member = member;
-    this.superblock = superblock;
-    this.log = badBlocks.isChanged ? badBlocks.encode() : null;
-    this.#badBlocks = badBlocks.version;
-  }
-
-  written(events: number): void {
-    const { member } = this;
-    if (member.isFaulty) return;
-    member.image = this.superblock;
-    member.writtenEvents = events;
-    member.badBlocks.acknowledge(this.#badBlocks);
-  }
+/** The one that asks for more. */
+export function stronger(a: Change, b: Change | null): Change {
+  if (a === "members" || b === "members") return "members";
+  return a === "bad-blocks" || b === "bad-blocks" ? "bad-blocks" : "progress";
 }
 
-async function writeLog({ member, log }: MemberImages): Promise<void> {
-  const place = member.superblock.badBlockLog;
-  if (log !== null && place !== null)
-    await writeSectors(member.device, place.startSector, log, BioFlags.fua);
-}
-
-function deviceImage(member: Member): DeviceImage {
-  const { standing } = member;
-  return {
-    number: member.number,
-    node: member.node,
-    role: roleOf(standing),
-    recoveryOffsetSectors: standing.kind === "recovering" ? standing.recoveredSectors : null,
-    recoveryByBitmap: member.savedSlot !== null,
-    isReplacement: member.isReplacement,
-    writeMostly: member.writeMostly,
-    failFast: member.failFast,
-    hasBadBlocks: !member.badBlocks.isEmpty,
-    correctedSectors: member.correctedSectors,
-    journalTailSectors: member.journalTailSectors,
-  };
-}
-
-function roleOf(standing: Standing): MdRole {
-  switch (standing.kind) {
-    case "in-sync":
-    case "recovering":
-      return { kind: "active", slot: standing.slot };
-    default:
-      return standing;
-  }
+/** A spare that is at this count already, or one behind, is left alone. */
+function mayLag(member: Member, events: number): boolean {
+  if (member.standing.kind !== "spare") return false;
+  return member.writtenEvents === events || member.writtenEvents + 1 === events;
 }
 
 function ignore(): void {}

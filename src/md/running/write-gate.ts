@@ -7,28 +7,27 @@
  *     |          superblocks written                      v
  *     +------------------------------------------------ cleaning  (a write that comes now goes on to dirtying)
  *
- * Writes that come while superblocks that tell of a failure are being written wait as well: who is told that a write has
- * succeeded must not find the disk that missed it in use again after a crash (law 3).
+ * "Clean" in the record is what is to be said next; a write goes through when "dirty" is what the disks say.
  */
 import { assert } from "../../base/assert.ts";
 import type { Timer, Timers } from "../../env/env.ts";
 import type { ArrayRecord, Metadata } from "./metadata.ts";
 
 /** md's safe_mode_delay at first. */
-export const DEFAULT_DELAY_MS = 201;
+const DEFAULT_DELAY_MS = 201;
 
 export class WriteGate {
   readonly #record: ArrayRecord;
-  readonly #metadata: Metadata;
+  readonly #metadata: Pick<Metadata, "commit">;
   readonly #timers: Timers;
-  /** How long nothing must be written before the array is marked clean, ms; 0: never. */
-  delayMs = DEFAULT_DELAY_MS;
+  #delayMs = DEFAULT_DELAY_MS;
   #underWay = 0;
   #waiting: (() => void)[] = [];
   #isDirtying = false;
+  #mayClean = true;
   #timer: Timer | null = null;
 
-  constructor(record: ArrayRecord, metadata: Metadata, timers: Timers) {
+  constructor(record: ArrayRecord, metadata: Pick<Metadata, "commit">, timers: Timers) {
     this.#record = record;
     this.#metadata = metadata;
     this.#timers = timers;
@@ -38,13 +37,33 @@ export class WriteGate {
     return this.#underWay === 0;
   }
 
+  /** The first write waits for the superblocks. */
+  get isDirtying(): boolean {
+    return this.#isDirtying;
+  }
+
+  /** The array is about to be marked clean unless something is written. */
+  get isWaitingToClean(): boolean {
+    return this.#timer !== null;
+  }
+
+  get delayMs(): number {
+    return this.#delayMs;
+  }
+
+  /** How long nothing must be written before the array is marked clean, ms; 0: never. */
+  set delayMs(delayMs: number) {
+    this.#delayMs = delayMs;
+    this.#cancel();
+    this.#startTimer();
+  }
+
   /** Calls `go`, perhaps at once, when the write may be issued; `leave` follows when it has ended. */
   enter(go: () => void): void {
     this.#underWay += 1;
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#cancel();
     if (!this.#record.isClean && !this.#isDirtying) {
-      this.#metadata.whenMembersAreKnown(go);
+      go();
       return;
     }
     this.#waiting.push(go);
@@ -62,8 +81,13 @@ export class WriteGate {
   leave(): void {
     assert(this.#underWay > 0, "what leaves has entered");
     this.#underWay -= 1;
-    if (this.#underWay > 0 || this.delayMs === 0) return;
-    this.#timer = this.#timers.set(this.delayMs, () => {
+    this.#startTimer();
+  }
+
+  #startTimer(): void {
+    if (this.#underWay > 0 || this.#delayMs === 0) return;
+    if (this.#record.isClean || !this.#mayClean) return;
+    this.#timer = this.#timers.set(this.#delayMs, () => {
       this.#timer = null;
       this.markClean(() => {});
     });
@@ -71,7 +95,8 @@ export class WriteGate {
 
   /** Marks the array clean if nothing is being written; `done` when that is durable, or when it is not to be. */
   markClean(done: () => void): void {
-    if (this.#underWay > 0 || this.#record.isClean) {
+    this.#cancel();
+    if (this.#underWay > 0 || this.#record.isClean || !this.#mayClean) {
       done();
       return;
     }
@@ -79,7 +104,13 @@ export class WriteGate {
     this.#metadata.commit("progress", done);
   }
 
-  close(): void {
+  /** Nobody knows any more whether copies or parity are alike: the array stays dirty. */
+  stayDirty(): void {
+    this.#mayClean = false;
+    this.#cancel();
+  }
+
+  #cancel(): void {
     this.#timer?.cancel();
     this.#timer = null;
   }

@@ -1,0 +1,206 @@
+/**
+ * From a planned assembly to a running array. Devices are only read here; what the plan decided (who is stale and left out, who was
+ * taken back by force) is written with the first superblocks, when something is written for the first time.
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import { SECTOR_BYTES } from "../../base/units.ts";
+import { READ_ONLY_LIMITS } from "../../block/device.ts";
+import type { BlockLimits } from "../../block/device.ts";
+import { readSectors } from "../../block/promises.ts";
+import type { Clock, Timers } from "../../env/env.ts";
+import type { MdShape, MdSuperblock } from "../../formats/md/superblock.ts";
+import type { ParityEngine } from "../../parity/engine.ts";
+import { noRegions } from "../../regions/region-tracker.ts";
+import type { RegionTracker } from "../../regions/region-tracker.ts";
+import type { JudgedCandidate, MdCandidate } from "../candidate.ts";
+import type { Geometry } from "../geometry/geometry.ts";
+import type { AssemblyPlan } from "../plan.ts";
+import { geometryOf } from "../planned-geometry.ts";
+import { readBadBlocks } from "../probe.ts";
+import { stripeBytes } from "../start.ts";
+import { RunningArray } from "./array.ts";
+import type { RunningArrayOptions } from "./array.ts";
+import { BadBlockTable } from "./bad-block-table.ts";
+import type { ArrayCore, RunningLevel } from "./core.ts";
+import { failureRule } from "./failure-rule.ts";
+import { Member } from "./member.ts";
+import type { Standing } from "./member.ts";
+import { Members } from "./members.ts";
+import type { ArrayRecord, BitmapRecord } from "./metadata.ts";
+
+/** The level of an array, from its shape: the one place to add a level is whoever gives this. */
+export type LevelFactory = (core: ArrayCore, geometry: Geometry, shape: MdShape) => RunningLevel;
+
+/** What keeps track of writes in an array with a bitmap. */
+export interface Tracking {
+  readonly regions: RegionTracker;
+  readonly bitmap: BitmapRecord | null;
+}
+
+export interface AssembleOptions {
+  readonly name: string;
+  readonly mode: RunningArrayOptions["mode"];
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly parity: () => ParityEngine;
+  readonly makeLevel: LevelFactory;
+  /** Asked for when the superblocks tell of a bitmap. */
+  readonly openBitmap: (members: Members, record: ArrayRecord) => Promise<Tracking>;
+}
+
+/** Of an md superblock, whatever its version. */
+const SUPERBLOCK_SECTORS = 8;
+
+/**
+ * Runs what was planned. Its devices stay the caller's.
+ * @throws HoldfastError `cannot-start` when the plan says so or a member is cut off; `unsupported` for what can only be opened for
+ *   reading; what reading the members fails with
+ */
+export async function assemble(
+  plan: AssemblyPlan,
+  options: AssembleOptions,
+): Promise<RunningArray> {
+  const { superblock } = plan;
+  const { shape } = superblock;
+  if (shape === null || plan.verdict.kind !== "can-start") {
+    throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
+  }
+  const why = onlyReadable(superblock);
+  if (why !== null) {
+    const text = `${options.name} ${why}; it can be opened for reading only`;
+    throw new HoldfastError("unsupported", text);
+  }
+  const attached: Member[] = [];
+  for (const judged of plan.judged) {
+    const standing = standingOf(judged);
+    if (standing !== null) attached.push(await openMember(judged.candidate, standing));
+  }
+  const geometry = geometryOf(plan, shape, superblock.componentSectors);
+  const members = new Members(shape.raidDisks, attached);
+  const record = recordOf(plan, shape);
+  const hasBitmap = superblock.bitmapSector !== null;
+  const tracking = hasBitmap ? await options.openBitmap(members, record) : NO_TRACKING;
+  return new RunningArray({
+    name: options.name,
+    sectors: geometry.arraySectors,
+    limits: limitsOf(superblock, shape, members),
+    members,
+    record,
+    ...tracking,
+    goneEvents: goneEvents(plan, members),
+    rule: failureRule(shape),
+    keepsSuperblocks: isRedundant(shape),
+    // There is nothing that a first write would have to be told of.
+    mode: isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write",
+    clock: options.clock,
+    timers: options.timers,
+    parity: options.parity,
+    makeLevel: (core) => options.makeLevel(core, geometry, shape),
+  });
+}
+
+const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null };
+
+/** A half sentence; null: it can be written as well. */
+function onlyReadable(superblock: MdSuperblock): string | null {
+  if (superblock.reshape !== null) return "is in the middle of a reshape";
+  if (superblock.hasJournal) return "has a write journal";
+  if (superblock.ppl !== null) return "has a partial parity log";
+  if (superblock.clustered) return "is shared by a cluster";
+  return null;
+}
+
+function isRedundant({ level }: MdShape): boolean {
+  return level !== "linear" && level !== "raid0";
+}
+
+/** Null for those that are left out: their device numbers become free, and who was a member is so no longer. */
+function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null {
+  switch (fate) {
+    case "in-sync":
+      return { kind: "in-sync", slot: slot! };
+    case "recovering": {
+      const recoveredSectors = candidate.superblock.recoveryOffsetSectors;
+      return { kind: "recovering", slot: slot!, recoveredSectors };
+    }
+    case "spare":
+    case "journal":
+      return { kind: fate };
+    case "stale":
+    case "faulty":
+    case "foreign":
+    case "duplicate":
+      return null;
+  }
+}
+
+async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
+  const { device, superblock, path } = candidate;
+  const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
+  const end = dataOffsetSectors + (componentSectors || dataSectors);
+  if (device.sectors < end && standing.kind !== "spare") {
+    const text = `${path} is cut off: it has ${device.sectors} sectors and its data should reach sector ${end}; leave it out`;
+    throw new HoldfastError("cannot-start", text);
+  }
+  const image = await readSectors(device, superSector, SUPERBLOCK_SECTORS);
+  const decoded = await readBadBlocks(device, superblock);
+  if (decoded.kind === "bad") {
+    const text = `the bad-block log of ${path} cannot be right: ${decoded.reason}; leave it out`;
+    throw new HoldfastError("bad-metadata", text);
+  }
+  const badBlocks = new BadBlockTable(superblock.badBlockLog, decoded.ranges);
+  return new Member({ label: path, device, superblock, image, standing, badBlocks });
+}
+
+/** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */
+function recordOf(plan: AssemblyPlan, shape: MdShape): ArrayRecord {
+  const { superblock } = plan;
+  const { componentSectors, events, resyncOffsetSectors } = superblock;
+  return {
+    raidDisks: shape.raidDisks,
+    componentSectors,
+    events,
+    isClean: true,
+    resyncOffsetSectors: isTakenForClean(plan, shape) ? Infinity : resyncOffsetSectors,
+  };
+}
+
+/**
+ * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
+ * start would have to be forced.
+ */
+function isTakenForClean({ forced, verdict }: AssemblyPlan, { level }: MdShape): boolean {
+  const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
+  const isDegraded = verdict.kind === "can-start" && verdict.degradedBy > 0;
+  return hasParity && forced.length > 0 && isDegraded;
+}
+
+/**
+ * What a device that belongs to the array, and has no part in it now, may have for an event count. One that is not there may be one
+ * ahead, where superblocks were being written when it all stopped.
+ */
+function goneEvents({ judged, superblock }: AssemblyPlan, members: Members): number {
+  const isMissing = Array.from({ length: members.slots }, (_unused, slot) => members.at(slot)).some(
+    ({ member }) => member === null,
+  );
+  const leftOut = judged.filter(({ fate }) => fate === "stale" || fate === "duplicate");
+  return Math.max(
+    isMissing ? superblock.events + 1 : 0,
+    ...leftOut.map(({ candidate }) => candidate.superblock.events),
+  );
+}
+
+function limitsOf(superblock: MdSuperblock, shape: MdShape, members: Members): BlockLimits {
+  const inSlots = members.attached.filter(({ slot }) => slot !== null);
+  const all = (can: (limits: BlockLimits) => boolean): boolean =>
+    inSlots.every(({ device }) => can(device.limits));
+  const hasParity = shape.level === "raid4" || shape.level === "raid5" || shape.level === "raid6";
+  return {
+    ...READ_ONLY_LIMITS,
+    logicalBlockBytes: superblock.logicalBlockBytes ?? SECTOR_BYTES,
+    optimalIoBytes: stripeBytes(shape),
+    // What a discarded sector reads as is not known, and parity must be.
+    discard: !hasParity && all(({ discard }) => discard),
+    writeZeroes: !hasParity && all(({ writeZeroes }) => writeZeroes),
+  };
+}
