@@ -20,7 +20,7 @@ import { mdUuid } from "../../codec/uuid.ts";
 import { isPowerOfTwo } from "./shape-check.ts";
 import { sectorNumber } from "./superblock-1-layout.ts";
 
-const MAGIC = 0x6d746962;
+export const MD_BITMAP_MAGIC = 0x6d746962;
 const BITMAP_SUPER_BYTES = 256;
 const LOCKLESS_DATA_OFFSET = 1024;
 /** Clusters have far fewer nodes; the lock manager's limit is of this order. */
@@ -115,7 +115,7 @@ function problemOf(raw: BitmapSuper): string | null {
 export function decodeBitmap(data: Uint8Array): BitmapDecode {
   if (data.length < BITMAP_SUPER_BYTES) return { kind: "none" };
   const raw = bitmapSuper.decode(data);
-  if (raw.magic !== MAGIC) return { kind: "none" };
+  if (raw.magic !== MD_BITMAP_MAGIC) return { kind: "none" };
   const fields = bitmapSuper.describe(raw);
   const reason = problemOf(raw);
   if (reason !== null) return { kind: "bad", reason, fields };
