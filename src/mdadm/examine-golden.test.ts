@@ -52,7 +52,7 @@ peerDescribe(["mdadm"], "what the real mdadm prints of the golden images", () =>
     async (_name, golden) => {
       const unpacked = unpackToFolder(golden);
       try {
-        for (const index of golden.members.keys()) await compare(golden, index, unpacked.folder);
+        for (const index of golden.members.keys()) await expectSame(golden, index, unpacked.folder);
       } finally {
         unpacked.remove();
       }
@@ -60,7 +60,7 @@ peerDescribe(["mdadm"], "what the real mdadm prints of the golden images", () =>
   );
 });
 
-async function compare(golden: GoldenCase, index: number, folder: string): Promise<void> {
+async function expectSame(golden: GoldenCase, index: number, folder: string): Promise<void> {
   const path = `d${index}.img`;
   const image = unpackImage(golden, index);
   const examined = examinedImage(path, image, () => null);
