@@ -168,7 +168,7 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
       sectors: sectors - (sectors % 8),
     })),
   sync_max: (text) =>
-    when(text === "max" ? text : whole(text), (sectors) => ({
+    when<number | "max", SysfsAction>(text === "max" ? text : whole(text), (sectors) => ({
       kind: "sync-window",
       end: "max",
       sectors,
@@ -182,7 +182,10 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
   component_size: number("component_size"),
   max_read_errors: number("max_read_errors"),
   array_size: (text) =>
-    when(text === "default" ? text : whole(text), (kib) => ({ kind: "array-size", kib })),
+    when<number | "default", SysfsAction>(text === "default" ? text : whole(text), (kib) => ({
+      kind: "array-size",
+      kib,
+    })),
   metadata_version: (text) =>
     /^(?:none|external:.+|\d+\.\d+)$/.test(text)
       ? { kind: "metadata-version", version: text }
@@ -195,9 +198,15 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
       : when(whole(text), (sectors) => ({ kind: "resync-start", sectors })),
   fail_last_dev: (text) => when(flagOf(text), (on) => ({ kind: "fail-last-device", on })),
   consistency_policy: (text) =>
-    when(oneOf(["resync", "ppl"], text), (policy) => ({ kind: "consistency-policy", policy })),
+    when(oneOf(["resync", "ppl"] as const, text), (policy) => ({
+      kind: "consistency-policy",
+      policy,
+    })),
   journal_mode: (text) =>
-    when(oneOf(["write-through", "write-back"], text), (mode) => ({ kind: "journal-mode", mode })),
+    when(oneOf(["write-through", "write-back"] as const, text), (mode) => ({
+      kind: "journal-mode",
+      mode,
+    })),
   "bitmap/location": bitmapLocation,
   "bitmap/space": number("bitmap/space"),
   "bitmap/chunksize": number("bitmap/chunksize"),
