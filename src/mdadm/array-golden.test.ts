@@ -5,7 +5,7 @@ import { goldenCases } from "../../test/support/golden.ts";
 import type { GoldenRead } from "../../test/support/golden.ts";
 import { detailText } from "./detail-text.ts";
 import { mdstatText } from "./mdstat-text.ts";
-import { readSysfs } from "./sysfs-text.ts";
+import { readSysfs, sysfsNames } from "./sysfs-text.ts";
 
 const READS = goldenCases({ kind: "md" }).flatMap((golden) =>
   golden.views.flatMap((view) =>
@@ -32,5 +32,6 @@ describe("recorded arrays", () => {
     const view = recordedView(read)!;
     const ours = Object.keys(read.sysfs!).map((name) => [name, readSysfs(view, name)?.trimEnd()]);
     expect(Object.fromEntries(ours)).toEqual(read.sysfs);
+    expect(sysfsNames(view).filter((name) => readSysfs(view, name) === null)).toEqual([]);
   });
 });

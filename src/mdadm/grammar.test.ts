@@ -3,6 +3,7 @@ import { askMdadm } from "../../test/support/mdadm.ts";
 import { hasPeer, peerDescribe } from "../../test/support/peers.ts";
 import type { MdadmCommand, Parsed } from "./command.ts";
 import { parseCommandLine } from "./grammar.ts";
+import { updateWordLines } from "./setters.ts";
 
 const parse = (line: string): Parsed => parseCommandLine(line.split(" ").filter(Boolean));
 
@@ -114,6 +115,7 @@ describe("assemble", () => {
   it("lists the words of --update when asked", () => {
     expect(parse("-A /x/md0 -U help").kind).toBe("update-words");
     expect(parse("-A /x/md0 --update=?").kind).toBe("update-words");
+    expect(updateWordLines()[0]).toContain("'uuid'");
   });
 });
 
