@@ -36,7 +36,7 @@ export const RULES = {
     ["volume"],
     ["nbd"],
     ["engine"],
-    ["cli"],
+    ["cli", "mdadm"],
     ["bin"],
   ],
   packages: {

@@ -29,3 +29,17 @@ export function utcText(seconds: number): string {
   const time = [Math.floor(inDay / 3600), Math.floor(inDay / 60) % 60, inDay % 60];
   return `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}T${time.map(two).join(":")}Z`;
 }
+
+const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+/** 1 January 1970. */
+const FIRST_WEEKDAY = 4;
+
+/** As ctime(3) has it, without the newline, in UTC: "Sat Nov 21 02:28:45 2026". @param seconds as for utcText */
+export function ctimeText(seconds: number): string {
+  const days = Math.floor(seconds / DAY);
+  const [year, month, day] = civilDay(days);
+  const time = utcText(seconds).slice(-9, -1);
+  const weekday = WEEKDAYS[(days + FIRST_WEEKDAY) % 7];
+  return `${weekday} ${MONTHS[month - 1]} ${String(day).padStart(2)} ${time} ${year}`;
+}

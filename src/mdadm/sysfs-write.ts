@@ -1,0 +1,288 @@
+/**
+ * What is written to files of md/ in sysfs: text to typed actions. Only the form is judged here (EINVAL); whether the array
+ * can do it now (EBUSY, ENXIO, ...) is for those who do it. Facts: md.c and md-bitmap.c of kernel 6.1.
+ */
+import type { ArrayState } from "./array-view.ts";
+
+export type SysfsAction =
+  | { readonly kind: "array-state"; readonly state: WritableState }
+  | { readonly kind: "sync-action"; readonly action: SyncWord }
+  /** Null: back to the machine's value. */
+  | { readonly kind: "sync-speed"; readonly end: "min" | "max"; readonly kib: number | null }
+  | { readonly kind: "sync-window"; readonly end: "min" | "max"; readonly sectors: number | "max" }
+  | { readonly kind: "suspend"; readonly end: "lo" | "hi"; readonly sectors: number }
+  | { readonly kind: "level"; readonly level: string }
+  | { readonly kind: "number"; readonly attribute: NumberAttribute; readonly value: number }
+  | { readonly kind: "array-size"; readonly kib: number | "default" }
+  | { readonly kind: "metadata-version"; readonly version: string }
+  | { readonly kind: "new-device"; readonly major: number; readonly minor: number }
+  | { readonly kind: "safe-mode-delay"; readonly ms: number }
+  | { readonly kind: "resync-start"; readonly sectors: number | null }
+  | { readonly kind: "fail-last-device"; readonly on: boolean }
+  | { readonly kind: "consistency-policy"; readonly policy: "resync" | "ppl" }
+  | { readonly kind: "journal-mode"; readonly mode: "write-through" | "write-back" }
+  /** Null: no bitmap. */
+  | { readonly kind: "bitmap-location"; readonly offsetSectors: number | null }
+  | { readonly kind: "bitmap-time-base"; readonly seconds: number }
+  | { readonly kind: "bitmap-can-clear"; readonly on: boolean }
+  | { readonly kind: "bitmap-reset-backlog-used" }
+  | { readonly kind: "member"; readonly folder: string; readonly action: MemberAction };
+
+export type MemberAction =
+  | { readonly kind: "state"; readonly word: MemberWord; readonly on: boolean }
+  /** Null: out of its slot. */
+  | { readonly kind: "slot"; readonly slot: number | null }
+  | { readonly kind: "number"; readonly attribute: MemberNumber; readonly value: number }
+  | { readonly kind: "recovery-start"; readonly sectors: number | null }
+  | {
+      readonly kind: "bad-block";
+      readonly acknowledged: boolean;
+      readonly sector: number;
+      readonly sectors: number;
+    };
+
+export type WritableState = Exclude<ArrayState, "write-pending" | "active-idle" | "broken">;
+export type SyncWord = "idle" | "frozen" | "resync" | "recover" | "reshape" | "check" | "repair";
+export type NumberAttribute =
+  | "raid_disks"
+  | "layout"
+  | "chunk_size"
+  | "component_size"
+  | "max_read_errors"
+  | "bitmap/space"
+  | "bitmap/chunksize"
+  | "bitmap/backlog";
+export type MemberNumber = "errors" | "offset" | "new_offset" | "size" | "ppl_sector" | "ppl_size";
+export type MemberWord =
+  | "faulty"
+  | "remove"
+  | "re-add"
+  | "writemostly"
+  | "blocked"
+  | "insync"
+  | "write_error"
+  | "want_replacement"
+  | "replacement"
+  | "failfast"
+  | "external_bbl";
+
+type Parse<T> = (text: string) => T | null;
+
+const STATES: readonly WritableState[] = [
+  "clear",
+  "inactive",
+  "readonly",
+  "read-auto",
+  "clean",
+  "active",
+];
+const SYNC_WORDS: readonly SyncWord[] = [
+  "idle",
+  "frozen",
+  "resync",
+  "recover",
+  "reshape",
+  "check",
+  "repair",
+];
+/** Of these only the word itself, no "-" in front. */
+const ONE_WAY: readonly MemberWord[] = ["faulty", "remove", "re-add"];
+const BOTH_WAYS: readonly MemberWord[] = [
+  "writemostly",
+  "blocked",
+  "insync",
+  "write_error",
+  "want_replacement",
+  "replacement",
+  "failfast",
+  "external_bbl",
+];
+
+function oneOf<T extends string>(words: readonly T[], text: string): T | null {
+  return words.find((word) => word === text) ?? null;
+}
+
+function whole(text: string): number | null {
+  const value = /^\+?\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+function when<V, T>(value: V | null, make: (value: V) => T): T | null {
+  return value === null ? null : make(value);
+}
+
+/** Seconds with up to three decimals, in ms. */
+function milliseconds(text: string): number | null {
+  const [, seconds, decimals = ""] = /^(\d{1,6})(?:\.(\d*))?$/.exec(text) ?? [];
+  if (seconds === undefined) return null;
+  return Number(seconds) * 1000 + Number(decimals.slice(0, 3).padEnd(3, "0"));
+}
+
+const number =
+  (attribute: NumberAttribute): Parse<SysfsAction> =>
+  (text) =>
+    when(whole(text), (value) => ({ kind: "number", attribute, value }));
+
+const speed =
+  (end: "min" | "max"): Parse<SysfsAction> =>
+  (text) => {
+    if (text === "system") return { kind: "sync-speed", end, kib: null };
+    const kib = whole(text);
+    return kib === null || kib === 0 ? null : { kind: "sync-speed", end, kib };
+  };
+
+const suspend =
+  (end: "lo" | "hi"): Parse<SysfsAction> =>
+  (text) =>
+    when(whole(text), (sectors) => ({ kind: "suspend", end, sectors }));
+
+function newDevice(text: string): SysfsAction | null {
+  const [, major, minor] = /^(\d+):(\d+)$/.exec(text) ?? [];
+  return major === undefined
+    ? null
+    : { kind: "new-device", major: Number(major), minor: Number(minor) };
+}
+
+function flagOf(text: string): boolean | null {
+  if (/^(?:1|y|Y|on|true)$/.test(text)) return true;
+  return /^(?:0|n|N|off|false)$/.test(text) ? false : null;
+}
+
+function bitmapLocation(text: string): SysfsAction | null {
+  if (text === "none") return { kind: "bitmap-location", offsetSectors: null };
+  const offsetSectors = /^[-+]?\d+$/.test(text) ? Number(text) : 0;
+  return offsetSectors === 0 ? null : { kind: "bitmap-location", offsetSectors };
+}
+
+const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
+  array_state: (text) => when(oneOf(STATES, text), (state) => ({ kind: "array-state", state })),
+  sync_action: (text) =>
+    when(oneOf(SYNC_WORDS, text), (action) => ({ kind: "sync-action", action })),
+  sync_speed_min: speed("min"),
+  sync_speed_max: speed("max"),
+  sync_min: (text) =>
+    // The kernel goes in steps of 4 KiB.
+    when(whole(text), (sectors) => ({
+      kind: "sync-window",
+      end: "min",
+      sectors: sectors - (sectors % 8),
+    })),
+  sync_max: (text) =>
+    when<number | "max", SysfsAction>(text === "max" ? text : whole(text), (sectors) => ({
+      kind: "sync-window",
+      end: "max",
+      sectors,
+    })),
+  suspend_lo: suspend("lo"),
+  suspend_hi: suspend("hi"),
+  level: (text) => (text === "" ? null : { kind: "level", level: text }),
+  raid_disks: number("raid_disks"),
+  layout: number("layout"),
+  chunk_size: number("chunk_size"),
+  component_size: number("component_size"),
+  max_read_errors: number("max_read_errors"),
+  array_size: (text) =>
+    when<number | "default", SysfsAction>(text === "default" ? text : whole(text), (kib) => ({
+      kind: "array-size",
+      kib,
+    })),
+  metadata_version: (text) =>
+    /^(?:none|external:.+|\d+\.\d+)$/.test(text)
+      ? { kind: "metadata-version", version: text }
+      : null,
+  new_dev: newDevice,
+  safe_mode_delay: (text) => when(milliseconds(text), (ms) => ({ kind: "safe-mode-delay", ms })),
+  resync_start: (text) =>
+    text === "none"
+      ? { kind: "resync-start", sectors: null }
+      : when(whole(text), (sectors) => ({ kind: "resync-start", sectors })),
+  fail_last_dev: (text) => when(flagOf(text), (on) => ({ kind: "fail-last-device", on })),
+  consistency_policy: (text) =>
+    when(oneOf(["resync", "ppl"] as const, text), (policy) => ({
+      kind: "consistency-policy",
+      policy,
+    })),
+  journal_mode: (text) =>
+    when(oneOf(["write-through", "write-back"] as const, text), (mode) => ({
+      kind: "journal-mode",
+      mode,
+    })),
+  "bitmap/location": bitmapLocation,
+  "bitmap/space": number("bitmap/space"),
+  "bitmap/chunksize": number("bitmap/chunksize"),
+  "bitmap/backlog": number("bitmap/backlog"),
+  "bitmap/time_base": (text) =>
+    when(milliseconds(text), (ms) => ({ kind: "bitmap-time-base", seconds: ms / 1000 })),
+  "bitmap/can_clear": (text) =>
+    when(oneOf(["true", "false"], text), (word) => ({
+      kind: "bitmap-can-clear",
+      on: word === "true",
+    })),
+  "bitmap/max_backlog_used": () => ({ kind: "bitmap-reset-backlog-used" }),
+};
+
+function memberState(text: string): MemberAction | null {
+  const on = !text.startsWith("-");
+  const word = oneOf(BOTH_WAYS, on ? text : text.slice(1)) ?? (on ? oneOf(ONE_WAY, text) : null);
+  return when(word, (known) => ({ kind: "state", word: known, on }));
+}
+
+const badBlock =
+  (acknowledged: boolean): Parse<MemberAction> =>
+  (text) => {
+    const [, first = "", count = ""] = /^(\d+) (\d+)$/.exec(text) ?? [];
+    const sector = whole(first);
+    const sectors = whole(count);
+    if (sector === null || sectors === null || sectors === 0) return null;
+    return { kind: "bad-block", acknowledged, sector, sectors };
+  };
+
+const memberNumber =
+  (attribute: MemberNumber): Parse<MemberAction> =>
+  (text) =>
+    when(whole(text), (value) => ({ kind: "number", attribute, value }));
+
+const MEMBER: Readonly<Record<string, Parse<MemberAction>>> = {
+  state: memberState,
+  slot: (text) =>
+    text === "none"
+      ? { kind: "slot", slot: null }
+      : when(whole(text), (slot) => ({ kind: "slot", slot })),
+  errors: memberNumber("errors"),
+  offset: memberNumber("offset"),
+  new_offset: memberNumber("new_offset"),
+  size: memberNumber("size"),
+  ppl_sector: memberNumber("ppl_sector"),
+  ppl_size: memberNumber("ppl_size"),
+  recovery_start: (text) =>
+    text === "none"
+      ? { kind: "recovery-start", sectors: null }
+      : when(whole(text), (sectors) => ({ kind: "recovery-start", sectors })),
+  bad_blocks: badBlock(true),
+  unacknowledged_bad_blocks: badBlock(false),
+};
+
+export type SysfsWrite =
+  | { readonly kind: "action"; readonly action: SysfsAction }
+  /** EINVAL, or EACCES where the file cannot be written to (or is none). */
+  | { readonly kind: "refused"; readonly error: "EINVAL" | "EACCES" };
+
+function written(action: SysfsAction | null): SysfsWrite {
+  return action === null ? { kind: "refused", error: "EINVAL" } : { kind: "action", action };
+}
+
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
+/** @param name as readSysfs() takes it; `text` may end in a newline */
+export function parseSysfsWrite(name: string, text: string): SysfsWrite {
+  const value = text.endsWith("\n") ? text.slice(0, -1) : text;
+  const parse = own(ARRAY, name);
+  if (parse !== undefined) return written(parse(value));
+  const [, folder, file = ""] = /^(dev-[^/]+|rd\d+)\/(.+)$/.exec(name) ?? [];
+  const parseMember = folder === undefined ? undefined : own(MEMBER, file);
+  if (folder === undefined || parseMember === undefined)
+    return { kind: "refused", error: "EACCES" };
+  return written(when(parseMember(value), (action) => ({ kind: "member", folder, action })));
+}
