@@ -26,6 +26,7 @@ import { Members } from "../../src/md/running/members.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { generate } from "../../src/parity/parity.ts";
+import { noRegions } from "../../src/regions/region-tracker.ts";
 import type { RegionTracker } from "../../src/regions/region-tracker.ts";
 import type { StepOutcome } from "../../src/sync/work.ts";
 
@@ -343,6 +344,7 @@ export class StripedArray {
   /** Checks that regions are begun before members are written, and ended as often. */
   #makeRegions(): RegionTracker {
     return {
+      ...noRegions,
       beginWrite: (sector, sectors, begun) => {
         this.events.push(`begin ${sector}+${sectors}`);
         this.#regionsBegun.push(begun);

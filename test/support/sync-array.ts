@@ -116,6 +116,8 @@ export class SyncArray {
       commit:
         options.commit ??
         ((change, done) => this.commits.push({ change, said: this.said(), done })),
+      whenRecorded: (recorded) => recorded(null),
+      isWritable: true,
     };
     const control: SyncControlOptions = {
       core: this.core,

@@ -20,8 +20,8 @@ export interface ArrayCore {
   readonly record: ArrayRecord;
   readonly regions: RegionTracker;
   /**
-   * Writes hold what they touch shared, background sync exclusive: in array sectors for raid1, raid10 and plain levels, in member
-   * sectors for those with parity.
+   * Writes and background sync hold what they touch: in array sectors for raid1, raid10 and plain levels, in member sectors for those
+   * with parity.
    */
   readonly locks: RangeLock;
   readonly clock: Clock;

@@ -56,6 +56,7 @@ async function running(version: "0.90" | "1.2"): Promise<[Member[], () => Promis
     record,
     bitmap: null,
     clock: CLOCK,
+    goneEvents: 0,
     failed: ({ error }) => {
       throw error;
     },

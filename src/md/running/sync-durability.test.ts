@@ -113,7 +113,14 @@ async function run(chance: Prng): Promise<Outcome> {
       lies.push(`recovered up to ${recovered} of ${safe}`);
   }
   const { members, record } = array.core;
-  metadata = new Metadata({ members, record, bitmap: null, clock: time, failed: () => {} });
+  metadata = new Metadata({
+    members,
+    record,
+    bitmap: null,
+    clock: time,
+    goneEvents: 0,
+    failed: () => {},
+  });
   array.stepEnds = (sector, action) => {
     for (const number of action === "resync" ? [0, 1, 2] : [1]) devices[number]!.write(sector);
   };

@@ -1,7 +1,8 @@
 /**
  * A write (discard, write-zeroes) of a mirror, inside one piece:
  *
- *   1 lock the range, shared: background sync and repairs keep out;
+ *   1 lock the range: background sync and repairs keep out, and so do writes that overlap, which could reach the copies in different
+ *     orders and leave them different though all of them succeeded;
  *   2 mark the regions dirty, durably (law 2);
  *   3 write every copy, on all members that stand in the slots, at a time;
  *   4 a copy that failed: record it, durably (law 3; mirror-write-error.ts), and wait for every other failure that is being recorded:
@@ -131,7 +132,7 @@ export class MirrorWrites {
     write.data = data;
     write.flags = flags;
     write.end = end;
-    this.#core.locks.lock(sector, sectors, "shared", write.locked);
+    this.#core.locks.lock(sector, sectors, "exclusive", write.locked);
   }
 
   locked(write: MirrorWrite, hold: RangeHold): void {

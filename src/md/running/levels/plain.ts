@@ -46,11 +46,9 @@ export class PlainLevel implements RunningLevel {
   }
 
   #readerOf(geometry: PlainGeometry & { readonly arraySectors: number }): MdArray {
-    const slots = this.#members.map((member, number) => {
-      const { label, device, dataOffset, goodEnd, badBlocks } = member;
-      const view = new MemberView(label, device, dataOffset, goodEnd, badBlocks.ranges);
-      return new Slot(number, [view], false);
-    });
+    const slots = this.#members.map(
+      (member, number) => new Slot(number, [new MemberView(member)], false),
+    );
     const personality = new PlainPersonality(geometry, slots);
     const sectors = geometry.arraySectors;
     return new MdArray({
