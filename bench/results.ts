@@ -136,5 +136,7 @@ export function peerOf(cell: CellResult): string {
 
 /** What the work of a cell is counted in. */
 export function mainMetric({ id }: Pick<CellResult, "id">): "iops" | "bytesPerSecond" {
-  return /\/(?:(?:read|write)-1m|pass(?:-degraded|-two-lost)?)$/.test(id) ? "bytesPerSecond" : "iops";
+  return /\/(?:(?:read|write)-1m|pass(?:-degraded|-two-lost)?)$/.test(id)
+    ? "bytesPerSecond"
+    : "iops";
 }

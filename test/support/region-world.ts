@@ -9,7 +9,7 @@ import { BitmapTracker } from "../../src/regions/bitmap-tracker.ts";
 import type { BitmapStore, ChunkBits } from "../../src/regions/bitmap-store.ts";
 import { HandTimers, settle } from "./hand-timers.ts";
 
-export const CHUNKS = 45;
+const CHUNKS = 45;
 const CHUNK_SECTORS = 8;
 const SECTORS = CHUNKS * CHUNK_SECTORS - 3;
 const PAGE_BITS = 16;

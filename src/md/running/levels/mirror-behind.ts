@@ -5,8 +5,8 @@
  * - The data are copied, since the client's buffer is its own again when it has been told.
  * - There are at most `limit` of them, and no larger ones than 1 MiB: beyond that the client waits, as it does for writes with FUA,
  *   which are to survive the loss of the fast members.
- * - Overlapping writes to such a member are made in the order in which they came: the client may send the next one before the
- *   one before has reached it.
+ * - Overlapping writes are made in the order in which they came, on each member: the client may send the next one before the
+ *   one before has reached the slow ones.
  * - A read of such a member waits until all writes behind have ended, and no write goes behind while one waits.
  */
 import { RangeLock } from "../../../block/range-lock.ts";

@@ -132,7 +132,9 @@ export class MirrorWrites {
     write.data = data;
     write.flags = flags;
     write.end = end;
-    this.#core.locks.lock(sector, sectors, "exclusive", write.locked);
+    // With writes behind, the range stays locked until the slow members have it: then the order is kept member by member.
+    const mode = this.#behind.limit > 0 ? "shared" : "exclusive";
+    this.#core.locks.lock(sector, sectors, mode, write.locked);
   }
 
   locked(write: MirrorWrite, hold: RangeHold): void {
@@ -179,22 +181,21 @@ export class MirrorWrites {
     const mayBe =
       slow > 0 && fast > 0 && write.op === "write" && (write.flags & BioFlags.fua) === 0;
     write.hasBehind = mayBe && this.#behind.begin(write.data.length);
-    if (slow > 0) this.#markSlow(write);
+    if (this.#behind.limit > 0) this.#passGates(write);
   }
 
-  #markSlow(write: MirrorWrite): void {
+  #passGates(write: MirrorWrite): void {
     for (const copy of write.copies) {
       const member = copy.member!;
-      if (!member.writeMostly) continue;
       copy.gate = this.#behind.gateOf(member);
-      copy.isBehind = write.hasBehind;
-      if (write.hasBehind) copy.gate.began();
+      copy.isBehind = write.hasBehind && member.writeMostly;
+      if (copy.isBehind) copy.gate.began();
     }
   }
 
   #submitInOrder(copy: CopyWrite): void {
     const { gate, memberSector, parent } = copy;
-    if (gate === null || this.#behind.limit === 0) this.submit(copy);
+    if (gate === null) this.submit(copy);
     else gate.order.lock(memberSector, parent!.sectors, "exclusive", copy.ordered);
   }
 
