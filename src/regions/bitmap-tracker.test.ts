@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { HandTimers, settle } from "../../test/support/hand-timers.ts";
+import { settled } from "../../test/support/crash-disks.ts";
+import { VirtualTime } from "../../test/support/virtual-time.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { pooledObjectsMade } from "../block/pool.ts";
 import type { BitmapStore } from "./bitmap-store.ts";
@@ -44,14 +45,14 @@ class NotedStore implements BitmapStore {
 
 interface Setup {
   readonly store: NotedStore;
-  readonly timers: HandTimers;
+  readonly timers: VirtualTime;
   readonly tracker: BitmapTracker;
   isWhole: boolean;
 }
 
 function setUp(chunks = 100_000, syncUsers: (() => Promise<boolean>) | null = null): Setup {
   const store = new NotedStore(chunks);
-  const timers = new HandTimers();
+  const timers = new VirtualTime();
   const isWhole = (): boolean => setup.isWhole;
   const tracker = new BitmapTracker({ store, timers, periodMs: PERIOD_MS, isWhole, syncUsers });
   const setup: Setup = { store, timers, tracker, isWhole: true };
@@ -64,8 +65,8 @@ async function write(tracker: BitmapTracker, sector: number, isEverywhere = true
 }
 
 async function period({ timers }: Setup): Promise<void> {
-  timers.fireNext();
-  await settle();
+  timers.next();
+  await settled();
 }
 
 describe("BitmapTracker", () => {
@@ -79,7 +80,7 @@ describe("BitmapTracker", () => {
     for (let chunk = 0; chunk < 50; chunk += 1) tracker.beginWrite(chunk * 128, 8, count);
     tracker.beginWrite(40_000 * 128, 8, count);
     expect(begun).toBe(0);
-    await settle();
+    await settled();
     expect(begun).toBe(51);
     expect(store.notes).toEqual(["pages 0 1"]);
   });
@@ -90,16 +91,16 @@ describe("BitmapTracker", () => {
     store.answer = () => new Promise((resolve) => release.push(resolve));
     const begun: string[] = [];
     tracker.beginWrite(0, 8, () => begun.push("first"));
-    await settle();
+    await settled();
     tracker.beginWrite(0, 8, () => begun.push("same chunk"));
     tracker.beginWrite(128, 8, () => begun.push("next chunk"));
-    await settle();
+    await settled();
     expect(begun).toEqual([]);
     release.shift()!();
-    await settle();
+    await settled();
     expect(begun).toEqual(["first"]);
     release.shift()!();
-    await settle();
+    await settled();
     expect(begun).toEqual(["first", "same chunk", "next chunk"]);
     expect(store.notes).toEqual(["pages 0", "pages 0"]);
   });
@@ -125,7 +126,7 @@ describe("BitmapTracker", () => {
     const { store, tracker } = setUp();
     let begun = 0;
     tracker.beginWrite(30_000 * 128, 2000 * 128, () => (begun += 1));
-    await settle();
+    await settled();
     expect(begun).toBe(1);
     expect(store.notes).toEqual(["pages 0 1"]);
     expect([...tracker.dirtyRuns()]).toEqual([
@@ -137,13 +138,13 @@ describe("BitmapTracker", () => {
     const setup = setUp();
     const { store, tracker, timers } = setup;
     await write(tracker, 0);
-    const ended = timers.nowMs;
+    const ended = timers.monotonicMs();
     await period(setup);
     await period(setup);
     expect(store.notes).toEqual(["pages 0"]);
     await period(setup);
     expect(store.notes).toEqual(["pages 0", "flush", "clearing", "pages 0"]);
-    expect(timers.nowMs - ended).toBeGreaterThan(2 * PERIOD_MS);
+    expect(timers.monotonicMs() - ended).toBeGreaterThan(2 * PERIOD_MS);
     expect(tracker.pages.used).toBe(0);
     // An idle device has no timer.
     expect(timers.pending).toBe(0);
@@ -219,7 +220,7 @@ describe("BitmapTracker", () => {
     store.answer = () => Promise.reject(new HoldfastError("io", "No member is left."));
     const errors: string[] = [];
     tracker.beginWrite(0, 8, (error) => errors.push(error?.message ?? "none"));
-    await settle();
+    await settled();
     expect(errors).toEqual(["No member is left."]);
     store.answer = () => Promise.resolve();
     await write(tracker, 0);

@@ -22,7 +22,7 @@ import type { Env } from "../../src/env/env.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
-import { FakeTime } from "../support/fake-time.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
 import { memberImage, planFor, runPlan } from "../support/running-array.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
 import { testFolder } from "../support/temp.ts";
@@ -84,7 +84,7 @@ async function runningLinear(): Promise<MadeDevice> {
     memberImage({ shape, number, roles: [0, 1], component }),
   );
   const members = images.map((image) => checked(arrayWith(image)));
-  const device = await runPlan(planFor(members, images), new FakeTime());
+  const device = await runPlan(planFor(members, images), new VirtualTime());
   const contents = someContents();
   await writeSectors(device, 0, contents);
   return { device, contents };

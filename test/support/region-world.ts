@@ -7,7 +7,8 @@ import { Prng } from "../../src/base/prng.ts";
 import type { SectorRange } from "../../src/base/units.ts";
 import { BitmapTracker } from "../../src/regions/bitmap-tracker.ts";
 import type { BitmapStore, ChunkBits } from "../../src/regions/bitmap-store.ts";
-import { HandTimers, settle } from "./hand-timers.ts";
+import { settled } from "./crash-disks.ts";
+import { VirtualTime } from "./virtual-time.ts";
 
 const CHUNKS = 45;
 const CHUNK_SECTORS = 8;
@@ -40,7 +41,7 @@ interface StoreOperation {
 }
 
 export class RegionWorld {
-  readonly timers = new HandTimers();
+  readonly timers = new VirtualTime();
   readonly prng: Prng;
   readonly mutations: Mutations;
   readonly #withUsers: boolean;
@@ -178,7 +179,7 @@ export class RegionWorld {
     else if (roll < 98) this.#syncStep();
     else if (roll < 99) this.#repeat();
     else if (this.prng.chance(0.15)) this.#crash();
-    await settle();
+    await settled();
   }
 
   #startWrite(): void {
@@ -225,7 +226,7 @@ export class RegionWorld {
   }
 
   #fireTimer(): void {
-    this.timers.fireNext();
+    this.timers.next();
   }
 
   /** A copy leaves, or is back, as it was made durable last. */
@@ -328,12 +329,12 @@ export class RegionWorld {
       this.isWhole = true;
     }
     for (let turn = 0; turn < 20_000; turn += 1) {
-      await settle();
+      await settled();
       if (this.check() !== null) return false;
       if (this.#operations.length > 0) this.#stepOperation();
       else if (this.#writes.length > 0) this.#endWrite();
       else if (this.#pass !== null || this.tracker.needsSync) this.#syncStep();
-      else if (!this.timers.fireNext()) return true;
+      else if (!this.timers.next()) return true;
     }
     return false;
   }

@@ -24,7 +24,7 @@ import type { ArrayCore, RunningLevel } from "../../src/md/running/core.ts";
 import { PlainLevel } from "../../src/md/running/levels/plain.ts";
 import type { Member } from "../../src/md/running/member.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
-import type { FakeTime } from "./fake-time.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 export const SUPER_SECTOR = 8;
 export const LOG_SECTOR = 16;
@@ -116,7 +116,7 @@ export function planFor(
 
 export function runPlan(
   plan: AssemblyPlan,
-  time: FakeTime,
+  time: VirtualTime,
   changes: Partial<AssembleOptions> = {},
 ): Promise<RunningArray> {
   return assemble(plan, {

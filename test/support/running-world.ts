@@ -8,7 +8,7 @@ import type { AssembleOptions } from "../../src/md/running/assemble.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import type { PlanOptions } from "../../src/md/plan.ts";
 import { CrashDisks } from "./crash-disks.ts";
-import { FakeTime } from "./fake-time.ts";
+import { VirtualTime } from "./virtual-time.ts";
 import {
   DATA_OFFSET,
   LOG_SECTOR,
@@ -42,7 +42,7 @@ export interface Outcome {
 
 export class RunningWorld {
   readonly disks: CrashDisks;
-  readonly time = new FakeTime();
+  readonly time = new VirtualTime();
   readonly #options: WorldOptions;
   #array: RunningArray | null = null;
 
@@ -105,7 +105,7 @@ export class RunningWorld {
 
   /** Until the array has been marked clean, if it is to be. */
   async becomeIdle(): Promise<void> {
-    this.time.advance(this.array.safeModeDelayMs);
+    this.time.pass(this.array.safeModeDelayMs);
     await this.disks.pump();
   }
 

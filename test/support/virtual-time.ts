@@ -8,12 +8,12 @@ interface Pending {
 }
 
 export class VirtualTime implements Clock, Timers {
-  #nowMs = 1_000_000;
+  #nowMs = 0;
   #order = 0;
   #pending: Pending[] = [];
 
   wallMs(): number {
-    return this.#nowMs;
+    return 1_800_000_000_000 + this.#nowMs;
   }
 
   monotonicMs(): number {
@@ -59,6 +59,11 @@ export class VirtualTime implements Clock, Timers {
     const untilMs = this.#nowMs + ms;
     while (this.next(untilMs)) continue;
     this.#nowMs = untilMs;
+  }
+
+  /** Forgets all timers: what a crash does to them. */
+  clear(): void {
+    this.#pending = [];
   }
 
   /** Until no timer is left. */

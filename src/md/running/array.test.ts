@@ -56,7 +56,7 @@ describe("a running array's first write", () => {
     const world = await new RunningWorld().start();
     await world.write(0);
     world.takeLog();
-    world.time.advance(world.array.safeModeDelayMs);
+    world.time.pass(world.array.safeModeDelayMs);
     const write = world.submitWrite(1);
     await world.disks.pump();
     expect(write.ended).toBe("ok");
@@ -70,16 +70,16 @@ describe("the safe-mode delay", () => {
   it("counts from the last write's end", async () => {
     const world = await new RunningWorld().start();
     await world.write(0);
-    world.time.advance(150);
+    world.time.pass(150);
     const write = world.submitWrite(1);
-    world.time.advance(1000);
+    world.time.pass(1000);
     expect(world.time.pending).toBe(0);
     await world.disks.pump();
     expect(write.ended).toBe("ok");
-    world.time.advance(200);
+    world.time.pass(200);
     await world.disks.pump();
     expect(world.array.state).toBe("active-idle");
-    world.time.advance(1);
+    world.time.pass(1);
     await world.disks.pump();
     expect(world.array.state).toBe("clean");
     expect(world.superblock(0).resyncOffsetSectors).toBe(Infinity);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sameBytes } from "../../../test/support/bytes.ts";
 import { settled } from "../../../test/support/crash-disks.ts";
-import { FakeTime } from "../../../test/support/fake-time.ts";
+import { VirtualTime } from "../../../test/support/virtual-time.ts";
 import {
   COMPONENT,
   DATA_OFFSET,
@@ -42,7 +42,7 @@ async function plainArray(
     }),
   );
   const devices: BlockDevice[] = faulty.map((disk) => checked(disk));
-  const array = await runPlan(planFor(devices, images), new FakeTime());
+  const array = await runPlan(planFor(devices, images), new VirtualTime());
   return { array, faulty, images };
 }
 
@@ -150,7 +150,7 @@ describe("assembling", () => {
         return i === 0 ? readOnly(disk) : disk;
       }),
     );
-    const array = await runPlan(planFor(devices, images), new FakeTime());
+    const array = await runPlan(planFor(devices, images), new VirtualTime());
     expect(array.limits.readOnly).toBe(true);
     expect(() => array.startWriting()).toThrow("disk0");
   });
@@ -162,6 +162,6 @@ describe("assembling", () => {
     );
     for (const [i, disk] of devices.entries())
       await writeSectors(disk, 0, images[i]!.subarray(0, (SUPER_SECTOR + 8) * 512));
-    await expect(runPlan(planFor(devices, images), new FakeTime())).rejects.toThrow("cut off");
+    await expect(runPlan(planFor(devices, images), new VirtualTime())).rejects.toThrow("cut off");
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { HandTimers, settle } from "../../../test/support/hand-timers.ts";
+import { settled } from "../../../test/support/crash-disks.ts";
+import { VirtualTime } from "../../../test/support/virtual-time.ts";
 import { superblockOf } from "../../../test/support/md-superblock.ts";
 import type { HoldfastError } from "../../base/errors.ts";
 import type { Bio } from "../../block/bio.ts";
@@ -44,7 +45,7 @@ interface Setup {
   readonly notes: string[];
   readonly devices: readonly NotedDevice[];
   readonly members: Members;
-  readonly timers: HandTimers;
+  readonly timers: VirtualTime;
   readonly failed: string[];
   /** Failures are recorded when `recorded` is called. */
   holdRecords: boolean;
@@ -59,7 +60,7 @@ async function setUp(
 ): Promise<Setup> {
   const notes: string[] = [];
   const failed: string[] = [];
-  const timers = new HandTimers();
+  const timers = new VirtualTime();
   const devices = PLACES.map((_, slot) => new NotedDevice(`disk${slot}`, notes));
   const members = new Members(
     2,
@@ -157,9 +158,9 @@ async function write({ tracker }: RunningBitmap, chunk: number): Promise<Holdfas
 
 async function periods({ timers }: Setup, count: number): Promise<void> {
   for (let time = 0; time < count; time += 1) {
-    timers.fireNext();
-    await settle();
-    await settle();
+    timers.next();
+    await settled();
+    await settled();
   }
 }
 
@@ -226,7 +227,7 @@ describe("the bitmap on members", () => {
     const { tracker } = await setup.start(Infinity);
     tracker.beginWrite(0, 8, () => setup.notes.push("begun"));
     tracker.beginWrite(40_000 * CHUNK_SECTORS, 8, () => {});
-    for (let turn = 0; turn < 3; turn += 1) await settle();
+    for (let turn = 0; turn < 3; turn += 1) await settled();
     const flushed = setup.notes.flatMap((note, index) => (note.includes("flush") ? [index] : []));
     expect(flushed).toHaveLength(2);
     expect(setup.notes.findLastIndex((note) => note.includes("write"))).toBeLessThan(flushed[1]!);
@@ -273,12 +274,12 @@ describe("the bitmap on members", () => {
     setup.devices[0]!.vanish();
     let hasBegun = false;
     bitmap.tracker.beginWrite(0, 8, () => (hasBegun = true));
-    await settle();
+    await settled();
     expect([setup.failed, hasBegun]).toEqual([["disk0: io"], false]);
     // Recording writes the bitmap's superblock on those that are left.
     expect(await bitmap.store.writeSuperblock(EVENTS + 1)).toEqual([]);
     setup.recorded.shift()!();
-    await settle();
+    await settled();
     expect(hasBegun).toBe(true);
   });
 });

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import "../../../test/support/seed-properties.ts";
 import { CrashDisks } from "../../../test/support/crash-disks.ts";
-import { FakeTime } from "../../../test/support/fake-time.ts";
+import { VirtualTime } from "../../../test/support/virtual-time.ts";
 import {
   COMPONENT,
   DATA_OFFSET,
@@ -28,7 +28,7 @@ import type { RunningArray } from "./array.ts";
 
 interface World {
   readonly disks: CrashDisks;
-  readonly time: FakeTime;
+  readonly time: VirtualTime;
   readonly array: RunningArray;
   /** Submits a write of one sector, and `pump`s the disks. */
   readonly write: (sector: number, version: number, flags?: number) => Promise<void>;
@@ -165,11 +165,11 @@ const SCENARIOS: readonly Scenario[] = [
     failing: [],
     async run({ write, submit, time, disks, array }) {
       await write(0, 1);
-      time.advance(array.safeModeDelayMs);
+      time.pass(array.safeModeDelayMs);
       submit(1, 2);
       submit(0, 3);
       await disks.pump();
-      time.advance(array.safeModeDelayMs);
+      time.pass(array.safeModeDelayMs);
       await disks.pump();
     },
   },
@@ -249,7 +249,7 @@ async function history(scenario: Scenario): Promise<CrashDisks> {
     memberImage({ shape, number, roles, hasLog: scenario.recordsBlocks ?? false }),
   );
   const disks = new CrashDisks(images);
-  const time = new FakeTime();
+  const time = new VirtualTime();
   const isHere = (_unused: unknown, i: number): boolean => !away.includes(i);
   const running = runPlan(planFor(disks.disks.filter(isHere), images.filter(isHere)), time, {
     makeLevel: (core) => new SimpleMirror(core, scenario.recordsBlocks ?? false),
@@ -286,7 +286,7 @@ async function history(scenario: Scenario): Promise<CrashDisks> {
       await disks.pump();
     },
     becomeIdle: async () => {
-      time.advance(array.safeModeDelayMs);
+      time.pass(array.safeModeDelayMs);
       await disks.pump();
     },
   });
