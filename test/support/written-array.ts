@@ -1,0 +1,116 @@
+/** Arrays that Holdfast makes and runs on disks in memory, for others to judge. */
+import type { Prng } from "../../src/base/prng.ts";
+import { BioFlags } from "../../src/block/bio.ts";
+import { flush, writeSectors } from "../../src/block/promises.ts";
+import { planCreate } from "../../src/md/create/plan-create.ts";
+import type { CreateRequest } from "../../src/md/create/request.ts";
+import { planAssembly } from "../../src/md/plan.ts";
+import { probeMdSuperblocks } from "../../src/md/probe.ts";
+import type { RunningArray } from "../../src/md/running/array.ts";
+import { assemble } from "../../src/md/running/assemble.ts";
+import { loadBitmap } from "../../src/md/running/bitmap-load.ts";
+import { makeLevel } from "../../src/md/running/levels/make.ts";
+import { createParityEngine } from "../../src/parity/engine.ts";
+import type { ParityEngine } from "../../src/parity/engine.ts";
+import { ArrayDevice } from "./array-device.ts";
+import { createRequest, newDevice } from "./create-request.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+let engine: ParityEngine | undefined;
+
+function randomBytes(prng: Prng, count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  prng.fill(bytes);
+  return bytes;
+}
+
+/** New disks with a new array on them. Throws what the plan refuses. */
+export function createOnDisks(
+  prng: Prng,
+  disks: number,
+  sectors: number,
+  more: Partial<CreateRequest>,
+): ArrayDevice[] {
+  const devices = Array.from(
+    { length: disks },
+    (_unused, i) => new ArrayDevice(sectors, {}, `d${i}`),
+  );
+  const asked = devices.map(() => newDevice(sectors, { deviceUuid: randomBytes(prng, 16) }));
+  const request = createRequest(asked, { arrayUuid: randomBytes(prng, 16), ...more });
+  const decision = planCreate(request);
+  if (decision.kind === "refused") throw new Error(decision.reason);
+  for (const { index, writes } of decision.plan.devices)
+    for (const { sector, bytes } of writes) devices[index]!.bytes.set(bytes, sector * 512);
+  return devices;
+}
+
+/** Runs what is on the disks, for writing. */
+export async function runDisks(
+  devices: readonly ArrayDevice[],
+  time: VirtualTime,
+): Promise<RunningArray> {
+  const set = [];
+  for (const device of devices) {
+    const { primary } = await probeMdSuperblocks(device);
+    if (primary !== null) set.push({ path: device.name, device, superblock: primary });
+  }
+  const plan = planAssembly(set, { force: false, backupGiven: false });
+  if (plan === null) throw new Error("no superblock can be believed");
+  let begin: () => Promise<void> = () => Promise.resolve();
+  const array: RunningArray = await assemble(plan, {
+    name: "array",
+    mode: "read-write",
+    clock: time,
+    timers: time,
+    parity: () => (engine ??= createParityEngine()),
+    makeLevel,
+    openBitmap: async (members, record) => {
+      const found = await loadBitmap({
+        name: "array",
+        members,
+        record,
+        timers: time,
+        memberFailed: (member, error, recorded) => array.memberFailed(member, error, recorded),
+        syncUsers: null,
+      });
+      if (found === null) throw new Error("the superblock tells of a bitmap, and there is none");
+      const { store, tracker } = found;
+      begin = () => found.begin();
+      return {
+        regions: tracker,
+        bitmap: {
+          writeSuperblock: (events) => store.writeSuperblock(events),
+          settle: () => tracker.stop(),
+        },
+      };
+    },
+  });
+  await begin();
+  return array;
+}
+
+/** Fills the array, then writes over random places, several writes at a time. Returns what it is to hold, all of it flushed. */
+export async function writeAllOver(
+  prng: Prng,
+  array: RunningArray,
+  writes: number,
+): Promise<Uint8Array> {
+  const content = randomBytes(prng, array.sectors * 512);
+  await writeSectors(array, 0, content);
+  for (let left = writes; left > 0; left -= 4) {
+    const batch = new Map<number, Uint8Array>();
+    // Side by side, not one on top of the other: then the order is nobody's promise.
+    for (let part = 0; part < 4; part += 1) {
+      const from = Math.floor((array.sectors * part) / 4);
+      const room = Math.floor((array.sectors * (part + 1)) / 4) - from;
+      const sectors = prng.between(1, Math.min(room, prng.chance(0.2) ? 700 : 24));
+      const at = from + prng.below(room - sectors + 1);
+      batch.set(at, randomBytes(prng, sectors * 512));
+    }
+    const flags = prng.chance(0.2) ? BioFlags.fua : BioFlags.none;
+    await Promise.all([...batch].map(([at, data]) => writeSectors(array, at, data, flags)));
+    for (const [at, data] of batch) content.set(data, at * 512);
+  }
+  await flush(array);
+  return content;
+}
