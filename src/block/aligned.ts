@@ -4,6 +4,7 @@
  */
 import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import { ignore } from "../base/nothing.ts";
 import { BioFlags, aim, dropData, ownBio } from "./bio.ts";
 import type { BioEnd, OwnBio } from "./bio.ts";
 import type { BlockDevice } from "./device.ts";
@@ -69,5 +70,3 @@ export class AlignedRequests {
     end(error);
   }
 }
-
-function ignore(): void {}

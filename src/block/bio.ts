@@ -10,6 +10,7 @@
  * flush was submitted is on stable storage; a FUA write completes when its own data is.
  */
 import type { HoldfastError } from "../base/errors.ts";
+import { NO_DATA } from "../base/nothing.ts";
 
 export type BioOp = "read" | "write" | "flush" | "discard" | "write-zeroes";
 
@@ -22,8 +23,6 @@ export const BioFlags = {
   /** write-zeroes: keep the range allocated. */
   noUnmap: 4,
 } as const;
-
-const NO_DATA = new Uint8Array(0);
 
 export class Bio {
   readonly op: BioOp;

@@ -12,6 +12,7 @@
  * while no exclusive entry exists, taking and releasing a shared hold is O(1), else O(entries).
  */
 import { assert } from "../base/assert.ts";
+import { ignore } from "../base/nothing.ts";
 import { Pool } from "./pool.ts";
 import type { Pooled } from "./pool.ts";
 
@@ -167,5 +168,3 @@ export class RangeLock {
     this.#pool.give(entry);
   }
 }
-
-function ignore(): void {}

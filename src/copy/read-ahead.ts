@@ -17,6 +17,7 @@ import { assert } from "../base/assert.ts";
 import type { Arena } from "../base/arena.ts";
 import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, sectorsToBytes } from "../base/units.ts";
+import { NO_DATA } from "../base/nothing.ts";
 import { readBio } from "../block/bio.ts";
 import type { BlockDevice } from "../block/device.ts";
 
@@ -45,7 +46,6 @@ export interface ReadAheadOptions {
   readonly arena?: Arena | null;
 }
 
-const NO_DATA = new Uint8Array(0);
 /** As many as libuv has threads. */
 const DEFAULT_WINDOW = 4;
 const DEFAULT_REQUEST_BYTES = 1024 * 1024;

@@ -8,6 +8,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { SectorRange } from "../base/units.ts";
+import { ignore } from "../base/nothing.ts";
 import { BioFlags, aim, dropData, ownBio } from "../block/bio.ts";
 import type { BioEnd, OwnBio } from "../block/bio.ts";
 import type { BlockDevice, ExtentKind } from "../block/device.ts";
@@ -202,5 +203,3 @@ export class Slot {
     return null;
   }
 }
-
-function ignore(): void {}

@@ -8,6 +8,7 @@
  * Options and their data are bounded; a client that does not read its replies is not listened to (stalled).
  * What an option means is in haggling.ts; here is only how it is framed.
  */
+import { NO_DATA } from "../base/nothing.ts";
 import {
   ClientFlag,
   NBD_MAX_STRING_BYTES,
@@ -29,8 +30,6 @@ type Receiving =
   | { readonly kind: "skip"; readonly option: number; left: number }
   /** Nothing more is expected: TLS is being started, or the connection is being closed. */
   | { readonly kind: "over" };
-
-const NO_DATA = new Uint8Array(0);
 
 export class Handshake implements Phase {
   readonly name = "handshake";

@@ -1,4 +1,5 @@
 /** Replies to options: each a header and its data, put into the output. */
+import { NO_DATA } from "../base/nothing.ts";
 import {
   HandshakeFlag,
   InfoType,
@@ -20,8 +21,6 @@ import {
 } from "../formats/nbd/handshake.ts";
 import type { ServedExport } from "./exports.ts";
 import type { Output } from "./output.ts";
-
-const NO_DATA = new Uint8Array(0);
 
 function joined(head: Uint8Array, ...texts: string[]): Uint8Array {
   const encoder = new TextEncoder();

@@ -15,6 +15,7 @@
 import { assert } from "../base/assert.ts";
 import type { HoldfastError } from "../base/errors.ts";
 import { quotient } from "../base/units.ts";
+import { ignore } from "../base/nothing.ts";
 import type { BioEnd } from "../block/bio.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
@@ -268,5 +269,3 @@ export class BitmapTracker implements RegionTracker {
     return (this.#counters.get(chunk) & waits) === 0 ? "dirty" : "needs-sync";
   }
 }
-
-function ignore(): void {}

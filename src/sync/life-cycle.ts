@@ -15,6 +15,7 @@
  * - Stopping waits for the job, and the job for its own I/O only.
  */
 import { assert } from "../base/assert.ts";
+import { ignore } from "../base/nothing.ts";
 
 /** A pass, with all that is to be done before and after it. */
 export interface Job<Result> {
@@ -201,5 +202,3 @@ export class LifeCycle<Result> {
     for (const each of waiting) each();
   }
 }
-
-function ignore(): void {}

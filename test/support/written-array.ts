@@ -13,16 +13,11 @@ import { makeLevel } from "../../src/md/running/levels/make.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
+import { randomBytes } from "./bytes.ts";
 import { createRequest, newDevice } from "./create-request.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 let engine: ParityEngine | undefined;
-
-function randomBytes(prng: Prng, count: number): Uint8Array {
-  const bytes = new Uint8Array(count);
-  prng.fill(bytes);
-  return bytes;
-}
 
 /** New disks with a new array on them. Throws what the plan refuses. */
 export function createOnDisks(

@@ -8,6 +8,7 @@
  * Buffered writes have no form that does not wait, and through the ring they would cost a hand-over to a kernel thread each.
  * Transfers are pooled; short ones are continued. Everything else of a file is env/node's.
  */
+import { ignore } from "../../base/nothing.ts";
 import type { Clock } from "../env.ts";
 import type { FileHandle, Files } from "../files.ts";
 import { Pace } from "../pace.ts";
@@ -126,8 +127,6 @@ class Transfer implements Completed {
     file.transferred(opcode, result, offset + filled, filled, done);
   }
 }
-
-function ignore(): void {}
 
 class RingFile extends DescriptorFile {
   readonly #space: FileSpace;

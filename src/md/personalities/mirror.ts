@@ -12,8 +12,9 @@ import { HoldfastError } from "../../base/errors.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
 import { Pool } from "../../block/pool.ts";
-import type { Pooled } from "../../block/pool.ts";
+import { DirectRead } from "../direct-read.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
+import { NO_DATA, ignore } from "../../base/nothing.ts";
 import type { CopyPlace, CopyPlaces } from "../geometry/place.ts";
 import type { Slot } from "../slot.ts";
 import type { Personality, PieceExtent } from "./personality.ts";
@@ -28,25 +29,9 @@ export interface MirrorGeometry {
 /** Added to the cost of a write-mostly member: more than reads under way. */
 const WRITE_MOSTLY = 2 ** 30;
 
-const NO_DATA = new Uint8Array(0);
-
 interface Copy {
   readonly slot: Slot;
   readonly memberSector: number;
-}
-
-/** A piece that is read from one copy. */
-class CopyRead implements Pooled {
-  isSpare = false;
-  slot = 0;
-  sector = 0;
-  data: Uint8Array = NO_DATA;
-  end: BioEnd = ignore;
-  readonly ended: BioEnd;
-
-  constructor(ended: (read: CopyRead, error: HoldfastError | null) => void) {
-    this.ended = (error) => ended(this, error);
-  }
 }
 
 export class MirrorPersonality implements Personality {
@@ -55,7 +40,7 @@ export class MirrorPersonality implements Personality {
   readonly #alikeSectors: () => number;
   readonly #balance: ReadBalance;
   readonly #places: CopyPlaces = [];
-  readonly #reads = new Pool(() => new CopyRead((read, error) => this.#ended(read, error)));
+  readonly #reads = new Pool(() => new DirectRead((read, error) => this.#ended(read, error)));
 
   /** @param alikeSectors volume sectors below this have equal copies now; Infinity: all */
   constructor(geometry: MirrorGeometry, slots: readonly Slot[], alikeSectors: () => number) {
@@ -108,7 +93,7 @@ export class MirrorPersonality implements Personality {
     return best;
   }
 
-  #ended(read: CopyRead, error: HoldfastError | null): void {
+  #ended(read: DirectRead, error: HoldfastError | null): void {
     const { slot, sector, data, end } = read;
     read.data = NO_DATA;
     read.end = ignore;
@@ -218,5 +203,3 @@ function advanced(copies: readonly Copy[], sectors: number): readonly Copy[] {
   if (sectors === 0) return copies;
   return copies.map((copy) => ({ slot: copy.slot, memberSector: copy.memberSector + sectors }));
 }
-
-function ignore(): void {}

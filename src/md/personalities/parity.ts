@@ -11,10 +11,11 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
+import { NO_DATA, ignore } from "../../base/nothing.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
 import { Pool } from "../../block/pool.ts";
-import type { Pooled } from "../../block/pool.ts";
+import { DirectRead } from "../direct-read.ts";
 import { WorkBuffers } from "../../parity/engine.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
 import { rebuild } from "../../parity/parity.ts";
@@ -26,8 +27,6 @@ import type { Personality, PieceExtent } from "./personality.ts";
 import { RowReads, sourcesFor } from "./row-reads.ts";
 
 const REBUILD_SECTORS = 128;
-const NO_DATA = new Uint8Array(0);
-
 /** A range of one row: the same member sectors on every member. */
 interface RowRange {
   readonly layout: RowLayout;
@@ -49,19 +48,6 @@ function advanced(range: RowRange, sectors: number): RowRange {
     memberSector: range.memberSector + sectors,
     volumeSector: range.volumeSector + sectors,
   };
-}
-
-/** A piece that is read from where it lies. */
-class DirectRead implements Pooled {
-  isSpare = false;
-  sector = 0;
-  data: Uint8Array = NO_DATA;
-  end: BioEnd = ignore;
-  readonly ended: BioEnd;
-
-  constructor(ended: (read: DirectRead, error: HoldfastError | null) => void) {
-    this.ended = (error) => ended(this, error);
-  }
 }
 
 export class ParityPersonality implements Personality {
@@ -245,5 +231,3 @@ export class ParityPersonality implements Personality {
     inRuns(sectors, readHalf, end);
   }
 }
-
-function ignore(): void {}

@@ -14,6 +14,7 @@
  */
 import type { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
+import { NO_DATA, ignore } from "../../base/nothing.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { inRuns } from "../../block/fan-out.ts";
 import type { ExtentKind } from "../../block/device.ts";
@@ -258,8 +259,6 @@ export class RowReads {
   }
 }
 
-const NO_DATA = new Uint8Array(0);
-
 function planFor(layout: RowLayout, lost: ReadonlySet<number>): RowPlan | null {
   const isDataLost = layout.data.some((slot) => lost.has(slot));
   const sources = isDataLost ? sourcesFor(layout, lost) : null;
@@ -279,5 +278,3 @@ export function sourcesFor(layout: RowLayout, lost: ReadonlySet<number>): number
   if (parity.length < lostData) return null;
   return [...data, ...parity.slice(0, lostData)];
 }
-
-function ignore(): void {}

@@ -11,6 +11,7 @@
 import { assert } from "../../base/assert.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import type { SectorRange } from "../../base/units.ts";
+import { ignore } from "../../base/nothing.ts";
 import { isAdmitted } from "../../block/admit.ts";
 import { BioFlags } from "../../block/bio.ts";
 import type { Bio, BioEnd } from "../../block/bio.ts";
@@ -517,5 +518,3 @@ function overlaps(range: SectorRange, sector: number, sectors: number): boolean 
   const end = Math.min(range.sector + range.sectors, sector + sectors);
   return Math.max(range.sector, sector) < end;
 }
-
-function ignore(): void {}

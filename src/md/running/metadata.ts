@@ -18,6 +18,7 @@
  * are first brought to its count with what they say already (a crash there finds them one apart, and alike), then beyond it.
  */
 import { HoldfastError } from "../../base/errors.ts";
+import { ignore } from "../../base/nothing.ts";
 import { flush } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
 import { deviceNumbers } from "../../formats/md/superblock-update.ts";
@@ -319,5 +320,3 @@ function mayLag(member: Member, events: number): boolean {
   if (member.standing.kind !== "spare") return false;
   return member.writtenEvents === events || member.writtenEvents + 1 === events;
 }
-
-function ignore(): void {}

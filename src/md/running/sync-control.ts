@@ -8,6 +8,7 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import { alignDown } from "../../base/units.ts";
+import { ignore } from "../../base/nothing.ts";
 import type { PassResult, SyncFigures } from "../../sync/engine.ts";
 import { LifeCycle } from "../../sync/life-cycle.ts";
 import type { SyncScheduler } from "../../sync/scheduler.ts";
@@ -251,5 +252,3 @@ export class SyncControl {
     else if (this.#isByRequest) this.settings.passInterrupted(alignDown(result.position, 8));
   }
 }
-
-function ignore(): void {}

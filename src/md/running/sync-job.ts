@@ -13,6 +13,7 @@
  * Wherever it is interrupted, it ends without waiting for anything but steps under way.
  */
 import { assert } from "../../base/assert.ts";
+import { ignore } from "../../base/nothing.ts";
 import { SyncPass } from "../../sync/engine.ts";
 import type { PassResult } from "../../sync/engine.ts";
 import type { Job } from "../../sync/life-cycle.ts";
@@ -203,5 +204,3 @@ export class SyncJob implements Job<PassResult> {
     });
   }
 }
-
-function ignore(): void {}

@@ -13,6 +13,7 @@
  * the client is told after 4 of the other copies, and 5 waits for all.
  */
 import { HoldfastError } from "../../../base/errors.ts";
+import { NO_DATA, ignore } from "../../../base/nothing.ts";
 import { BioFlags, aim, dropData, ownBio } from "../../../block/bio.ts";
 import type { BioEnd, BioOp, OwnBio } from "../../../block/bio.ts";
 import { Pool } from "../../../block/pool.ts";
@@ -26,8 +27,6 @@ import type { BehindGate, BehindWrites } from "./mirror-behind.ts";
 import type { MirrorSlots } from "./mirror-slots.ts";
 import type { WriteFailures } from "./mirror-write-error.ts";
 import { writeInParts } from "./mirror-write-parts.ts";
-
-const NO_DATA = new Uint8Array(0);
 
 /** One of the copies. */
 class CopyWrite implements Pooled {
@@ -332,5 +331,3 @@ function resultOf(write: MirrorWrite): HoldfastError | null {
     ? new HoldfastError("io", text)
     : new HoldfastError("io", `${text} (${error.message})`, { cause: error });
 }
-
-function ignore(): void {}

@@ -6,6 +6,7 @@
 import { assert } from "../../../base/assert.ts";
 import type { HoldfastError } from "../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
+import { ignore } from "../../../base/nothing.ts";
 import { aim, dropData, ownBio, readBio } from "../../../block/bio.ts";
 import type { Bio, BioEnd, OwnBio } from "../../../block/bio.ts";
 import type { Extent } from "../../../block/device.ts";
@@ -206,5 +207,3 @@ class PiecewiseChange implements Pooled {
     this.#level.changeEnded(this, end, error);
   }
 }
-
-function ignore(): void {}

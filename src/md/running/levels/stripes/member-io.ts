@@ -1,6 +1,7 @@
 /** Reads and writes of member sectors: pooled, so that none costs an allocation. */
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
+import { ignore } from "../../../../base/nothing.ts";
 import { aim, BioFlags, dropData, ownBio } from "../../../../block/bio.ts";
 import type { BioEnd, BioOp, OwnBio } from "../../../../block/bio.ts";
 import { Pool } from "../../../../block/pool.ts";
@@ -54,5 +55,3 @@ export class MemberIo {
     end(error);
   }
 }
-
-function ignore(): void {}

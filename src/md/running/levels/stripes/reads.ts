@@ -5,11 +5,12 @@
  */
 import { SECTOR_BYTES, alignUp } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
+import { NO_DATA, ignore } from "../../../../base/nothing.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import { fanOut } from "../../../../block/fan-out.ts";
 import { Pool } from "../../../../block/pool.ts";
-import type { Pooled } from "../../../../block/pool.ts";
 import type { RangeMode } from "../../../../block/range-lock.ts";
+import { DirectRead } from "../../../direct-read.ts";
 import { WorkBuffers } from "../../../../parity/engine.ts";
 import { StripePlace } from "../../../geometry/raid456.ts";
 import { trustedHolder } from "./holders.ts";
@@ -20,21 +21,6 @@ import type { PieceEnd } from "./pieces.ts";
 import { repairBlock } from "./store.ts";
 import { rangeAt } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
-
-const NO_DATA = new Uint8Array(0);
-
-class DirectRead implements Pooled {
-  isSpare = false;
-  slot = 0;
-  sector = 0;
-  data: Uint8Array = NO_DATA;
-  end: BioEnd = ignore;
-  readonly ended: BioEnd;
-
-  constructor(ended: (read: DirectRead, error: HoldfastError | null) => void) {
-    this.ended = (error) => ended(this, error);
-  }
-}
 
 interface ReadRun {
   readonly sectors: number;
@@ -242,5 +228,3 @@ export function repairAll(
   for (const { slot, member } of failed)
     repairBlock(context, member, range, blocks.get(slot)!, ended);
 }
-
-function ignore(): void {}

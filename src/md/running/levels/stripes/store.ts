@@ -7,6 +7,7 @@
  */
 import type { HoldfastError } from "../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../base/units.ts";
+import { ignore } from "../../../../base/nothing.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import { fanOut } from "../../../../block/fan-out.ts";
 import type { Member } from "../../member.ts";
@@ -182,5 +183,3 @@ export function repairBlock(
 function everyone(): boolean {
   return true;
 }
-
-function ignore(): void {}
