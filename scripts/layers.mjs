@@ -34,9 +34,10 @@ export const RULES = {
     ["filesystems"],
     ["md"],
     ["volume"],
-    ["nbd"],
+    ["nbd", "host"],
     ["engine"],
-    ["cli", "mdadm"],
+    ["mdadm"],
+    ["cli"],
     ["bin"],
   ],
   packages: {

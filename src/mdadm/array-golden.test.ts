@@ -4,8 +4,8 @@ import { recordedView } from "../../test/support/array-view.ts";
 import { goldenCases } from "../../test/support/golden.ts";
 import type { GoldenRead } from "../../test/support/golden.ts";
 import { detailText } from "./detail-text.ts";
-import { mdstatText } from "./mdstat-text.ts";
-import { readSysfs, sysfsNames } from "./sysfs-text.ts";
+import { mdstatText } from "../md/view/mdstat-text.ts";
+import { readSysfs, sysfsNames } from "../md/view/sysfs-text.ts";
 
 const READS = goldenCases({ kind: "md" }).flatMap((golden) =>
   golden.views.flatMap((view) =>

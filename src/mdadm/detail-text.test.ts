@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { recordedView } from "../../test/support/array-view.ts";
 import { goldenCase } from "../../test/support/golden.ts";
-import type { ArrayView } from "./array-view.ts";
+import type { ArrayView } from "../md/view/array-view.ts";
 import { detailBriefText, detailExportText, detailText } from "./detail-text.ts";
-import { mdstatText } from "./mdstat-text.ts";
+import { mdstatText } from "../md/view/mdstat-text.ts";
 
 function viewOf(name: string, changes: Partial<ArrayView> = {}): ArrayView {
   const read = Object.values(goldenCase(name).views[0]!.volumes)[0]!;

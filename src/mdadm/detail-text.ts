@@ -1,17 +1,10 @@
 /** mdadm --detail, --brief and --export of a running array, as version 4.2 prints them. */
+import { levelText } from "../formats/md/layout-names.ts";
 import { ctimeText } from "../base/dates.ts";
-import { isRunning, slotsInSync } from "./array-view.ts";
-import type { ArrayView, MemberView, ReshapeView } from "./array-view.ts";
-import { permilleOf } from "./mdstat-text.ts";
-import {
-  hasChunks,
-  humanBoth,
-  isLocalName,
-  joinLines,
-  labelled,
-  layoutText,
-  levelText,
-} from "./text.ts";
+import { isRunning, slotsInSync } from "../md/view/array-view.ts";
+import type { ArrayView, MemberView, ReshapeView } from "../md/view/array-view.ts";
+import { permilleOf } from "../md/view/mdstat-text.ts";
+import { hasChunks, humanBoth, isLocalName, joinLines, labelled, layoutText } from "./text.ts";
 
 export interface DetailContext {
   readonly homehost: string | null;

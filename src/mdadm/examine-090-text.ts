@@ -1,4 +1,5 @@
 /** mdadm --examine of a member with a version 0.90 superblock, byte for byte as version 4.2 prints it. */
+import { levelText } from "../formats/md/layout-names.ts";
 import { ctimeText } from "../base/dates.ts";
 import {
   DISK_STATE,
@@ -8,15 +9,7 @@ import {
 } from "../formats/md/superblock-090.ts";
 import type { Superblock090 } from "../formats/md/superblock-090.ts";
 import type { Examined } from "./examine-text.ts";
-import {
-  arrayKib,
-  hasChunks,
-  humanBoth,
-  joinLines,
-  labelled,
-  layoutText,
-  levelText,
-} from "./text.ts";
+import { arrayKib, hasChunks, humanBoth, joinLines, labelled, layoutText } from "./text.ts";
 
 const line = (label: string, value: string | number): string => labelled(15, label, value);
 

@@ -1,6 +1,7 @@
 /** mdadm --examine --brief (lines for mdadm.conf) and --export (lines for udev), as version 4.2 prints them. */
+import { levelText } from "../formats/md/layout-names.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
-import { arrayKib, bareName, humanBrief, joinLines, levelText } from "./text.ts";
+import { arrayKib, bareName, humanBrief, joinLines } from "./text.ts";
 
 /** An array as its members' superblocks tell it: any one of them, and all their paths. */
 export interface BriefArray {

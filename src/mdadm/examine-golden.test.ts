@@ -1,4 +1,5 @@
 /** What mdadm printed of every golden member in the guest, and what it prints of the images here. */
+import { levelText } from "../formats/md/layout-names.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -16,7 +17,6 @@ import { examineBitmapText } from "./examine-bitmap-text.ts";
 import { examineBriefText, examineExportText } from "./examine-brief-text.ts";
 import { examineText } from "./examine-text.ts";
 import { queryText } from "./query-text.ts";
-import { levelText } from "./text.ts";
 
 const CASES = goldenCases({ kind: "md" });
 

@@ -2,6 +2,7 @@
  * mdadm --examine of a member with a version 1 superblock, byte for byte as version 4.2 prints it, and the
  * one entry point for both versions. Facts: the output recorded with the golden images.
  */
+import { levelText } from "../formats/md/layout-names.ts";
 import { ctimeText } from "../base/dates.ts";
 import { mdUuid } from "../codec/uuid.ts";
 import type { MdBitmap } from "../formats/md/bitmap.ts";
@@ -27,7 +28,6 @@ import {
   joinLines,
   labelled,
   layoutText,
-  levelText,
 } from "./text.ts";
 
 /** A member with the bytes its superblock was decoded from. */

@@ -1,5 +1,5 @@
 /** The pieces that mdadm's reports are made of. Lines come without newlines; joinLines ends each with one. */
-import { MD_LEVEL_BY_NUMBER, MD_OTHER_LEVEL_NAMES } from "../formats/md/superblock.ts";
+import { MD_LEVEL_BY_NUMBER } from "../formats/md/superblock.ts";
 import { layoutName } from "../formats/md/layout-names.ts";
 
 export function joinLines(lines: readonly string[]): string {
@@ -40,11 +40,6 @@ export function humanBoth(bytes: number): string {
 /** "22.02MB" or "21.00MiB"; empty below 5000 KiB. */
 export function humanBrief(bytes: number, kind: "iec" | "jedec"): string {
   return bytes < SMALLEST_SHOWN ? "" : inUnits(bytes, kind === "iec" ? IEC : JEDEC, "");
-}
-
-/** A level number's name. */
-export function levelText(level: number): string {
-  return MD_LEVEL_BY_NUMBER.get(level) ?? MD_OTHER_LEVEL_NAMES.get(level) ?? "-unknown-";
 }
 
 /** What stands behind "Layout : "; null where the level shows none. */

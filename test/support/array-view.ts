@@ -5,7 +5,7 @@ import type {
   BitmapView,
   MemberView,
   SyncView,
-} from "../../src/mdadm/array-view.ts";
+} from "../../src/md/view/array-view.ts";
 import type { GoldenRead } from "./golden.ts";
 
 type Files = Readonly<Record<string, string>>;

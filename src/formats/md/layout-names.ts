@@ -1,5 +1,5 @@
 /**
- * Layout numbers and mdadm's words for them, both ways.
+ * Layout numbers and mdadm's words for them, both ways; and the names of levels.
  *
  * raid4/5/6: the ALGORITHM_ numbers of the kernel's raid5.h. 16 and up ("-6") are raid5 layouts with Q always on the last
  * disk: what a raid5 becomes by takeover. 8 to 10 rotate Q as DDF arrays do.
@@ -8,6 +8,7 @@
  * the sets and shows "far=2" for all of them; here ", far-sets" is added so that names go both ways.
  * raid0: how zones of unequal members are laid out; 0 stands for "not recorded".
  */
+import { MD_LEVEL_BY_NUMBER, MD_OTHER_LEVEL_NAMES } from "./superblock.ts";
 import type { MdLevel } from "./superblock.ts";
 
 const RAID5: readonly (readonly [number, string])[] = [
@@ -149,4 +150,9 @@ export function isParityLayout(level: "raid4" | "raid5" | "raid6", layout: numbe
   // raid4's layout is not looked at: parity is always on the last disk.
   if (level === "raid4") return true;
   return (level === "raid5" ? RAID5 : RAID6).some(([number]) => number === layout);
+}
+
+/** The kernel's name of a level number. */
+export function levelText(level: number): string {
+  return MD_LEVEL_BY_NUMBER.get(level) ?? MD_OTHER_LEVEL_NAMES.get(level) ?? "-unknown-";
 }

@@ -2,7 +2,7 @@
  * What a running (or assembled but not started) array tells of itself: everything that --detail, /proc/mdstat and sysfs
  * show, and nothing that only one of them would need to know. Plain data: the texts are functions of it.
  */
-import type { ArrayStateWord } from "../md/running/array-state.ts";
+import type { ArrayStateWord } from "../running/array-state.ts";
 
 /** What array_state answers; `suspended` is a word that no array has. */
 export type ArrayState = Exclude<ArrayStateWord, "suspended">;

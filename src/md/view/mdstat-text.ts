@@ -1,7 +1,7 @@
 /** /proc/mdstat, as kernels from 6.1 on print it. Facts: status_show of md.c and the raid modules; recorded golden text. */
 import { isRunning, slotsInSync } from "./array-view.ts";
 import type { ArrayView, BitmapView, MemberView, SyncView } from "./array-view.ts";
-import { levelText } from "./text.ts";
+import { levelText } from "../../formats/md/layout-names.ts";
 
 /** Every line behind the first begins so. */
 const INDENT = "      ";

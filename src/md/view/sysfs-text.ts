@@ -4,7 +4,7 @@
  */
 import { isRedundant, isRunning } from "./array-view.ts";
 import type { ArrayView, BitmapView, MemberView, SpeedLimit } from "./array-view.ts";
-import { levelText } from "./text.ts";
+import { levelText } from "../../formats/md/layout-names.ts";
 
 type Show<T> = (of: T) => string | number;
 
