@@ -108,6 +108,8 @@ export class ManagedArray {
     if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
     array.listen((event) => {
       if (event.kind === "failed") this.sync.memberFailed();
+      // Whose sectors were lost by a write is to be replaced, if there is a spare.
+      else if (event.kind === "bad-blocks" && event.member.wantsReplacement) this.sync.changed();
       else if (event.kind === "mode" && event.mode === "read-write") this.sync.becomeWritable();
     });
   }
