@@ -65,7 +65,8 @@ export async function assemble(
   const { superblock } = plan;
   const { shape } = superblock;
   if (shape === null || plan.verdict.kind !== "can-start") {
-    throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
+    const why = plan.verdict.kind === "can-start" ? "" : `: ${plan.verdict.reason}`;
+    throw new HoldfastError("cannot-start", `${options.name} cannot be started${why}`);
   }
   const why = onlyReadable(superblock);
   if (why !== null) {
@@ -157,9 +158,7 @@ export async function openMember(candidate: MdCandidate, standing: Standing): Pr
     throw new HoldfastError("bad-metadata", text);
   }
   const badBlocks = new BadBlockTable(superblock.badBlockLog, decoded.ranges);
-  const member = new Member({ label: path, device, superblock, image, standing, badBlocks });
-  if (superblock.recoveryByBitmap) member.savedSlot = member.slot;
-  return member;
+  return new Member({ label: path, device, superblock, image, standing, badBlocks });
 }
 
 /** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */
