@@ -15,8 +15,8 @@ function level(name: string): LevelCase {
 }
 
 /** Changes member sectors behind everybody's back. */
-function spoil({ disk }: FailingDisk, dataOffset: number, sector: number, sectors = 1): void {
-  const from = (dataOffset + sector) * 512;
+function spoil({ disk }: FailingDisk, offset: number, sector: number, sectors = 1): void {
+  const from = (offset + sector) * 512;
   for (let at = from; at < from + sectors * 512; at += 1) disk.bytes[at]! ^= 1 + (at % 251);
 }
 
