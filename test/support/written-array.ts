@@ -43,7 +43,7 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly (BlockDevice & { readonly name: string })[],
+  devices: readonly BlockDevice[],
   time: VirtualTime,
   force = false,
 ): Promise<ManagedArray> {

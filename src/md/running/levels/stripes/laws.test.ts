@@ -384,11 +384,27 @@ describe("background sync", () => {
     array.spoil(array.disks[data]!, 3, spoiled);
     expect(array.sync("check")).toEqual({ mismatches: 8, errors: [] });
     expect(array.count("write")).toBe(0);
-    expect(array.level.mismatches).toEqual([
-      { sector: 0, sectors: 8, suspect: expect.anything() as unknown },
+    const [mismatch] = array.level.mismatches.listed;
+    expect(mismatch).toMatchObject({ sector: 0, sectors: 8, row: 0 });
+    expect(mismatch!.parts.map(({ holds }) => holds).toSorted()).toEqual([
+      "data",
+      "data",
+      "data",
+      "p",
+      "q",
+    ]);
+    expect(mismatch!.parts.filter(({ isWrong }) => isWrong)).toEqual([
+      expect.objectContaining({
+        slot: data,
+        member: `disk${data}`,
+        memberSector: 0,
+        holds: "data",
+      }),
     ]);
     expect(array.sync("repair").mismatches).toBe(8);
+    expect(wrongDisks(array)).toEqual([]);
     expect(array.sync("check").mismatches).toBe(0);
+    expect(array.level.mismatches.listed).toEqual([]);
   });
 
   it("writes nothing where parity is right", () => {
