@@ -10,6 +10,7 @@ import type { RunningArray } from "../../src/md/running/array.ts";
 import { assemble } from "../../src/md/running/assemble.ts";
 import { loadBitmap } from "../../src/md/running/bitmap-load.ts";
 import { makeLevel } from "../../src/md/running/levels/make.ts";
+import { openLog } from "../../src/md/running/levels/stripes/open-log.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
@@ -59,6 +60,7 @@ export async function runDisks(
     timers: time,
     parity: () => (engine ??= createParityEngine()),
     makeLevel,
+    openLog,
     openBitmap: async (members, record) => {
       const found = await loadBitmap({
         name: "array",

@@ -54,6 +54,14 @@ export class StripesLevel implements RunningLevel {
     return this.#mismatches;
   }
 
+  startWriting(started: () => void): void {
+    this.#context.log.start(started);
+  }
+
+  settle(settled: () => void): void {
+    this.#context.log.settle(settled);
+  }
+
   run(bio: Bio, end: BioEnd): void {
     switch (bio.op) {
       case "read":
