@@ -1,6 +1,7 @@
 /** Arrays that Holdfast makes and runs on disks in memory, for others to judge. */
 import type { Prng } from "../../src/base/prng.ts";
 import { BioFlags } from "../../src/block/bio.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import { flush, writeSectors } from "../../src/block/promises.ts";
 import { planCreate } from "../../src/md/create/plan-create.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
@@ -42,7 +43,7 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly ArrayDevice[],
+  devices: readonly BlockDevice[],
   time: VirtualTime,
 ): Promise<RunningArray> {
   const set = [];

@@ -5,7 +5,12 @@
  * `HOLDFAST_SEED=N npx vitest run src/md/running/levels/stripes/ppl` replays a run.
  */
 import { describe, expect, it } from "vitest";
-import { assembleAfter, History, newImages } from "../../../../../../test/support/ppl-world.ts";
+import type { History } from "../../../../../../test/support/cut-history.ts";
+import {
+  assembleAfter,
+  newImages,
+  startHistory,
+} from "../../../../../../test/support/ppl-world.ts";
 import { seedOfRun } from "../../../../../../test/support/seed.ts";
 import { Prng } from "../../../../../base/prng.ts";
 
@@ -55,9 +60,9 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
     { area: "a log of one block", pplSectors: 16 },
   ])("at any moment: $area", { timeout: 120_000 }, async ({ pplSectors }) => {
     const prng = new Prng(SEED + pplSectors);
-    const history = new History(newImages(pplSectors));
-    await history.start();
+    const history = await startHistory(newImages(pplSectors));
     await history.random(prng, 10);
+    await history.disks.pump();
     expect(history.errors).toEqual([]);
     const outcome = await cutEverywhere(history, prng, [-1, -1, 0, 1, 2, 3], 3);
     expect(outcome.wrong.slice(0, 5)).toEqual([]);
