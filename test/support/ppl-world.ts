@@ -57,8 +57,7 @@ export interface Found {
 
 /** Assembles what is left, for reading and then for writing, and says what is wrong. */
 export async function assembleAfter(
-  history: History,
-  cut: number,
+  { history, cut }: { readonly history: History; readonly cut: number },
   images: readonly (Uint8Array | null)[],
 ): Promise<Found> {
   const left = images.flatMap((image, slot) => (image === null ? [] : [{ image, slot }]));

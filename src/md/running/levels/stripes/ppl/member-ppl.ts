@@ -15,7 +15,7 @@ import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, flushBio, writeBio } from "../../../../../block/bio.ts";
 import type { BioEnd } from "../../../../../block/bio.ts";
 import { fanOut, inSequence } from "../../../../../block/fan-out.ts";
-import { inZeroSteps } from "../../../../../block/zeros.ts";
+import { inZeroSteps, ZEROS } from "../../../../../block/zeros.ts";
 import {
   encodePplHeader,
   PPL_HEADER_BYTES,
@@ -27,7 +27,7 @@ import { WorkBuffers } from "../../../../../parity/engine.ts";
 import type { Member } from "../../../member.ts";
 import type { StripeWrite } from "../stripe-log.ts";
 import type { PplArray } from "./ppl-array.ts";
-import { makeUnit, writesThatFit } from "./ppl-unit.ts";
+import { makeUnit, unitBytes, writesThatFit } from "./ppl-unit.ts";
 
 interface Area extends PplUse {
   readonly startSector: number;
@@ -82,7 +82,8 @@ export class MemberPpl {
   /**
    * Makes the area an empty log, once. `end` when it is durable or the member is out of the array; an error if that cannot be.
    *
-   * 1 zeros, 2 flush, 3 the header: an old log further behind that outlives the header before it would be believed.
+   * 1 no first header, durably: nothing here is believed from then on   2 zeros, flush   3 the empty header: with a crash inside 2, or
+   * 3 before 2, an older log would be the newest, and would be replayed though others have come after it.
    */
   empty(end: BioEnd): void {
     if (this.#isEmptied || this.#member.slot === null) {
@@ -90,25 +91,24 @@ export class MemberPpl {
       return;
     }
     this.#isEmptied = true;
+    this.#nextSector = this.#area.isRing ? PPL_HEADER_SECTORS : 0;
     const { startSector, sectors } = this.#area;
     const { device } = this.#member;
+    const write = (sector: number, bytes: Uint8Array, flags: number, ended: BioEnd): void =>
+      device.submit(writeBio(startSector + sector, bytes, flags, ended));
     const steps: ((ended: BioEnd) => void)[] = [
+      (ended) => write(0, ZEROS.subarray(0, PPL_HEADER_BYTES), BioFlags.fua, ended),
       (ended) =>
         inZeroSteps(
           sectors * SECTOR_BYTES,
-          (from, zeros, done) =>
-            device.submit(writeBio(startSector + from / SECTOR_BYTES, zeros, 0, done)),
+          (from, zeros, done) => write(from / SECTOR_BYTES, zeros, BioFlags.none, done),
           ended,
         ),
       (ended) => device.submit(flushBio(ended)),
-      (ended) => device.submit(writeBio(startSector, this.#array.emptyHeader, BioFlags.fua, ended)),
+      (ended) => write(0, this.#array.emptyHeader, BioFlags.fua, ended),
     ];
-    inSequence(
-      steps.length,
-      (index, ended) => steps[index]!(ended),
-      (error) => this.#recorded(error, end),
-    );
-    this.#nextSector = this.#area.isRing ? PPL_HEADER_SECTORS : 0;
+    const step = (index: number, ended: BioEnd): void => steps[index]!(ended);
+    inSequence(steps.length, step, (error) => this.#recorded(error, end));
   }
 
   /** A member whose log cannot be written fails as with any write. */
@@ -139,16 +139,22 @@ export class MemberPpl {
       this.#logged(writes, null);
       return;
     }
-    const buffers = new WorkBuffers(this.#array.core.parity());
-    const ended = (error: HoldfastError | null): void => {
-      buffers.giveBack();
-      this.#recorded(error, (recorded) => this.#logged(writes, recorded));
-    };
-    const unit = makeUnit(this.#array, slot, writes, buffers);
-    this.#makeRoom(unit.length / SECTOR_BYTES, (error) => {
-      if (error === null) this.#submit(unit, ended);
-      else ended(error);
+    this.#makeRoom(unitBytes(writes) / SECTOR_BYTES, (error) => {
+      if (error !== null) {
+        this.#ended(writes, error);
+        return;
+      }
+      const buffers = new WorkBuffers(this.#array.core.parity());
+      const unit = makeUnit(this.#array, slot, writes, buffers);
+      this.#submit(unit, (unitError) => {
+        buffers.giveBack();
+        this.#ended(writes, unitError);
+      });
     });
+  }
+
+  #ended(writes: readonly StripeWrite[], error: HoldfastError | null): void {
+    this.#recorded(error, (recorded) => this.#logged(writes, recorded));
   }
 
   #submit(bytes: Uint8Array, end: BioEnd): void {
@@ -158,6 +164,7 @@ export class MemberPpl {
     this.#member.device.submit(writeBio(at, bytes, BioFlags.fua, end));
   }
 
+  /** Before the unit is made: generations go up in the order of writing. */
   #makeRoom(sectors: number, end: BioEnd): void {
     const { isRing } = this.#area;
     if (!isRing || this.#nextSector + sectors <= this.#area.sectors) {

@@ -15,7 +15,7 @@ import type { PplArray } from "./ppl-array.ts";
 const NO_CHECKSUM = 1;
 
 /** Of a whole stripe nothing is left alone: its entry only tells where parity has to be made anew. */
-export function partialParityBytes({ range, written }: StripeWrite): number {
+function partialParityBytes({ range, written }: StripeWrite): number {
   return written.length === range.layout.data.length ? 0 : range.sectors * SECTOR_BYTES;
 }
 
@@ -31,6 +31,11 @@ export function writesThatFit(waiting: readonly StripeWrite[], ppBytes: number):
   return most;
 }
 
+/** How long the log is. */
+export function unitBytes(writes: readonly StripeWrite[]): number {
+  return writes.reduce((sum, write) => sum + partialParityBytes(write), PPL_HEADER_BYTES);
+}
+
 /** The bytes of the log. */
 export function makeUnit(
   array: PplArray,
@@ -38,8 +43,7 @@ export function makeUnit(
   writes: readonly StripeWrite[],
   buffers: WorkBuffers,
 ): Uint8Array {
-  const ppBytes = writes.reduce((sum, write) => sum + partialParityBytes(write), 0);
-  const unit = buffers.take(PPL_HEADER_BYTES + ppBytes);
+  const unit = buffers.take(unitBytes(writes));
   const entries: PplEntryImage[] = [];
   let at = PPL_HEADER_BYTES;
   for (const write of writes) {
