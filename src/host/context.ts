@@ -48,7 +48,7 @@ export async function startPlan(
     diskOf: ({ device }) => held().find((one) => one.device === device)?.disk ?? device,
     // Clients hand over their buffers for as long as a write is under way.
     syncUsers: null,
-    syncChanged: changed,
+    onPass: changed,
   });
   managed.array.listen(changed);
   return managed;

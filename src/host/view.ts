@@ -96,7 +96,7 @@ function memberView(hosted: HostedArray, member: Member): MemberView {
 }
 
 /** Of an array that does not run: nobody stands anywhere yet. */
-function waitingView(hosted: HostedArray, held: HeldDevice, candidate: MdCandidate): MemberView {
+function waitingView(held: HeldDevice, candidate: MdCandidate): MemberView {
   const { superblock } = candidate;
   return {
     ...identityOf(held, superblock),
@@ -229,7 +229,7 @@ function inactiveView(hosted: HostedArray, plan: AssemblyPlan): ArrayView {
   const { superblock, judged } = plan;
   const members = hosted.held.flatMap((held) => {
     const own = judged.find(({ candidate }) => candidate.device === held.device);
-    return own === undefined ? [] : [waitingView(hosted, held, own.candidate)];
+    return own === undefined ? [] : [waitingView(held, own.candidate)];
   });
   const limit = { kib: 0, isSystem: true };
   return {

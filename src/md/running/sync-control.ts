@@ -43,6 +43,8 @@ export interface SyncControlOptions {
   readonly isBroken: () => boolean;
   /** Writes the whole bitmap to all members in slots; calls `done` at once if there is none. */
   readonly writeBitmap: (done: () => void) => void;
+  /** A pass was registered, or reaped. */
+  readonly onPass?: () => void;
 }
 
 /** For sync_completed and mdstat. */
@@ -259,6 +261,7 @@ export class SyncControl {
       writeBitmap,
       reaped: (job, result) => this.#reaped(job, result),
     });
+    this.#options.onPass?.();
     return this.#job;
   }
 
@@ -268,5 +271,6 @@ export class SyncControl {
     if (result.kind === "failed") this.#failed = job.action;
     if (result.kind === "finished") this.settings.passFinished(this.#isByRequest);
     else if (this.#isByRequest) this.settings.passInterrupted(alignDown(result.position, 8));
+    this.#options.onPass?.();
   }
 }
