@@ -175,7 +175,11 @@ export function outcomeOf(
     kind: reason === null ? "started" : "inactive",
     reason,
     array,
-    ...{ active, rebuilding, spares, hasJournal, leftOut },
+    active,
+    rebuilding,
+    spares,
+    hasJournal,
+    leftOut,
     forced: plan.forced,
   };
 }

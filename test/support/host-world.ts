@@ -117,6 +117,15 @@ export class HostWorld {
     return this.host.array(array);
   }
 
+  /** So much time passes, and what is to be done in it is done. */
+  idle(ms: number): Promise<void> {
+    return this.do(
+      new Promise((resolve) => {
+        this.time.set(ms, resolve);
+      }),
+    );
+  }
+
   /** Until nothing is to be done in the background. */
   async quiet(array = "md0"): Promise<ArrayView> {
     await this.do(this.host.wait(array));
@@ -141,7 +150,7 @@ export class HostWorld {
   }
 }
 
-export function createCall(
+function createCall(
   devices: readonly (string | null)[],
   more: Partial<CreateCall> = {},
 ): CreateCall {
@@ -173,10 +182,7 @@ export function createCall(
   };
 }
 
-export function assembleCall(
-  devices: readonly string[],
-  more: Partial<AssembleCall> = {},
-): AssembleCall {
+function assembleCall(devices: readonly string[], more: Partial<AssembleCall> = {}): AssembleCall {
   return {
     names: { kernelName: null, path: "/dev/md0" },
     devices,
