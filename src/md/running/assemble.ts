@@ -76,7 +76,7 @@ export async function assemble(
     const why = plan.verdict.kind === "can-start" ? "" : `: ${plan.verdict.reason}`;
     throw new HoldfastError("cannot-start", `${options.name} cannot be started${why}`);
   }
-  const why = onlyReadable(superblock);
+  const why = whyOnlyReadable(superblock);
   if (why !== null) {
     const text = `${options.name} ${why}; it can be opened for reading only`;
     throw new HoldfastError("unsupported", text);
@@ -121,7 +121,7 @@ export async function assemble(
 const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null, begin: null };
 
 /** A half sentence; null: it can be written as well. */
-function onlyReadable(superblock: MdSuperblock): string | null {
+export function whyOnlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
   if (superblock.hasJournal) return "has a write journal";
   if (superblock.clustered) return "is shared by a cluster";

@@ -41,6 +41,8 @@ export interface RunningBitmap {
   readonly tracker: BitmapTracker;
   /** daemon_sleep. */
   readonly periodMs: number;
+  /** Writes that may be behind on write-mostly members; 0: none. */
+  readonly writeBehind: number;
   /**
    * Before the first write to an array, and before its superblocks are written; an array that is only read does not need it.
    * Rejects when no member could be written.
@@ -83,6 +85,7 @@ export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | nu
     store,
     tracker,
     periodMs,
+    writeBehind: bitmap.writeBehind,
     begin: () => (mustWrite ? tracker.writeAll() : Promise.resolve()),
   };
 }

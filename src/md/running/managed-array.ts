@@ -35,6 +35,8 @@ export interface ManageOptions extends Omit<
   readonly systemLimits: SpeedLimits;
   /** What the member shares with others on the same disk, compared by identity; its device unless given. */
   readonly diskOf?: (member: Member) => unknown;
+  /** As in SyncControlOptions. */
+  readonly onPass?: () => void;
   /** As in BitmapTrackerOptions. */
   readonly syncUsers: (() => Promise<boolean>) | null;
 }
@@ -111,6 +113,7 @@ export class ManagedArray {
       diskOf: options.diskOf ?? (({ device }) => device),
       isBroken: () => array.broken !== null,
       writeBitmap: (done) => void this.#writeBitmap(done),
+      onPass: options.onPass ?? ignore,
     });
     if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
     array.listen((event) => {
