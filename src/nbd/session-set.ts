@@ -71,6 +71,6 @@ export class SessionSet {
   }
 
   #changed(): void {
-    for (const look of [...this.#waiters]) look();
+    for (const look of this.#waiters) look();
   }
 }
