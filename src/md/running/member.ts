@@ -54,6 +54,8 @@ export class Member {
   /** It stands beside the member whose place it is to take. */
   isReplacement: boolean;
   wantsReplacement = false;
+  /** A spare that somebody chose to replace the member there; null: it goes where there is need. */
+  meantForSlot: number | null = null;
   writeMostly: boolean;
   failFast: boolean;
   /** A write has failed: from then on listed bad blocks are not written to. */
@@ -63,7 +65,7 @@ export class Member {
   /** Where the log starts on a journal device, as the superblock is to say; null on all others. */
   journalTailSectors: number | null;
   /** The slot it held before it left, for coming back by bitmap; null: none, or what it holds is worthless. */
-  savedSlot: number | null = null;
+  savedSlot: number | null;
 
   constructor(options: MemberOptions) {
     const { superblock } = options;
@@ -81,6 +83,7 @@ export class Member {
     this.isReplacement = superblock.replacement;
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
+    this.savedSlot = superblock.recoveryByBitmap ? this.slot : null;
   }
 
   /** Device sector of member sector 0. */
