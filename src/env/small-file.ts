@@ -1,6 +1,6 @@
-/** Small files that options name, read as text: certificates and keys. */
+/** Small files read whole, as text: certificates, keys, configurations. */
 import { HoldfastError, toHoldfastError } from "../base/errors.ts";
-import type { Env } from "../env/env.ts";
+import type { Env } from "./env.ts";
 
 const MAX_BYTES = 1024 * 1024;
 
