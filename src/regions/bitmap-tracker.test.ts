@@ -209,7 +209,7 @@ describe("BitmapTracker", () => {
     const { store, tracker, timers } = setUp();
     await write(tracker, 0);
     await write(tracker, 128, false);
-    await tracker.stop();
+    await tracker.settle();
     expect(store.notes.slice(1)).toEqual(["pages 0", "flush", "clearing", "pages 0"]);
     expect([...tracker.dirtyRuns()]).toEqual([{ sector: 128, sectors: 128, state: "needs-sync" }]);
     expect(timers.pending).toBe(0);

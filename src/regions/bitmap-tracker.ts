@@ -70,7 +70,7 @@ export class BitmapTracker implements RegionTracker {
   #writing: Waiter[] = [];
   #timer: Timer | null = null;
   #pass: Promise<void> | null = null;
-  #isStopped = false;
+  #isSettling = false;
 
   constructor(options: BitmapTrackerOptions) {
     const { store } = options;
@@ -111,7 +111,7 @@ export class BitmapTracker implements RegionTracker {
   }
 
   beginWrite(sector: number, sectors: number, begun: BioEnd): void {
-    assert(sectors > 0 && !this.#isStopped, "a write to a device that runs");
+    assert(sectors > 0 && !this.#isSettling, "nothing is written while it settles");
     const first = quotient(sector, this.regionSectors);
     const last = quotient(sector + sectors - 1, this.regionSectors);
     let isMarked = true;
@@ -205,7 +205,7 @@ export class BitmapTracker implements RegionTracker {
   }
 
   #arm(): void {
-    if (this.#timer !== null || this.#pass !== null || this.#isStopped) return;
+    if (this.#timer !== null || this.#pass !== null || this.#isSettling) return;
     if (this.#cooling.isIdle) return;
     this.#timer = this.#timers.set(this.#periodMs, () => {
       this.#timer = null;
@@ -235,11 +235,11 @@ export class BitmapTracker implements RegionTracker {
   }
 
   /**
-   * For stopping, when no write is under way: cleans at once what time would clean. What needs sync stays so. The array's superblocks
-   * may call it clean only after this.
+   * When no write is under way, nor comes before it resolves: cleans at once what time would clean. What needs sync stays so. The array's
+   * superblocks may call it clean for good only after this.
    */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
+  async settle(): Promise<void> {
+    this.#isSettling = true;
     this.#timer?.cancel();
     this.#timer = null;
     await this.#pass;
@@ -247,6 +247,7 @@ export class BitmapTracker implements RegionTracker {
     this.#cooling.hurry();
     await this.#clean();
     await this.#writer.idle();
+    this.#isSettling = false;
   }
 
   /** Chunks that are not clean, in order, neighbours of one kind joined. */

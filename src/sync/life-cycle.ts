@@ -59,6 +59,8 @@ export class LifeCycle<Result> {
   #isScheduled = false;
   /** Told as soon as there is no pass. */
   #waiting: (() => void)[] = [];
+  /** Told as soon as nothing is left to be done. */
+  #waitingForRest: (() => void)[] = [];
 
   constructor(options: LifeCycleOptions<Result>) {
     this.#options = options;
@@ -71,6 +73,17 @@ export class LifeCycle<Result> {
 
   get isFrozen(): boolean {
     return this.#isFrozen;
+  }
+
+  /** No pass is there, and none is about to start; where none may start, what is wanted does not count. */
+  get isAtRest(): boolean {
+    return this.#pass === null && this.decide() !== "start";
+  }
+
+  /** Calls `atRest` as soon as it is, perhaps at once. */
+  whenAtRest(atRest: () => void): void {
+    if (this.isAtRest) atRest();
+    else this.#waitingForRest.push(atRest);
   }
 
   /** There may be something to do. */
@@ -155,6 +168,7 @@ export class LifeCycle<Result> {
       case "wait":
         break;
     }
+    if (this.isAtRest) tell(this.#waitingForRest.splice(0));
   }
 
   #start(): void {
@@ -197,8 +211,10 @@ export class LifeCycle<Result> {
   }
 
   #tellQuiet(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const each of waiting) each();
+    tell(this.#waiting.splice(0));
   }
+}
+
+function tell(waiting: readonly (() => void)[]): void {
+  for (const each of waiting) each();
 }

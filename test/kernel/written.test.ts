@@ -79,9 +79,10 @@ interface Made {
 async function make(plan: Written, folder: string): Promise<Made> {
   const prng = new Prng(SEED + PLANS.indexOf(plan));
   const devices = createOnDisks(prng, plan.disks, DISK_SECTORS, plan.request);
-  const array = await runDisks(devices, new VirtualTime());
-  const content = await writeAllOver(prng, array, WRITES);
-  if (plan.isStopped) await array.close();
+  const time = new VirtualTime();
+  const managed = await runDisks(devices, time);
+  const content = await writeAllOver(prng, managed.array, WRITES);
+  if (plan.isStopped) await time.until(managed.close());
   const images = devices.map(({ bytes }, disk) => {
     const path = join(folder, `${plan.name}-${disk}.img`);
     writeSparse(path, bytes);

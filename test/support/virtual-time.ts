@@ -61,6 +61,20 @@ export class VirtualTime implements Clock, Timers {
     this.#nowMs = untilMs;
   }
 
+  /** Lets I/O go on, and time where there is none, until the promise is settled. */
+  async until<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false;
+    const settle = (): void => {
+      isSettled = true;
+    };
+    promise.then(settle, settle);
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isSettled) return promise;
+      this.next();
+    }
+  }
+
   /** Forgets all timers: what a crash does to them. */
   clear(): void {
     this.#pending = [];

@@ -7,9 +7,10 @@ import type { CreateRequest } from "../../src/md/create/request.ts";
 import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
-import { assemble } from "../../src/md/running/assemble.ts";
-import { loadBitmap } from "../../src/md/running/bitmap-load.ts";
 import { makeLevel } from "../../src/md/running/levels/make.ts";
+import { startManaged } from "../../src/md/running/managed-array.ts";
+import type { ManagedArray } from "../../src/md/running/managed-array.ts";
+import { SyncScheduler } from "../../src/sync/scheduler.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
@@ -43,7 +44,7 @@ export function createOnDisks(
 export async function runDisks(
   devices: readonly ArrayDevice[],
   time: VirtualTime,
-): Promise<RunningArray> {
+): Promise<ManagedArray> {
   const set = [];
   for (const device of devices) {
     const { primary } = await probeMdSuperblocks(device);
@@ -51,37 +52,17 @@ export async function runDisks(
   }
   const plan = planAssembly(set, { force: false, backupGiven: false });
   if (plan === null) throw new Error("no superblock can be believed");
-  let begin: () => Promise<void> = () => Promise.resolve();
-  const array: RunningArray = await assemble(plan, {
+  return startManaged(plan, {
     name: "array",
     mode: "read-write",
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
     makeLevel,
-    openBitmap: async (members, record) => {
-      const found = await loadBitmap({
-        name: "array",
-        members,
-        record,
-        timers: time,
-        memberFailed: (member, error, recorded) => array.memberFailed(member, error, recorded),
-        syncUsers: null,
-      });
-      if (found === null) throw new Error("the superblock tells of a bitmap, and there is none");
-      const { store, tracker } = found;
-      begin = () => found.begin();
-      return {
-        regions: tracker,
-        bitmap: {
-          writeSuperblock: (events) => store.writeSuperblock(events),
-          settle: () => tracker.stop(),
-        },
-      };
-    },
+    scheduler: new SyncScheduler(),
+    systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
+    syncUsers: null,
   });
-  await begin();
-  return array;
 }
 
 /** Fills the array, then writes over random places, several writes at a time. Returns what it is to hold, all of it flushed. */

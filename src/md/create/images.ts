@@ -55,9 +55,10 @@ function nameBytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function paddedName({ name, homehost }: CreateRequest): Uint8Array {
+/** As the superblock has it. */
+export function paddedName(name: string): Uint8Array {
   const padded = new Uint8Array(NAME_BYTES);
-  padded.set(nameBytes(storedName(name, homehost)).subarray(0, NAME_BYTES - 1));
+  padded.set(nameBytes(name).subarray(0, NAME_BYTES - 1));
   return padded;
 }
 
@@ -71,7 +72,7 @@ function permanentFeatures({ request, hasPpl, hasZones }: ArrayDecision): number
 }
 
 /** The field for the bitmap's place, which a PPL shares: 16 bits of place, 16 of size. */
-function bitmapField(places: MetadataPlaces): number {
+export function bitmapField(places: MetadataPlaces): number {
   const { superSector, bitmapSector, pplSector } = places;
   if (pplSector !== null) return (PPL_SECTORS << 16) | ((pplSector - superSector) & 0xffff);
   return bitmapSector === null ? 0 : bitmapSector - superSector;
@@ -100,7 +101,7 @@ function bareSuperblock1(
     majorVersion: 1,
     featureMap: permanentFeatures(array),
     setUuid: request.arrayUuid,
-    setName: paddedName(request),
+    setName: paddedName(storedName(request.name, request.homehost)),
     ctime: BigInt(request.createdSeconds),
     level: levelNumber(request),
     layout: array.layout,

@@ -153,7 +153,7 @@ describe("a broken array", () => {
     const shape = { level: "raid5", layout: 2, chunkSectors: 8, raidDisks: 3 } as const;
     const world = await new RunningWorld({ shape }).start();
     const { array } = world;
-    array.startWriting();
+    await array.startWriting();
     const why = new HoldfastError("io", "pulled");
     const told: unknown[] = [];
     array.memberFailed(array.members.attached[0]!, why, (error) => told.push(error));
@@ -315,7 +315,7 @@ describe("an array that may not be written", () => {
     await world.disks.pump();
     expect(told).toEqual([null]);
     expect(world.takeLog()).toEqual([]);
-    array.startWriting();
+    await array.startWriting();
     await world.disks.pump();
     expect(world.superblock(0).roles[1]?.kind).toBe("faulty");
   });

@@ -4,12 +4,12 @@
  *
  *   read-only  <--->  read-auto  ---first write--->  read-write  --->  stopped
  *
- * Nothing is written to a member before read-write; what changes earlier is remembered and written then. Broken, beside all of that: more
+ * Nothing is written to a member before read-write, but for what `prepare` mends on the way; what changes earlier is remembered and written then. Broken, beside all of that: more
  * members have failed than the level can lose. From then on every write ends with an error, also those under way, and the array
  * is never marked clean.
  */
 import { assert } from "../../base/assert.ts";
-import { HoldfastError } from "../../base/errors.ts";
+import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import type { SectorRange } from "../../base/units.ts";
 import { ignore } from "../../base/nothing.ts";
 import { isAdmitted } from "../../block/admit.ts";
@@ -62,6 +62,8 @@ export interface RunningArrayOptions {
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
   readonly makeLevel: (core: ArrayCore) => RunningLevel;
+  /** Once, before anything is written: puts right what a crash left. Null: not needed, as where the mode is read-write at first. */
+  readonly prepare: (() => Promise<void>) | null;
 }
 
 export class RunningArray implements BlockDevice, ArrayCore {
@@ -92,6 +94,13 @@ export class RunningArray implements BlockDevice, ArrayCore {
   #unwritten: Change | null = null;
   #suspended: SectorRange = { sector: 0, sectors: 0 };
   #held: Request[] = [];
+  /** Null: done, or not needed. */
+  #prepare: (() => Promise<void>) | null;
+  #preparing: Promise<void> | null = null;
+  /** Writes that wait for it. */
+  #early: Request[] = [];
+  /** What its users asked for. */
+  readonly foreground = { started: 0, ended: 0 };
 
   constructor(options: RunningArrayOptions) {
     this.#options = options;
@@ -104,6 +113,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.timers = options.timers;
     this.parity = options.parity;
     this.#mode = options.mode;
+    this.#prepare = options.prepare;
     this.#limits = this.#limitsNow();
     const { members, record, bitmap, clock, goneEvents } = options;
     this.#metadata = new Metadata({
@@ -157,6 +167,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   submit(bio: Bio): void {
     if (!isAdmitted(this, this.#inFlight, bio)) return;
+    this.foreground.started += 1;
     const request = this.#requests.take();
     request.start(bio, this.#eras.begin());
     if (bio.op === "read") this.level.run(bio, request.done);
@@ -177,7 +188,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
       this.#hold(request);
       return;
     }
-    if (this.#mode === "read-auto") this.#startWriting();
+    if (this.#mode === "read-auto" && !this.#startWritingFor(request)) return;
     if ((flags & BioFlags.preflush) === 0) this.#enter(request);
     else this.#flush.flush(request.preflushed);
   }
@@ -226,6 +237,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   #finish(request: Request, error: HoldfastError | null): void {
     const era = request.era!;
     const bio = request.finish();
+    this.foreground.ended += 1;
     this.#requests.give(request);
     this.#inFlight.end();
     this.#eras.end(era);
@@ -293,20 +305,28 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#suspended = range;
     const held = this.#held;
     this.#held = [];
-    for (const request of held) {
-      request.era = this.#eras.begin();
-      const { readOnly } = this.#limits;
-      if (readOnly) this.#finish(request, readOnlyError(this.name));
-      else this.#change(request);
-    }
+    this.#resume(held);
     return this.#eras.drain();
   }
 
   #hold(request: Request): void {
-    // Nobody who waits for what is under way waits for it.
+    this.#leaveEra(request);
+    this.#held.push(request);
+  }
+
+  /** Nobody who waits for what is under way waits for it. */
+  #leaveEra(request: Request): void {
     this.#eras.end(request.era!);
     request.era = null;
-    this.#held.push(request);
+  }
+
+  #resume(requests: readonly Request[], error: HoldfastError | null = null): void {
+    for (const request of requests) {
+      request.era = this.#eras.begin();
+      const why = error ?? (this.#limits.readOnly ? readOnlyError(this.name) : null);
+      if (why === null) this.#change(request);
+      else this.#finish(request, why);
+    }
   }
 
   // --- modes
@@ -337,7 +357,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
     if (wanted === "stop") return this.close();
     this.#assertRunning();
     if (wanted === "read-only" || wanted === "read-auto") return this.#stopWriting(wanted);
-    this.startWriting();
+    await this.startWriting();
     if (wanted === "read-write") return;
     if (!this.#gate.isIdle) throw new HoldfastError("busy", `${this.name} is being written to`);
     await this.#markClean();
@@ -348,12 +368,53 @@ export class RunningArray implements BlockDevice, ArrayCore {
     throw new HoldfastError("shutdown", `${this.name} is stopped`);
   }
 
-  /** Makes it read-write, whatever it was. @throws HoldfastError `read-only` when a member cannot be written */
-  startWriting(): void {
+  /** Makes it read-write, whatever it was. @throws HoldfastError `read-only` when a member cannot be written; what preparing fails with */
+  async startWriting(): Promise<void> {
     this.#assertRunning();
     const readOnlyMember = this.#readOnlyMember();
     if (readOnlyMember !== undefined) throw readOnlyError(readOnlyMember.label);
+    if (this.#prepare !== null) {
+      await this.#prepared(this.#prepare);
+      this.#assertRunning();
+    }
     if (this.#mode !== "read-write") this.#startWriting();
+  }
+
+  /** Whoever comes while it is being prepared waits for the same; after a failure it is tried anew. */
+  #prepared(prepare: () => Promise<void>): Promise<void> {
+    this.#preparing ??= prepare().then(
+      () => {
+        this.#prepare = null;
+      },
+      (error: unknown) => {
+        this.#preparing = null;
+        throw error;
+      },
+    );
+    return this.#preparing;
+  }
+
+  /** The first write makes a read-auto array read-write. False: the request waits until it is. */
+  #startWritingFor(request: Request): boolean {
+    if (this.#prepare === null) {
+      this.#startWriting();
+      return true;
+    }
+    this.#leaveEra(request);
+    this.#early.push(request);
+    if (this.#early.length > 1) return false;
+    const resume = (error: HoldfastError | null): void => {
+      const early = this.#early;
+      this.#early = [];
+      // Somebody may have made it read-only meanwhile, and then it stays so.
+      if (error === null && this.#mode === "read-auto") this.#startWriting();
+      this.#resume(early, error);
+    };
+    void this.#prepared(this.#prepare).then(
+      () => resume(null),
+      (error: unknown) => resume(toHoldfastError(error)),
+    );
+    return false;
   }
 
   #startWriting(): void {

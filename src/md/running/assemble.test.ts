@@ -152,7 +152,7 @@ describe("assembling", () => {
     );
     const array = await runPlan(planFor(devices, images), new VirtualTime());
     expect(array.limits.readOnly).toBe(true);
-    expect(() => array.startWriting()).toThrow("disk0");
+    await expect(array.startWriting()).rejects.toThrow("disk0");
   });
 
   it("refuses a member that is cut off", async () => {

@@ -35,6 +35,8 @@ export type LevelFactory = (core: ArrayCore, geometry: Geometry, shape: MdShape)
 export interface Tracking {
   readonly regions: RegionTracker;
   readonly bitmap: BitmapRecord | null;
+  /** Before anything is written to the array; null: nothing. */
+  readonly begin: (() => Promise<void>) | null;
 }
 
 export interface AssembleOptions {
@@ -80,26 +82,31 @@ export async function assemble(
   const record = recordOf(plan, shape);
   const hasBitmap = superblock.bitmapSector !== null;
   const tracking = hasBitmap ? await options.openBitmap(members, record) : NO_TRACKING;
-  return new RunningArray({
+  // There is nothing that a first write would have to be told of.
+  const mode = isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write";
+  const array = new RunningArray({
     name: options.name,
     sectors: geometry.arraySectors,
     limits: limitsOf(superblock, shape, members),
     members,
     record,
-    ...tracking,
+    regions: tracking.regions,
+    bitmap: tracking.bitmap,
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
     keepsSuperblocks: isRedundant(shape),
-    // There is nothing that a first write would have to be told of.
-    mode: isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write",
+    mode: mode === "read-write" && isRedundant(shape) ? "read-only" : mode,
     clock: options.clock,
     timers: options.timers,
     parity: options.parity,
     makeLevel: (core) => options.makeLevel(core, geometry, shape),
+    prepare: tracking.begin,
   });
+  if (mode === "read-write") await array.startWriting();
+  return array;
 }
 
-const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null };
+const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null, begin: null };
 
 /** A half sentence; null: it can be written as well. */
 function onlyReadable(superblock: MdSuperblock): string | null {
@@ -134,7 +141,8 @@ function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null
   }
 }
 
-async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
+/** @throws HoldfastError `cannot-start` when the device is cut off, `bad-metadata` when its bad-block log cannot be right */
+export async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
   const { device, superblock, path } = candidate;
   const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
   const end = dataOffsetSectors + (componentSectors || dataSectors);
@@ -149,7 +157,9 @@ async function openMember(candidate: MdCandidate, standing: Standing): Promise<M
     throw new HoldfastError("bad-metadata", text);
   }
   const badBlocks = new BadBlockTable(superblock.badBlockLog, decoded.ranges);
-  return new Member({ label: path, device, superblock, image, standing, badBlocks });
+  const member = new Member({ label: path, device, superblock, image, standing, badBlocks });
+  if (superblock.recoveryByBitmap) member.savedSlot = member.slot;
+  return member;
 }
 
 /** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */

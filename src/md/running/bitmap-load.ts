@@ -39,6 +39,10 @@ export interface BitmapStart {
 export interface RunningBitmap {
   readonly store: MemberBitmapStore;
   readonly tracker: BitmapTracker;
+  /** daemon_sleep. */
+  readonly periodMs: number;
+  /** Writes that may be behind on write-mostly members; 0: none. */
+  readonly writeBehind: number;
   /**
    * Before the first write to an array, and before its superblocks are written; an array that is only read does not need it.
    * Rejects when no member could be written.
@@ -66,10 +70,11 @@ export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | nu
   const isStale = bitmap.untrustworthy || bitmap.events < record.events;
   const image = await read(0, 4096);
   const store = new MemberBitmapStore({ ...start, bitmap, image, events: record.events, isStale });
+  const periodMs = Math.max(1, bitmap.daemonSleepSeconds) * 1000;
   const tracker = new BitmapTracker({
     store,
     timers: start.timers,
-    periodMs: Math.max(1, bitmap.daemonSleepSeconds) * 1000,
+    periodMs,
     isWhole: () => members.degraded === 0,
     syncUsers: start.syncUsers,
   });
@@ -79,6 +84,8 @@ export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | nu
   return {
     store,
     tracker,
+    periodMs,
+    writeBehind: bitmap.writeBehind,
     begin: () => (mustWrite ? tracker.writeAll() : Promise.resolve()),
   };
 }

@@ -63,7 +63,7 @@ export class Member {
   /** Where the log starts on a journal device, as the superblock is to say; null on all others. */
   journalTailSectors: number | null;
   /** The slot it held before it left, for coming back by bitmap; null: none, or what it holds is worthless. */
-  savedSlot: number | null = null;
+  savedSlot: number | null;
 
   constructor(options: MemberOptions) {
     const { superblock } = options;
@@ -81,6 +81,7 @@ export class Member {
     this.isReplacement = superblock.replacement;
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
+    this.savedSlot = superblock.recoveryByBitmap ? this.slot : null;
   }
 
   /** Device sector of member sector 0. */

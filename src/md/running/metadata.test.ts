@@ -139,6 +139,7 @@ describe("a round", () => {
             return Promise.resolve();
           },
         },
+        begin: () => Promise.resolve(),
       });
     const world = new RunningWorld({ all: { hasBitmap: true }, assemble: { openBitmap } });
     marks.disks = world.disks;
@@ -169,7 +170,7 @@ describe("a round", () => {
 
   it("is shared by all that is committed while one is being written", async () => {
     const world = await new RunningWorld().start();
-    world.array.startWriting();
+    await world.array.startWriting();
     const done: number[] = [];
     for (let i = 0; i < 4; i += 1) world.array.commit("progress", () => done.push(i));
     await world.disks.pump();
@@ -195,7 +196,7 @@ describe("a round", () => {
   it("tells of the failure of a spare", async () => {
     const world = await new RunningWorld({ spares: 1 }).start();
     world.disks.disks[2]!.fails = failsSuperblock;
-    world.array.startWriting();
+    await world.array.startWriting();
     world.array.commit("members", () => {});
     await world.disks.pump();
     expect(world.superblock(0).roles[2]?.kind).toBe("faulty");
@@ -207,7 +208,7 @@ describe("members that come and go", () => {
   it("are told of in all superblocks", async () => {
     const world = await new RunningWorld({ spares: 1, images: { 2: { events: 3 } } }).start();
     const { array, disks } = world;
-    array.startWriting();
+    await array.startWriting();
     disks.disks[1]!.fails = failsData;
     await world.write(0);
     const [, failed, spare] = array.members.attached;
@@ -227,7 +228,7 @@ describe("members that come and go", () => {
   it("are refused when the superblocks have no room for them, and nobody suffers", async () => {
     const world = await new RunningWorld().start();
     const { array } = world;
-    array.startWriting();
+    await array.startWriting();
     const [first] = array.members.attached;
     const { device, image, badBlocks } = first!;
     const standing = { kind: "spare" } as const;
@@ -254,7 +255,7 @@ describe("members that come and go", () => {
       images: { 2: { recoveryOffset: 8n, isReplacement: true } },
     }).start();
     const { array } = world;
-    array.startWriting();
+    await array.startWriting();
     const replacement = array.members.at(1).replacement!;
     expect(replacement.standing).toEqual({ kind: "recovering", slot: 1, recoveredSectors: 8 });
     await world.finish(array.recovered(replacement));

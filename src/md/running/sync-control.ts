@@ -43,6 +43,8 @@ export interface SyncControlOptions {
   readonly isBroken: () => boolean;
   /** Writes the whole bitmap to all members in slots; calls `done` at once if there is none. */
   readonly writeBitmap: (done: () => void) => void;
+  /** A pass was registered, or reaped. */
+  readonly onPass?: () => void;
 }
 
 /** For sync_completed and mdstat. */
@@ -152,6 +154,11 @@ export class SyncControl {
     this.changed();
   }
 
+  /** Resolves when nothing is being synced, nor is about to be. */
+  whenAtRest(): Promise<void> {
+    return new Promise((atRest) => this.#cycle.whenAtRest(atRest));
+  }
+
   get last(): LastSync {
     return this.#last;
   }
@@ -180,20 +187,33 @@ export class SyncControl {
     if (isBroken()) return null;
     const { record, members } = core;
     const isPromoted = promoteReplacements(members);
-    if (record.resyncOffsetSectors < Infinity && level.syncWork("resync") !== null) {
+    const canSync = level.syncWork("resync") !== null;
+    if (record.resyncOffsetSectors < Infinity && canSync) {
       // What is not in sync is nothing to recover from: a resync that failed keeps all else waiting.
       if (this.#failed === "resync") return null;
       const start = this.#options.bitmapMs === null ? record.resyncOffsetSectors : 0;
-      return this.#make("resync", start, [], isPromoted);
+      return this.#make("resync", this.#regionStart(start), [], isPromoted);
     }
-    if (level.syncWork("recover") !== null && this.#failed !== "recover") {
+    if (canSync && this.#failed !== "recover") {
       const hasJoined = fillSlots(members) || isPromoted;
       const targets = recovering(members);
       if (targets.length > 0)
-        return this.#make("recover", recoveredByAll(targets), targets, hasJoined);
+        return this.#make(
+          "recover",
+          this.#regionStart(recoveredByAll(targets)),
+          targets,
+          hasJoined,
+        );
     }
     if (isPromoted) core.commit("members", ignore);
     return this.#chooseRequested();
+  }
+
+  /** A region that is synced only from its middle on would stay to be synced. */
+  #regionStart(sector: number): number {
+    return sector === Infinity
+      ? sector
+      : alignDown(sector, this.#options.core.regions.regionSectors);
   }
 
   #chooseRequested(): SyncJob | null {
@@ -241,6 +261,7 @@ export class SyncControl {
       writeBitmap,
       reaped: (job, result) => this.#reaped(job, result),
     });
+    this.#options.onPass?.();
     return this.#job;
   }
 
@@ -250,5 +271,6 @@ export class SyncControl {
     if (result.kind === "failed") this.#failed = job.action;
     if (result.kind === "finished") this.settings.passFinished(this.#isByRequest);
     else if (this.#isByRequest) this.settings.passInterrupted(alignDown(result.position, 8));
+    this.#options.onPass?.();
   }
 }

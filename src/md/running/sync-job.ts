@@ -156,6 +156,7 @@ export class SyncJob implements Job<PassResult> {
     const stage = this.#stage;
     assert(stage.kind !== "ended", "a job ends once");
     this.#stage = { kind: "ended", pass: stage.kind === "running" ? stage.pass : null };
+    if (stage.kind === "running") this.#options.core.regions.closeSync();
     if (stage.kind !== "preparing") this.#options.scheduler.leave(stage.claim);
     this.#ended(result);
   }

@@ -1,0 +1,195 @@
+/**
+ * ManagedArray: a running array with all that belongs to it: its bitmap, and the background sync that looks after it by itself. What
+ * administers arrays goes through here, what reads and writes them goes to `array`.
+ *
+ *   array.ts      what the clients and the superblocks see   -- failed, read-write -->  SyncControl
+ *   sync-control  what is to be synced, and when              <-- quiet before anything is made read-only or stopped
+ *
+ * Taking away waits in this order: background sync has ended and is recorded; writes have ended; the bitmap has settled; the superblocks say
+ * "clean".
+ */
+import { HoldfastError } from "../../base/errors.ts";
+import { ignore } from "../../base/nothing.ts";
+import type { BitmapTracker } from "../../regions/bitmap-tracker.ts";
+import type { SyncScheduler } from "../../sync/scheduler.ts";
+import type { SpeedLimits } from "../../sync/throttle.ts";
+import type { AssemblyPlan } from "../plan.ts";
+import type { RunningArray } from "./array.ts";
+import { wantedState } from "./array-state.ts";
+import { assemble } from "./assemble.ts";
+import type { AssembleOptions } from "./assemble.ts";
+import { loadBitmap } from "./bitmap-load.ts";
+import type { RunningBitmap } from "./bitmap-load.ts";
+import type { Member } from "./member.ts";
+import { SyncControl } from "./sync-control.ts";
+
+export interface ManageOptions extends Omit<AssembleOptions, "openBitmap"> {
+  /** One for all arrays. */
+  readonly scheduler: SyncScheduler;
+  /** Of background sync, for arrays that have none of their own. */
+  readonly systemLimits: SpeedLimits;
+  /** What the member shares with others on the same disk, compared by identity; its device unless given. */
+  readonly diskOf?: (member: Member) => unknown;
+  /** As in SyncControlOptions. */
+  readonly onPass?: () => void;
+  /** As in BitmapTrackerOptions. */
+  readonly syncUsers: (() => Promise<boolean>) | null;
+}
+
+/**
+ * Assembles what was planned, for writing or reading, and lets background sync begin.
+ * @throws HoldfastError as `assemble` and `loadBitmap` do
+ */
+export async function startManaged(
+  plan: AssemblyPlan,
+  options: ManageOptions,
+): Promise<ManagedArray> {
+  let bitmap: RunningBitmap | null = null;
+  const { mode } = options;
+  const array: RunningArray = await assemble(plan, {
+    ...options,
+    // What prepares it for writing may find that a member fails, and needs the array then.
+    mode: mode === "read-write" ? "read-only" : mode,
+    openBitmap: async (members, record) => {
+      const { name, timers, syncUsers } = options;
+      bitmap = await loadBitmap({
+        name,
+        members,
+        record,
+        timers,
+        syncUsers,
+        memberFailed: (member, error, recorded) => array.memberFailed(member, error, recorded),
+      });
+      if (bitmap === null) {
+        const text = `${name}: its superblocks tell of a bitmap, and no member in sync has one.`;
+        throw new HoldfastError("bad-metadata", text);
+      }
+      const { store, tracker, begin } = bitmap;
+      return {
+        regions: tracker,
+        bitmap: {
+          writeSuperblock: (events) => store.writeSuperblock(events),
+          settle: () => tracker.settle(),
+        },
+        begin,
+      };
+    },
+  });
+  const shape = plan.superblock.shape!;
+  const managed = new ManagedArray(array, bitmap, shape.chunkSectors, options);
+  if (mode === "read-write") await array.startWriting();
+  managed.sync.changed();
+  return managed;
+}
+
+export class ManagedArray {
+  readonly array: RunningArray;
+  readonly sync: SyncControl;
+  readonly bitmap: RunningBitmap | null;
+
+  constructor(
+    array: RunningArray,
+    bitmap: RunningBitmap | null,
+    chunkSectors: number,
+    options: ManageOptions,
+  ) {
+    this.array = array;
+    this.bitmap = bitmap;
+    this.sync = new SyncControl({
+      core: array,
+      level: array.level,
+      scheduler: options.scheduler,
+      systemLimits: options.systemLimits,
+      foreground: array.foreground,
+      bitmapMs: bitmap?.periodMs ?? null,
+      chunkSectors,
+      diskOf: options.diskOf ?? (({ device }) => device),
+      isBroken: () => array.broken !== null,
+      writeBitmap: (done) => this.#writeBitmap(done),
+      onPass: options.onPass ?? ignore,
+    });
+    if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
+    array.listen((event) => {
+      if (event.kind === "failed") this.sync.memberFailed();
+      else if (event.kind === "mode" && event.mode === "read-write") this.sync.becomeWritable();
+    });
+  }
+
+  get tracker(): BitmapTracker | null {
+    return this.bitmap?.tracker ?? null;
+  }
+
+  /**
+   * What writing the word to md's array_state does.
+   * @throws HoldfastError as RunningArray.setState
+   */
+  async setState(word: string): Promise<void> {
+    const wanted = wantedState(word);
+    if (wanted === "stop") return this.close();
+    const stopsWriting = wanted === "read-only" || wanted === "read-auto";
+    if (stopsWriting) await this.#quiet();
+    try {
+      await this.array.setState(word);
+    } finally {
+      if (this.array.mode === "read-write") this.sync.becomeWritable();
+    }
+  }
+
+  /** Background sync has ended, and what it did is recorded. */
+  #quiet(): Promise<void> {
+    return new Promise((quiet) => this.sync.becomeReadOnly(quiet));
+  }
+
+  /** A device joins, and is put to use if there is a place for it; resolves when the superblocks tell of it. @throws as RunningArray.attach */
+  async addMember(member: Member): Promise<void> {
+    await this.array.attach(member);
+    this.sync.changed();
+  }
+
+  /** Somebody wants it out; resolves when the others' superblocks say so. @throws HoldfastError when the array cannot do without it */
+  failMember(member: Member, why: HoldfastError): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.array.memberFailed(member, why, (error) => {
+        if (error === null) resolve();
+        else reject(error);
+      });
+    });
+  }
+
+  /** Lets go of a spare, or of a faulty device, once nothing is under way to it. @throws as RunningArray.detach */
+  async removeMember(member: Member): Promise<void> {
+    await this.array.detach(member);
+  }
+
+  /** As soon as there is a spare, it is filled with what this member has, and then takes its place. */
+  wantReplacement(member: Member): void {
+    member.wantsReplacement = true;
+    this.array.commit("members", ignore);
+    this.sync.changed();
+  }
+
+  /** In order: background sync, writes, bitmap, superblocks. */
+  async close(): Promise<void> {
+    await new Promise<void>((stopped) => this.sync.stop(stopped));
+    await this.array.close();
+  }
+
+  /**
+   * All of it, to those who joined too. Whoever comes back to its old place missed what was written meanwhile, and may have lost what it had
+   * in a cache when it left: both are what is not clean.
+   */
+  #writeBitmap(done: () => void): void {
+    const { tracker } = this;
+    if (tracker === null) {
+      done();
+      return;
+    }
+    const { attached } = this.array.members;
+    const isBack = attached.some(
+      ({ standing, savedSlot }) => standing.kind === "recovering" && standing.slot === savedSlot,
+    );
+    if (isBack) tracker.copyReturned();
+    // That a member could not be written is known to the array by now.
+    void tracker.writeAll().then(done, done);
+  }
+}
