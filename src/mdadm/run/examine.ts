@@ -69,8 +69,7 @@ class Examination {
     const key = `${superblock.version} ${superblock.arrayUuid}`;
     const array = this.#gathered.get(key) ?? { superblock, spares: 0, paths: [] };
     if (isSpare(superblock)) array.spares += 1;
-    // The last one that was found is named first.
-    array.paths.unshift(path);
+    array.paths.push(path);
     this.#gathered.set(key, array);
   }
 
@@ -81,10 +80,11 @@ class Examination {
   }
 
   /** In the brief form, and in a scan, what is no member is passed over. */
-  nothingOn(path: string): number {
+  nothingOn(path: string, metadata: MetadataChoice | null): number {
     if (this.#isBrief) return 0;
     this.#session.warn(`No md superblock detected on ${path}.`);
-    return 1;
+    // That it has none of a certain format is an answer.
+    return metadata === null ? 1 : 0;
   }
 }
 
@@ -96,7 +96,7 @@ async function examineOne(
 ): Promise<number> {
   try {
     const one = await examined(session, path, metadata);
-    if (one === null) return examination.nothingOn(path);
+    if (one === null) return examination.nothingOn(path, metadata);
     examination.show(one);
     return 0;
   } catch (thrown) {

@@ -4,34 +4,11 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { Env } from "../../env/env.ts";
+import { readSmallFile } from "../../env/small-file.ts";
 import { parseConfig } from "../config.ts";
 import type { Config } from "../config.ts";
 
 const USUAL = ["/etc/mdadm.conf", "/etc/mdadm/mdadm.conf"] as const;
-const PIECE_BYTES = 64 * 1024;
-const MOST_BYTES = 1024 * 1024;
-
-/** Text of a file whose size may be told wrongly, as those in /proc. */
-export async function readTextFile(env: Env, path: string): Promise<string> {
-  const file = await env.files.open(path, "read");
-  const pieces: Uint8Array[] = [];
-  try {
-    for (let at = 0; ;) {
-      const piece = new Uint8Array(PIECE_BYTES);
-      const bytes = await new Promise<number>((resolve, reject) => {
-        file.read(piece, at, (error, count) => (error === null ? resolve(count) : reject(error)));
-      });
-      if (bytes === 0) break;
-      at += bytes;
-      if (at > MOST_BYTES)
-        throw new HoldfastError("usage", `${path} is too large for a text: check the name.`);
-      pieces.push(piece.subarray(0, bytes));
-    }
-  } finally {
-    await file.close();
-  }
-  return Buffer.concat(pieces).toString();
-}
 
 async function confFilesIn(env: Env, folder: string): Promise<string[]> {
   const names = await env.files.list(folder);
@@ -65,7 +42,7 @@ export async function loadConfig(env: Env, choice: string | null): Promise<Confi
   const problems: string[] = [];
   for (const path of paths)
     try {
-      texts.push(await readTextFile(env, path));
+      texts.push(await readSmallFile(env, path));
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError)) throw thrown;
       problems.push(`the configuration is read without ${path}: ${thrown.message}`);

@@ -65,10 +65,12 @@ class Monitor {
     // What happened before is not news.
     let after = (await host.events({ after: 0, waitMs: 0 })).at(-1)?.number ?? 0;
     let isOver = false;
-    const interrupted = session.tools.interrupted.then(() => {
-      isOver = true;
-      return null;
-    });
+    const interrupted = oneShot
+      ? null
+      : session.tools.interrupted().then(() => {
+          isOver = true;
+          return null;
+        });
     for (;;) {
       const views = await host.arrays();
       await this.#tell(watch.look(views));

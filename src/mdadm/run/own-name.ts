@@ -2,6 +2,7 @@
  * What an array that nobody named is called: by its own name where it is of this host, else by that with _0 behind it, so that an array that
  * was brought along never takes the place of one that belongs here.
  */
+import { isLocal090 } from "../../formats/md/homehost.ts";
 import type { MdSuperblock } from "../../formats/md/superblock.ts";
 import type { ArrayNames } from "../../host/array-host.ts";
 import type { ArrayView } from "../../md/view/array-view.ts";
@@ -13,8 +14,9 @@ export interface OwnName {
   readonly isForeign: boolean;
 }
 
-function isForeign({ version, name }: MdSuperblock, homehost: Homehost): boolean {
-  if (!homehost.required || version === "0.90") return false;
+function isForeign({ version, name, arrayUuid }: MdSuperblock, homehost: Homehost): boolean {
+  if (!homehost.required) return false;
+  if (version === "0.90") return !isLocal090(arrayUuid, homehost.name);
   const colon = (name ?? "").indexOf(":");
   // Without a host in it, it is of any.
   return colon > 0 && name!.slice(0, colon) !== homehost.name;

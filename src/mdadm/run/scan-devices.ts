@@ -5,8 +5,8 @@
 import { posix } from "node:path";
 import { HoldfastError } from "../../base/errors.ts";
 import type { Env } from "../../env/env.ts";
+import { readSmallFile } from "../../env/small-file.ts";
 import { matchesPattern } from "../config-match.ts";
-import { readTextFile } from "./load-config.ts";
 import type { Session } from "./session.ts";
 
 const PARTITIONS = "/proc/partitions";
@@ -15,7 +15,7 @@ const PARTITIONS = "/proc/partitions";
 async function blockDevices(env: Env): Promise<string[]> {
   const there = await env.files.stat(PARTITIONS);
   if (there === null) return [];
-  const text = await readTextFile(env, PARTITIONS);
+  const text = await readSmallFile(env, PARTITIONS);
   const names = text.split("\n").flatMap((line) => {
     const [major, , , name] = line.trim().split(/\s+/);
     return name === undefined || !/^\d+$/.test(major ?? "") ? [] : [name];

@@ -14,10 +14,8 @@ export interface MdadmTools {
   readonly folder: string;
   /** Of this machine; null where it has no name. */
   readonly hostName: string | null;
-  /** An environment variable. */
-  variable(name: string): string | undefined;
   /** Runs a program and resolves when it has ended, however it did. Rejects when it cannot be started. */
   runProgram(path: string, words: readonly string[]): Promise<void>;
-  /** Resolves when whoever runs this wants it to end; for what goes on until then. */
-  readonly interrupted: Promise<void>;
+  /** From now on, until this resolves: whoever runs this wants it to end. For what goes on until then. */
+  interrupted(): Promise<void>;
 }
