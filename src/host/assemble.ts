@@ -43,7 +43,10 @@ export async function gather(
   const [set] = groupByArray(candidates).values();
   if (set === undefined) {
     const reasons = leftOut.map(({ path, why }) => `${path} ${why}`).join("; ");
-    throw new HoldfastError("cannot-start", `${holder} has no members: ${reasons || "none are given"}`);
+    throw new HoldfastError(
+      "cannot-start",
+      `${holder} has no members: ${reasons || "none are given"}`,
+    );
   }
   const isOurs = (one: HeldDevice): boolean => set.some(({ device }) => device === one.device);
   for (const one of held.filter((each) => !isOurs(each))) {
@@ -81,16 +84,25 @@ async function openCandidate(
 function inOrder(plan: AssemblyPlan): JudgedCandidate[] {
   const rank = ({ slot, replacement, candidate }: JudgedCandidate): number => {
     if (candidate === plan.freshest) return Infinity;
-    return slot === null ? 1e6 + candidate.superblock.deviceNumber : 2 * slot + (replacement ? 1 : 0);
+    return slot === null
+      ? 1e6 + candidate.superblock.deviceNumber
+      : 2 * slot + (replacement ? 1 : 0);
   };
   return plan.judged.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** @throws HoldfastError `cannot-start` when not one superblock can be believed */
-export function planOf(candidates: readonly MdCandidate[], force: boolean, path: string): AssemblyPlan {
+export function planOf(
+  candidates: readonly MdCandidate[],
+  force: boolean,
+  path: string,
+): AssemblyPlan {
   const plan = planAssembly(candidates, { force, backupGiven: false });
   if (plan === null)
-    throw new HoldfastError("cannot-start", `${path}: all superblocks are damaged (wrong checksum)`);
+    throw new HoldfastError(
+      "cannot-start",
+      `${path}: all superblocks are damaged (wrong checksum)`,
+    );
   return { ...plan, judged: inOrder(plan) };
 }
 

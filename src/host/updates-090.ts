@@ -32,7 +32,9 @@ function homehostWords(homehost: string | null): Partial<Superblock090> {
 /** The counts, from the table. */
 function summaries(raw: Superblock090): Partial<Superblock090> {
   const there = raw.disks.filter(({ state }) => (state & DISK_STATE.removed) === 0);
-  const known = there.filter(({ major, minor, state }) => major !== 0 || minor !== 0 || state !== 0);
+  const known = there.filter(
+    ({ major, minor, state }) => major !== 0 || minor !== 0 || state !== 0,
+  );
   const failed = known.filter(({ state }) => (state & DISK_STATE.faulty) !== 0).length;
   const active = known.filter(
     ({ state }) => (state & DISK_STATE.active) !== 0 && (state & DISK_STATE.faulty) === 0,
@@ -80,7 +82,10 @@ function changesOf(
     case "layout-original":
     case "layout-alternate":
     case "layout-unspecified":
-      throw new HoldfastError("unsupported", `--update=${update.kind} is not done for 0.90 metadata`);
+      throw new HoldfastError(
+        "unsupported",
+        `--update=${update.kind} is not done for 0.90 metadata`,
+      );
   }
 }
 

@@ -31,13 +31,14 @@ function newLog({ path, superblock }: MdCandidate, raw: Superblock1): Partial<Su
   if (raw.bblogSize !== 0 || raw.bblogOffset !== 0) return {};
   const { superSector, dataOffsetSectors, dataSectors, version } = superblock;
   const start =
-    version === "1.0" ? superSector - BAD_BLOCK_LOG_SECTORS : dataOffsetSectors - BAD_BLOCK_LOG_SECTORS;
+    version === "1.0"
+      ? superSector - BAD_BLOCK_LOG_SECTORS
+      : dataOffsetSectors - BAD_BLOCK_LOG_SECTORS;
   const isFree =
     version === "1.0"
       ? start >= dataOffsetSectors + dataSectors && superblock.bitmapSector === null
       : start >= superSector + 8 + (superblock.bitmapSector === null ? 0 : 256);
-  if (!isFree)
-    throw new HoldfastError("no-space", `${path} has no room for a list of bad blocks`);
+  if (!isFree) throw new HoldfastError("no-space", `${path} has no room for a list of bad blocks`);
   return { bblogSize: BAD_BLOCK_LOG_SECTORS, bblogShift: 0, bblogOffset: start - superSector };
 }
 
@@ -51,7 +52,11 @@ function noLog({ path }: MdCandidate, raw: Superblock1, force: boolean): Partial
   return { bblogSize: 0, bblogShift: 0, bblogOffset: 0, featureMap };
 }
 
-function raid0Layout({ path }: MdCandidate, raw: Superblock1, layout: 0 | 1 | 2): Partial<Superblock1> {
+function raid0Layout(
+  { path }: MdCandidate,
+  raw: Superblock1,
+  layout: 0 | 1 | 2,
+): Partial<Superblock1> {
   if (raw.level !== RAID0) throw new HoldfastError("usage", `${path} is no member of a raid0`);
   const others = raw.featureMap & ~FEATURE.raid0Layout;
   return { layout, featureMap: layout === 0 ? others : others | FEATURE.raid0Layout };
@@ -105,7 +110,10 @@ function changesOf(
     case "ppl":
     case "no-ppl": {
       const { version } = candidate.superblock;
-      throw new HoldfastError("unsupported", `--update=${update.kind} is not done for ${version} metadata`);
+      throw new HoldfastError(
+        "unsupported",
+        `--update=${update.kind} is not done for ${version} metadata`,
+      );
     }
   }
 }

@@ -24,7 +24,8 @@ interface Write {
 /** Those that will be in the array. */
 function parts({ judged }: AssemblyPlan): MdCandidate[] {
   return judged.flatMap(({ fate, candidate }) => {
-    const isPart = fate === "in-sync" || fate === "recovering" || fate === "spare" || fate === "journal";
+    const isPart =
+      fate === "in-sync" || fate === "recovering" || fate === "spare" || fate === "journal";
     return isPart ? [candidate] : [];
   });
 }
@@ -40,6 +41,16 @@ async function superblockWrite(
   const make = superblock.version === "0.90" ? updated090 : updated1;
   const bytes = superblockPart(superblock, make(update, candidate, image, facts));
   return { candidate, sector: superblock.superSector, bytes };
+}
+
+/** Of a device that comes back. @throws as applyUpdate */
+export async function updateOne(
+  { env }: HostContext,
+  update: AssemblyUpdate,
+  candidate: MdCandidate,
+): Promise<void> {
+  const facts = { uuid: env.random.bytes(16), ownName: "", minor: 0 };
+  await writeAll([await superblockWrite(update, candidate, facts)]);
 }
 
 /** The bitmap says to which array it belongs: with another UUID nobody would believe it. */
@@ -72,7 +83,8 @@ export async function applyUpdate(
   names: ChosenNames,
 ): Promise<void> {
   if (update.kind === "uuid" && (plan.superblock.hasJournal || plan.superblock.ppl !== null)) {
-    const text = "the UUID cannot be changed: it stands in the journal or the partial parity log too";
+    const text =
+      "the UUID cannot be changed: it stands in the journal or the partial parity log too";
     throw new HoldfastError("unsupported", text);
   }
   const given = update.kind === "uuid" ? update.value : null;

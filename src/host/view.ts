@@ -8,7 +8,13 @@ import type { AssemblyPlan } from "../md/plan.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import type { SyncControl } from "../md/running/sync-control.ts";
-import type { ArrayState, ArrayView, BitmapView, MemberView, SyncView } from "../md/view/array-view.ts";
+import type {
+  ArrayState,
+  ArrayView,
+  BitmapView,
+  MemberView,
+  SyncView,
+} from "../md/view/array-view.ts";
 import type { HeldDevice } from "./device-registry.ts";
 import type { HostedArray } from "./hosted-array.ts";
 
@@ -18,9 +24,26 @@ const MARK_SECONDS = 10;
 
 type Common = Pick<
   ArrayView,
-  | "kernelName" | "path" | "major" | "minor" | "metadata" | "level" | "layout" | "chunkBytes" | "raidDisks" | "uuid" | "name"
-  | "preferredMinor" | "createdSeconds" | "arraySizeLimitKib" | "journalMode" | "reshape" | "suspendLowSectors" | "suspendHighSectors"
-  | "failLastDevice" | "maxReadErrors"
+  | "kernelName"
+  | "path"
+  | "major"
+  | "minor"
+  | "metadata"
+  | "level"
+  | "layout"
+  | "chunkBytes"
+  | "raidDisks"
+  | "uuid"
+  | "name"
+  | "preferredMinor"
+  | "createdSeconds"
+  | "arraySizeLimitKib"
+  | "journalMode"
+  | "reshape"
+  | "suspendLowSectors"
+  | "suspendHighSectors"
+  | "failLastDevice"
+  | "maxReadErrors"
 >;
 
 function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSuperblock): Common {
@@ -55,7 +78,18 @@ function recoveryStart(member: Member): number | null {
   return member.standing.kind === "journal" ? member.journalTailSectors : member.goodEnd;
 }
 
-type Identity = Pick<MemberView, "device" | "path" | "major" | "minor" | "dataOffsetSectors" | "newDataOffsetSectors" | "sizeKib" | "pplSector" | "pplSectors">;
+type Identity = Pick<
+  MemberView,
+  | "device"
+  | "path"
+  | "major"
+  | "minor"
+  | "dataOffsetSectors"
+  | "newDataOffsetSectors"
+  | "sizeKib"
+  | "pplSector"
+  | "pplSectors"
+>;
 
 function identityOf({ name, path, major, minor }: HeldDevice, superblock: MdSuperblock): Identity {
   const { dataOffsetSectors, dataSectors, shape, ppl } = superblock;
@@ -120,7 +154,10 @@ function waitingView(held: HeldDevice, candidate: MdCandidate): MemberView {
 
 const KINDS = { resync: "resync", recover: "recovery", check: "check", repair: "repair" } as const;
 
-function syncView(sync: SyncControl, record: { readonly resyncOffsetSectors: number }): SyncView | null {
+function syncView(
+  sync: SyncControl,
+  record: { readonly resyncOffsetSectors: number },
+): SyncView | null {
   const { state } = sync;
   const none = { doneSectors: 0, totalSectors: 0, sinceMarkSeconds: 0, sinceMarkSectors: 0 };
   switch (state.kind) {
@@ -142,7 +179,12 @@ function syncView(sync: SyncControl, record: { readonly resyncOffsetSectors: num
   }
 }
 
-function speedPart({ sync }: ManagedArray): Pick<ArrayView, "syncSpeedKib" | "syncSpeedMinKib" | "syncSpeedMaxKib" | "syncMinSectors" | "syncMaxSectors"> {
+function speedPart({
+  sync,
+}: ManagedArray): Pick<
+  ArrayView,
+  "syncSpeedKib" | "syncSpeedMinKib" | "syncSpeedMaxKib" | "syncMinSectors" | "syncMaxSectors"
+> {
   const { state, settings } = sync;
   const { limits, isSpeedMinLocal, isSpeedMaxLocal, min, max } = settings;
   return {
@@ -179,7 +221,10 @@ function bitmapView({ bitmap }: ManagedArray, superblock: MdSuperblock): BitmapV
   };
 }
 
-function policyOf(managed: ManagedArray, { levelNumber, hasJournal, ppl }: MdSuperblock): ArrayView["consistencyPolicy"] {
+function policyOf(
+  managed: ManagedArray,
+  { levelNumber, hasJournal, ppl }: MdSuperblock,
+): ArrayView["consistencyPolicy"] {
   if (hasJournal) return "journal";
   if (ppl !== null) return "ppl";
   if (managed.bitmap !== null) return "bitmap";
@@ -187,14 +232,22 @@ function policyOf(managed: ManagedArray, { levelNumber, hasJournal, ppl }: MdSup
 }
 
 /** Of the superblock that was written last. */
-function updatedSeconds({ members }: ManagedArray["array"], { version, updatedSeconds: found }: MdSuperblock): number {
+function updatedSeconds(
+  { members }: ManagedArray["array"],
+  { version, updatedSeconds: found }: MdSuperblock,
+): number {
   const member = members.attached.find(({ isFaulty, slot }) => !isFaulty && slot !== null);
   if (member === undefined) return found;
-  if (version === "0.90") return superblock090.decode(member.image, 0, member.superblock.byteOrder).utime;
+  if (version === "0.90")
+    return superblock090.decode(member.image, 0, member.superblock.byteOrder).utime;
   return Number(superblock1.decode(member.image).utime & 0xff_ffff_ffffn);
 }
 
-function runningView(hosted: HostedArray, managed: ManagedArray, { superblock }: AssemblyPlan): ArrayView {
+function runningView(
+  hosted: HostedArray,
+  managed: ManagedArray,
+  { superblock }: AssemblyPlan,
+): ArrayView {
   const { array, sync } = managed;
   const { record } = array;
   const { resyncOffsetSectors } = record;
@@ -207,7 +260,8 @@ function runningView(hosted: HostedArray, managed: ManagedArray, { superblock }:
     componentKib: Math.floor(record.componentSectors / 2),
     events: record.events,
     updatedSeconds: updatedSeconds(array, superblock),
-    resyncStartSectors: isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
+    resyncStartSectors:
+      isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
     degraded: array.degraded,
     consistencyPolicy: policyOf(managed, superblock),
     sync: isRedundant ? syncView(sync, record) : null,

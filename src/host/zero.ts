@@ -13,7 +13,11 @@ const SUPERBLOCK_BYTES = 4096;
  */
 export async function zeroSuperblocks({ registry }: HostContext, path: string): Promise<boolean> {
   const holder = await registry.holderOf(path);
-  if (holder !== null) throw new HoldfastError("busy", `${path} is in use by ${holder}: stop that, or take it out, first`);
+  if (holder !== null)
+    throw new HoldfastError(
+      "busy",
+      `${path} is in use by ${holder}: stop that, or take it out, first`,
+    );
   const held = await registry.take(path, { holder: "--zero-superblock", readOnly: "no" });
   try {
     const sectors = await oldSuperblockSectors(held.device);

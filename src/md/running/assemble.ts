@@ -67,7 +67,7 @@ export async function assemble(
   if (shape === null || plan.verdict.kind !== "can-start") {
     throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
   }
-  const why = onlyReadable(superblock);
+  const why = whyOnlyReadable(superblock);
   if (why !== null) {
     const text = `${options.name} ${why}; it can be opened for reading only`;
     throw new HoldfastError("unsupported", text);
@@ -109,7 +109,7 @@ export async function assemble(
 const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null, begin: null };
 
 /** A half sentence; null: it can be written as well. */
-function onlyReadable(superblock: MdSuperblock): string | null {
+export function whyOnlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
   if (superblock.hasJournal) return "has a write journal";
   if (superblock.ppl !== null) return "has a partial parity log";

@@ -54,6 +54,8 @@ export class Member {
   /** It stands beside the member whose place it is to take. */
   isReplacement: boolean;
   wantsReplacement = false;
+  /** A spare that somebody chose to replace the member there; null: it goes where there is need. */
+  meantForSlot: number | null = null;
   writeMostly: boolean;
   failFast: boolean;
   /** A write has failed: from then on listed bad blocks are not written to. */

@@ -154,7 +154,12 @@ export class SyncControl {
     this.changed();
   }
 
-  /** Resolves when nothing is being synced, nor is about to be. */
+  /** Nothing is being synced, nor is about to be. */
+  get isAtRest(): boolean {
+    return this.#cycle.isAtRest;
+  }
+
+  /** Resolves when it is so. */
   whenAtRest(): Promise<void> {
     return new Promise((atRest) => this.#cycle.whenAtRest(atRest));
   }
