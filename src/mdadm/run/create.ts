@@ -186,7 +186,11 @@ async function mayGoOn(
   return session.confirm("Continue creating array");
 }
 
-function shapeRefusal({ size, writeBehind, bitmap }: CreateCommand): string | null {
+function shapeRefusal(command: CreateCommand): string | null {
+  const { size, writeBehind, bitmap, metadata, level, layout } = command;
+  const is090 = metadata?.kind === "native" && metadata.version === "0.90";
+  if (is090 && level === "raid0" && layout !== null)
+    return "0.90 metadata does not support layouts for RAID0";
   if (size !== null && size !== "max" && size < LEAST_SIZE_SECTORS)
     return "Given size must be greater than 1M.";
   if (writeBehind !== null && bitmap?.kind !== "internal")
