@@ -5,7 +5,7 @@ import { makeLevel } from "../md/running/levels/make.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { ParityEngine } from "../parity/engine.ts";
-import { SyncScheduler } from "../sync/scheduler.ts";
+import type { SyncScheduler } from "../sync/scheduler.ts";
 import type { SpeedLimits } from "../sync/throttle.ts";
 import type { AssemblyMode } from "./array-host.ts";
 import type { DeviceRegistry, HeldDevice } from "./device-registry.ts";
@@ -19,12 +19,6 @@ export interface HostContext {
   readonly systemLimits: SpeedLimits;
   /** Something happened that a view may show. */
   readonly changed: () => void;
-}
-
-/** Names that are kept while an array is being made. */
-export interface NamesTaken {
-  readonly names: ChosenNames;
-  readonly give: () => void;
 }
 
 /** Starts what was planned on devices that are held. @throws as startManaged */

@@ -121,6 +121,7 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   if (settings.isSpeedMinLocal) to.sync.settings.setSpeedMin(limits.minKiBps);
   if (settings.isSpeedMaxLocal) to.sync.settings.setSpeedMax(limits.maxKiBps);
   to.array.safeModeDelayMs = from.array.safeModeDelayMs;
+  Object.assign(to.array.settings, from.array.settings);
   for (const member of to.array.members.attached) {
     const before = from.array.members.attached.find(({ device }) => device === member.device);
     member.wantsReplacement = before?.wantsReplacement ?? false;

@@ -15,6 +15,7 @@ import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
 import { randomBytes } from "./bytes.ts";
+import { sha256 } from "./golden.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 let engine: ParityEngine | undefined;
@@ -95,7 +96,7 @@ export class HostWorld {
 
   /** What is on all disks, to be compared. */
   snapshot(): string[] {
-    return [...this.disks.values()].map(({ bytes }) => Buffer.from(bytes).toString("latin1"));
+    return [...this.disks.values()].map(({ bytes }) => sha256(bytes));
   }
 
   do<T>(promise: Promise<T>): Promise<T> {
@@ -115,6 +116,15 @@ export class HostWorld {
 
   view(array = "md0"): Promise<ArrayView> {
     return this.host.array(array);
+  }
+
+  /** So much time passes, and what is to be done in it is done. */
+  idle(ms: number): Promise<void> {
+    return this.do(
+      new Promise((resolve) => {
+        this.time.set(ms, resolve);
+      }),
+    );
   }
 
   /** Until nothing is to be done in the background. */
@@ -141,7 +151,7 @@ export class HostWorld {
   }
 }
 
-export function createCall(
+function createCall(
   devices: readonly (string | null)[],
   more: Partial<CreateCall> = {},
 ): CreateCall {
@@ -173,10 +183,7 @@ export function createCall(
   };
 }
 
-export function assembleCall(
-  devices: readonly string[],
-  more: Partial<AssembleCall> = {},
-): AssembleCall {
+function assembleCall(devices: readonly string[], more: Partial<AssembleCall> = {}): AssembleCall {
   return {
     names: { kernelName: null, path: "/dev/md0" },
     devices,

@@ -65,7 +65,8 @@ export async function assemble(
   const { superblock } = plan;
   const { shape } = superblock;
   if (shape === null || plan.verdict.kind !== "can-start") {
-    throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
+    const why = plan.verdict.kind === "can-start" ? "" : `: ${plan.verdict.reason}`;
+    throw new HoldfastError("cannot-start", `${options.name} cannot be started${why}`);
   }
   const why = whyOnlyReadable(superblock);
   if (why !== null) {
