@@ -7,7 +7,8 @@ import { Prng } from "../../../../base/prng.ts";
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import { Bio, BioFlags } from "../../../../block/bio.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
-import type { StripeWrite } from "./stripe-log.ts";
+import { noStripeLog } from "./stripe-log.ts";
+import type { StripeLog, StripeWrite } from "./stripe-log.ts";
 
 const CHUNK = 8;
 
@@ -266,12 +267,12 @@ describe("a write", () => {
   it("goes to the log before it goes to the members", () => {
     const logged: StripeWrite[] = [];
     let go: BioEnd = () => {};
-    const log = {
+    const log: StripeLog = {
+      ...noStripeLog,
       log: (stripe: StripeWrite, done: BioEnd) => {
         logged.push(stripe);
         go = done;
       },
-      written: () => {},
     };
     const array = striped("raid5", 4, { log });
     const errors = write(array, 0, CHUNK);

@@ -4,6 +4,7 @@
  */
 import type { BioEnd } from "../../../../block/bio.ts";
 import type { BlocksBySlot } from "../../../../parity/parity.ts";
+import { WINDOW_SECTORS } from "./stripe.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A stripe write as it is about to go to the members. Everything is lent until `written` of its log. */
@@ -16,6 +17,12 @@ export interface StripeWrite {
 }
 
 export interface StripeLog {
+  /** Data is written in whole blocks of so many sectors. */
+  readonly blockSectors: number;
+  /** No range is longer. */
+  readonly maxSectors: number;
+  /** All parity is made and logged, whether somebody keeps it or not. */
+  readonly needsAllParity: boolean;
   /** `logged` when the stripe may be written to the members; an error ends its writes with it, and no member is written. */
   log(write: StripeWrite, logged: BioEnd): void;
   /** Every member write of a stripe that was logged has ended. */
@@ -23,6 +30,9 @@ export interface StripeLog {
 }
 
 export const noStripeLog: StripeLog = {
+  blockSectors: 1,
+  maxSectors: WINDOW_SECTORS,
+  needsAllParity: false,
   log: (_write, logged) => logged(null),
   written: () => {},
 };

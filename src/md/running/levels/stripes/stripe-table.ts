@@ -142,7 +142,7 @@ export class StripeTable {
         this.#release(batch);
         return;
       }
-      const segments = segmentsOf(parts);
+      const segments = segmentsOf(parts, this.#context.log.blockSectors);
       batch.left += segments.length;
       for (const segment of segments) this.#write(batch, segment);
       this.#segmentEnded(batch);
@@ -150,12 +150,12 @@ export class StripeTable {
   }
 
   #write(batch: Batch, segment: Segment): void {
-    const { geometry, core } = this.#context;
+    const { geometry, core, log } = this.#context;
     const range = rangeAt(geometry, segment.start, segment.end - segment.start);
     const isDurable = batch.parts.some((part) => (part.flags & BioFlags.fua) !== 0);
     const flags = isDurable ? BioFlags.fua : BioFlags.none;
-    const contents: NewContents = (slot, piece, buffers) =>
-      contentsOf(batch.parts, slot, piece, buffers);
+    const contents: NewContents = (slot, piece, old, buffers) =>
+      contentsOf(batch.parts, slot, piece, old, buffers);
     inPieces(
       core.members,
       range,
@@ -164,13 +164,13 @@ export class StripeTable {
           if (outcome !== "split" && !isEverywhere) batch.isEverywhere = false;
           end(outcome);
         };
-        const { written } = segment;
-        new SegmentWrite(this.#context, piece, written, contents, flags, ended).start();
+        new SegmentWrite(this.#context, piece, segment, contents, flags, ended).start();
       },
       (error) => {
         if (error !== null) failParts(batch.parts, segment, error);
         this.#segmentEnded(batch);
       },
+      log,
     );
   }
 
