@@ -22,6 +22,7 @@ import type { AssembleOptions } from "../../src/md/running/assemble.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import type { ArrayCore, RunningLevel } from "../../src/md/running/core.ts";
 import { PlainLevel } from "../../src/md/running/levels/plain.ts";
+import { openLog } from "../../src/md/running/levels/stripes/open-log.ts";
 import type { Member } from "../../src/md/running/member.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -126,6 +127,7 @@ export function runPlan(
     timers: time,
     parity: () => plainEngine,
     openBitmap: () => Promise.reject(new Error("no bitmap")),
+    openLog,
     makeLevel: (core, geometry) => {
       if (geometry.level === "raid0" || geometry.level === "linear")
         return new PlainLevel(core, geometry);

@@ -8,8 +8,10 @@ import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import { assemble } from "../../src/md/running/assemble.ts";
+import type { AssembleOptions } from "../../src/md/running/assemble.ts";
 import { loadBitmap } from "../../src/md/running/bitmap-load.ts";
 import { makeLevel } from "../../src/md/running/levels/make.ts";
+import { openLog } from "../../src/md/running/levels/stripes/open-log.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
@@ -43,22 +45,24 @@ export function createOnDisks(
 export async function runDisks(
   devices: readonly ArrayDevice[],
   time: VirtualTime,
+  { mode = "read-write", force = false }: { mode?: AssembleOptions["mode"]; force?: boolean } = {},
 ): Promise<RunningArray> {
   const set = [];
   for (const device of devices) {
     const { primary } = await probeMdSuperblocks(device);
     if (primary !== null) set.push({ path: device.name, device, superblock: primary });
   }
-  const plan = planAssembly(set, { force: false, backupGiven: false });
+  const plan = planAssembly(set, { force, backupGiven: false });
   if (plan === null) throw new Error("no superblock can be believed");
   let begin: () => Promise<void> = () => Promise.resolve();
   const array: RunningArray = await assemble(plan, {
     name: "array",
-    mode: "read-write",
+    mode,
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
     makeLevel,
+    openLog,
     openBitmap: async (members, record) => {
       const found = await loadBitmap({
         name: "array",

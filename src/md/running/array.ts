@@ -85,6 +85,9 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly #requests: Pool<Request>;
   readonly #listeners = new Set<(event: ArrayEvent) => void>();
   #mode: ArrayMode;
+  /** The level has begun to get ready for writing. */
+  #isStarting = false;
+  #whenStarted: (() => void)[] = [];
   /** No more writes are taken while it becomes read-only. */
   #isClosingWrites = false;
   #limits: BlockLimits;
@@ -178,6 +181,10 @@ export class RunningArray implements BlockDevice, ArrayCore {
       return;
     }
     if (this.#mode === "read-auto") this.#startWriting();
+    if (this.#isStarting) {
+      this.#hold(request);
+      return;
+    }
     if ((flags & BioFlags.preflush) === 0) this.#enter(request);
     else this.#flush.flush(request.preflushed);
   }
@@ -291,6 +298,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
    */
   suspendWrites(range: SectorRange): Promise<void> {
     this.#suspended = range;
+    this.#goOn();
+    return this.#eras.drain();
+  }
+
+  #goOn(): void {
     const held = this.#held;
     this.#held = [];
     for (const request of held) {
@@ -299,7 +311,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
       if (readOnly) this.#finish(request, readOnlyError(this.name));
       else this.#change(request);
     }
-    return this.#eras.drain();
   }
 
   #hold(request: Request): void {
@@ -337,7 +348,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
     if (wanted === "stop") return this.close();
     this.#assertRunning();
     if (wanted === "read-only" || wanted === "read-auto") return this.#stopWriting(wanted);
-    this.startWriting();
+    await new Promise<void>((resolve) => this.startWriting(resolve));
     if (wanted === "read-write") return;
     if (!this.#gate.isIdle) throw new HoldfastError("busy", `${this.name} is being written to`);
     await this.#markClean();
@@ -348,23 +359,44 @@ export class RunningArray implements BlockDevice, ArrayCore {
     throw new HoldfastError("shutdown", `${this.name} is stopped`);
   }
 
-  /** Makes it read-write, whatever it was. @throws HoldfastError `read-only` when a member cannot be written */
-  startWriting(): void {
+  /**
+   * Makes it read-write, whatever it was; at once, unless a log has something to write first.
+   * @throws HoldfastError `read-only` when a member cannot be written, or its journal is missing
+   */
+  startWriting(started: () => void = ignore): void {
     this.#assertRunning();
     const readOnlyMember = this.#readOnlyMember();
     if (readOnlyMember !== undefined) throw readOnlyError(readOnlyMember.label);
-    if (this.#mode !== "read-write") this.#startWriting();
+    const why = this.level.whyReadOnly?.() ?? null;
+    if (why !== null) throw why;
+    if (this.#mode === "read-write") {
+      started();
+      return;
+    }
+    this.#whenStarted.push(started);
+    this.#startWriting();
   }
 
+  /** 1 the level is ready: what a log kept is on the members, 2 superblocks, 3 whatever waits: it must not be overwritten by 1. */
   #startWriting(): void {
-    this.#setMode("read-write");
-    const change = this.#unwritten;
-    this.#unwritten = null;
-    if (change !== null) this.#metadata.commit(change);
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    const started = (): void => {
+      this.#isStarting = false;
+      this.#setMode("read-write");
+      const change = this.#unwritten;
+      this.#unwritten = null;
+      if (change !== null) this.#metadata.commit(change);
+      this.#goOn();
+      for (const each of this.#whenStarted.splice(0)) each();
+    };
+    if (this.level.startWriting === undefined) started();
+    else this.level.startWriting(started);
   }
 
   /** Law 7: what is under way ends, then the array is marked clean, and only then it is read-only. */
   async #stopWriting(mode: "read-only" | "read-auto"): Promise<void> {
+    if (this.#isStarting) await this.#started();
     if (this.#mode === "read-write") {
       this.#isClosingWrites = true;
       this.#limits = this.#limitsNow();
@@ -377,6 +409,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /** Nothing is being written any more, nor will be. */
   async #settle(): Promise<void> {
+    if (this.#isStarting) await this.#started();
+    await new Promise<void>((resolve) => {
+      if (this.level.settle === undefined) resolve();
+      else this.level.settle(resolve);
+    });
     await this.#idle();
     if (this.#mode !== "read-write" || !this.#options.keepsSuperblocks) return;
     await this.#options.bitmap?.settle?.();
@@ -386,6 +423,10 @@ export class RunningArray implements BlockDevice, ArrayCore {
   async #markClean(): Promise<void> {
     await new Promise<void>((resolve) => this.#gate.markClean(resolve));
     await this.#idle();
+  }
+
+  #started(): Promise<void> {
+    return new Promise((resolve) => this.#whenStarted.push(resolve));
   }
 
   #idle(): Promise<void> {
@@ -443,6 +484,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
    */
   async attach(member: Member): Promise<void> {
     this.#assertRunning();
+    if (member.standing.kind === "journal") this.#assertTakesJournal();
     if (this.members.withNumber(member.number) !== null) {
       throw new HoldfastError("busy", `${this.name} has a device ${member.number} already`);
     }
@@ -456,9 +498,20 @@ export class RunningArray implements BlockDevice, ArrayCore {
     await this.#memberChanged(member, "attached");
   }
 
+  /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. */
+  #assertTakesJournal(): void {
+    const misses = (this.level.whyReadOnly?.() ?? null) !== null;
+    if (misses && this.#mode === "read-only") return;
+    const text = misses
+      ? `${this.name} must be read-only for a journal to be added`
+      : `${this.name} has no place for a journal: it has one, or was made without`;
+    throw new HoldfastError("busy", text);
+  }
+
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
   async detach(member: Member): Promise<void> {
-    if (member.slot !== null) {
+    const isJournal = member.standing.kind === "journal" && this.#mode !== "read-only";
+    if (member.slot !== null || isJournal) {
       throw new HoldfastError("busy", `${member.label} is in use by ${this.name}`);
     }
     this.members.detach(member);

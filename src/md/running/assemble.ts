@@ -23,13 +23,19 @@ import type { RunningArrayOptions } from "./array.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { failureRule } from "./failure-rule.ts";
+import type { FoundLog } from "./levels/stripes/stripe-log.ts";
 import { Member } from "./member.ts";
 import type { Standing } from "./member.ts";
 import { Members } from "./members.ts";
 import type { ArrayRecord, BitmapRecord } from "./metadata.ts";
 
 /** The level of an array, from its shape: the one place to add a level is whoever gives this. */
-export type LevelFactory = (core: ArrayCore, geometry: Geometry, shape: MdShape) => RunningLevel;
+export type LevelFactory = (
+  core: ArrayCore,
+  geometry: Geometry,
+  shape: MdShape,
+  log: FoundLog | null,
+) => RunningLevel;
 
 /** What keeps track of writes in an array with a bitmap. */
 export interface Tracking {
@@ -46,6 +52,8 @@ export interface AssembleOptions {
   readonly makeLevel: LevelFactory;
   /** Asked for when the superblocks tell of a bitmap. */
   readonly openBitmap: (members: Members, record: ArrayRecord) => Promise<Tracking>;
+  /** Reads the array's log, and writes nothing; null: it has none. */
+  readonly openLog: (plan: AssemblyPlan) => Promise<FoundLog | null>;
 }
 
 /** Of an md superblock, whatever its version. */
@@ -70,17 +78,20 @@ export async function assemble(
     const text = `${options.name} ${why}; it can be opened for reading only`;
     throw new HoldfastError("unsupported", text);
   }
+  const log = await options.openLog(plan);
   const attached: Member[] = [];
   for (const judged of plan.judged) {
     const standing = standingOf(judged);
-    if (standing !== null) attached.push(await openMember(judged.candidate, standing));
+    if (standing !== null) attached.push(await openMember(judged.candidate, standing, log));
   }
   const geometry = geometryOf(plan, shape, superblock.componentSectors);
   const members = new Members(shape.raidDisks, attached);
   const record = recordOf(plan, shape);
+  if (log?.isMended === true) record.resyncOffsetSectors = Infinity;
   const hasBitmap = superblock.bitmapSector !== null;
   const tracking = hasBitmap ? await options.openBitmap(members, record) : NO_TRACKING;
-  return new RunningArray({
+  const mode = modeOf(plan, shape, options.mode);
+  const array = new RunningArray({
     name: options.name,
     sectors: geometry.arraySectors,
     limits: limitsOf(superblock, shape, members),
@@ -90,13 +101,26 @@ export async function assemble(
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
     keepsSuperblocks: isRedundant(shape),
-    // There is nothing that a first write would have to be told of.
-    mode: isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write",
+    // What a log has to put in order comes before read-write.
+    mode: log !== null && mode === "read-write" ? "read-auto" : mode,
     clock: options.clock,
     timers: options.timers,
     parity: options.parity,
-    makeLevel: (core) => options.makeLevel(core, geometry, shape),
+    makeLevel: (core) => options.makeLevel(core, geometry, shape, log),
   });
+  if (mode === "read-write") await new Promise<void>((started) => array.startWriting(started));
+  return array;
+}
+
+function modeOf(plan: AssemblyPlan, shape: MdShape, asked: AssembleOptions["mode"]): typeof asked {
+  // There is nothing that a first write would have to be told of.
+  if (!isRedundant(shape) && asked !== "read-only") return "read-write";
+  return isJournalMissing(plan) ? "read-only" : asked;
+}
+
+/** It was started by force then, and is not written before it has another one. */
+function isJournalMissing({ superblock, journal }: AssemblyPlan): boolean {
+  return superblock.hasJournal && journal === null;
 }
 
 const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null };
@@ -104,7 +128,6 @@ const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null };
 /** A half sentence; null: it can be written as well. */
 function onlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
-  if (superblock.hasJournal) return "has a write journal";
   if (superblock.ppl !== null) return "has a partial parity log";
   if (superblock.clustered) return "is shared by a cluster";
   return null;
@@ -134,10 +157,16 @@ function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null
   }
 }
 
-async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
-  const { device, superblock, path } = candidate;
+async function openMember(
+  candidate: MdCandidate,
+  standing: Standing,
+  log: FoundLog | null,
+): Promise<Member> {
+  const { superblock, path } = candidate;
+  const device = log?.deviceOf(candidate) ?? candidate.device;
   const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
-  const end = dataOffsetSectors + (componentSectors || dataSectors);
+  const usedSectors = standing.kind === "journal" ? dataSectors : componentSectors || dataSectors;
+  const end = dataOffsetSectors + usedSectors;
   if (device.sectors < end && standing.kind !== "spare") {
     const text = `${path} is cut off: it has ${device.sectors} sectors and its data should reach sector ${end}; leave it out`;
     throw new HoldfastError("cannot-start", text);
@@ -155,14 +184,20 @@ async function openMember(candidate: MdCandidate, standing: Standing): Promise<M
 /** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */
 function recordOf(plan: AssemblyPlan, shape: MdShape): ArrayRecord {
   const { superblock } = plan;
-  const { componentSectors, events, resyncOffsetSectors } = superblock;
+  const { componentSectors, events } = superblock;
   return {
     raidDisks: shape.raidDisks,
     componentSectors,
     events,
     isClean: true,
-    resyncOffsetSectors: isTakenForClean(plan, shape) ? Infinity : resyncOffsetSectors,
+    resyncOffsetSectors: resyncOffset(plan, shape),
   };
+}
+
+function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
+  if (isTakenForClean(plan, shape)) return Infinity;
+  // Which stripes were being written the superblocks left to the journal.
+  return isJournalMissing(plan) ? 0 : plan.superblock.resyncOffsetSectors;
 }
 
 /**

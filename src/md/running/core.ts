@@ -58,6 +58,12 @@ export type SyncAction = "resync" | "recover" | "check" | "repair";
 export interface RunningLevel {
   /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
   run(bio: Bio, end: BioEnd): void;
+  /** Before anything is written: what earlier writes left in a log is put in order. Called whenever the array becomes read-write. */
+  startWriting?(started: () => void): void;
+  /** Null, or why the array cannot become read-write as it is. */
+  whyReadOnly?(): HoldfastError | null;
+  /** No write is under way, nor will be: `settled` when the level has nothing else under way either. */
+  settle?(settled: () => void): void;
   /** As BlockDevice.extents; without it everything is data. */
   extents?(sector: number, sectors: number, maxExtents: number): Extent[];
   /** How the level does it, with the members as they stand; null: there is nothing of the kind to do for this level. Asking does nothing. */

@@ -288,6 +288,32 @@ describe("a write", () => {
     expect(wrongDisks(array)).toEqual([]);
   });
 
+  it("goes to a log that needs runs in as many writes as there are runs, one after the other", () => {
+    const logged: StripeWrite[] = [];
+    const ends: BioEnd[] = [];
+    const log: StripeLog = {
+      ...noStripeLog,
+      maxSectors: CHUNK / 2,
+      needsRuns: true,
+      log: (stripe, done) => {
+        logged.push(stripe);
+        ends.push(done);
+      },
+    };
+    const array = striped("raid5", 5, { log });
+    const first = write(array, CHUNK, CHUNK);
+    const later = [write(array, 0, CHUNK), write(array, 16, 2 * CHUNK)];
+    for (array.pump(); ends.length > 0; array.pump()) {
+      expect(ends).toHaveLength(1);
+      ends.shift()!(null);
+    }
+    expect([first, ...later]).toEqual([[null], [null], [null]]);
+    const { data } = array.geometry.rowLayout(0);
+    const chunks = logged.map(({ written }) => written.map((slot) => data.indexOf(slot)));
+    expect(chunks).toEqual([[1], [1], [0], [0], [2, 3], [2, 3]]);
+    expect(wrongDisks(array)).toEqual([]);
+  });
+
   it("is refused as a discard", () => {
     const array = striped("raid5", 4);
     const errors: (HoldfastError | null)[] = [];

@@ -22,7 +22,7 @@ export interface PieceSizes {
   readonly maxSectors: number;
 }
 
-const ANY_SIZES: PieceSizes = { blockSectors: 1, maxSectors: WINDOW_SECTORS };
+const ANY_SIZES: PieceSizes = { blockSectors: 1, maxSectors: Infinity };
 
 /** One piece after the other; stops at the first error. */
 export function inPieces(
@@ -34,7 +34,7 @@ export function inPieces(
 ): void {
   const step = (at: number, ended: BioEnd): number => {
     const sector = range.sector + at;
-    const even = evenRun(members, sector, Math.min(range.sectors - at, maxSectors));
+    const even = evenRun(members, sector, Math.min(range.sectors - at, WINDOW_SECTORS, maxSectors));
     // A block of which a part only is believed is not believed.
     const sectors = Math.max(blockSectors, alignDown(even, blockSectors));
     inHalves({ ...range, sector, sectors }, work, ended);

@@ -54,6 +54,18 @@ export class StripesLevel implements RunningLevel {
     return this.#mismatches;
   }
 
+  startWriting(started: () => void): void {
+    this.#context.log.start(started);
+  }
+
+  whyReadOnly(): HoldfastError | null {
+    return this.#context.log.whyReadOnly?.() ?? null;
+  }
+
+  settle(settled: () => void): void {
+    this.#context.log.settle(settled);
+  }
+
   run(bio: Bio, end: BioEnd): void {
     switch (bio.op) {
       case "read":

@@ -10,6 +10,7 @@
  * One block stays free always, for an empty meta block that a log ends with.
  */
 import { assert } from "../../../../../base/assert.ts";
+import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { R5_BLOCK_SECTORS, r5Advance } from "../../../../../formats/md/r5-log.ts";
 
 export interface JournalUnit {
@@ -81,4 +82,24 @@ export class JournalRing {
     this.#usedSectors -= this.sectorsBefore(unit);
     this.#units.splice(0, this.#units.indexOf(unit));
   }
+}
+
+/** A write of member sectors of the journal device. */
+export interface RingWrite {
+  readonly sector: number;
+  readonly data: Uint8Array;
+}
+
+/** One write, or two where the ring ends in between. */
+export function ringWrites(
+  { sectors }: Pick<JournalRing, "sectors">,
+  position: number,
+  bytes: Uint8Array,
+): RingWrite[] {
+  const room = (sectors - position) * SECTOR_BYTES;
+  if (bytes.length <= room) return [{ sector: position, data: bytes }];
+  return [
+    { sector: position, data: bytes.subarray(0, room) },
+    { sector: 0, data: bytes.subarray(room) },
+  ];
 }

@@ -30,24 +30,17 @@ import type { ArrayCore } from "../../../core.ts";
 import type { Member } from "../../../member.ts";
 import { MemberIo } from "../member-io.ts";
 import type { StripeLog, StripeWrite } from "../stripe-log.ts";
-import { JournalRing } from "./ring.ts";
+import { JournalRing, ringWrites } from "./ring.ts";
+import type { RingWrite } from "./ring.ts";
+import { freshLog, replayOnto, writeOut } from "./start.ts";
+import type { BegunLog, LeftBehind } from "./start.ts";
 import { JournalEntry, draftUnit, encodeUnit } from "./unit.ts";
 
 /** What is written and flushed together: more of it is more of memory. */
 const MAX_BATCH_SECTORS = 8192;
 
-/** As the kernel: from so much on it is worth the writing of superblocks. */
-const MAX_UNCLAIMED_SECTORS = 10 * 2 * 1024 * 1024;
-
-/** A log that starts with an empty meta block, which the superblock's tail names. */
-export interface BegunLog {
-  readonly member: Member;
-  readonly log: R5Log;
-  /** Sector of the log where the empty block is. */
-  readonly position: number;
-  /** Of the block that comes next. */
-  readonly nextSeq: bigint;
-}
+/** 128 MiB: from so much on it is worth the writing of superblocks. Less than the kernel's, since whoever replays it may hold it in memory. */
+const MAX_UNCLAIMED_SECTORS = 256 * 1024;
 
 type State =
   | { readonly kind: "closed"; readonly why: HoldfastError }
@@ -63,28 +56,66 @@ export class StripeJournal implements StripeLog {
   /** In the order in which they came; the first of them may be in units already in part. */
   #queue: JournalEntry[] = [];
   readonly #entries = new Map<StripeWrite, JournalEntry>();
+  #left: LeftBehind | null;
+  /** The superblock's tail is in the log that was begun. */
+  #isTailSaid = false;
   #isCommitting = false;
   #isReclaiming = false;
 
-  /** No write goes through before `begin`. */
-  constructor(core: ArrayCore, geometry: StripeGeometry) {
+  /** @param left null: the journal is missing */
+  constructor(core: ArrayCore, geometry: StripeGeometry, left: LeftBehind | null) {
     this.#core = core;
     this.#geometry = geometry;
-    const text = `${core.name} is not written without its write journal.`;
+    this.#left = left;
+    const text = `${core.name} cannot be written without its write journal; make it read-only and add one.`;
     this.#state = { kind: "closed", why: new HoldfastError("read-only", text) };
   }
 
-  /** Writes go through from now on. The log is on stable storage, tail and all. */
-  begin({ member, log, position, nextSeq }: BegunLog): void {
-    this.#state = { kind: "open", member, log };
-    this.#ring = new JournalRing(log.sectors, position);
-    this.#seq = nextSeq;
+  // --- starting
+
+  start(started: () => void): void {
+    if (this.#opened().why === null) started();
+    else void this.#begin().then(started);
+  }
+
+  /** The journal that was there at assembly, or one that was added since. Without one no write goes through. */
+  async #begin(): Promise<void> {
+    const member = this.#core.members.journal;
+    if (member === null) return;
+    try {
+      const begun = await this.#beginOn(member);
+      this.#left = null;
+      this.#state = { kind: "open", member, log: begun.log };
+      this.#ring = new JournalRing(begun.log.sectors, begun.position);
+      this.#seq = begun.nextSeq;
+      member.journalTailSectors = begun.position;
+      this.#isTailSaid = false;
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      this.#state = { kind: "closed", why: error };
+    }
+  }
+
+  async #beginOn(member: Member): Promise<BegunLog> {
+    const left = this.#left;
+    if (left !== null && left.journal === member.superblock)
+      return replayOnto(this.#core, this.#geometry, member, left);
+    // The journal that was found is gone; what it had for the members is in memory.
+    if (left !== null) await writeOut(this.#core, left);
+    return freshLog(this.#core, this.#geometry, member);
+  }
+
+  /** Null, or why the array cannot become read-write. */
+  whyReadOnly(): HoldfastError | null {
+    return this.#core.members.journal === null ? this.#opened().why : null;
   }
 
   // --- what stripes have to know
 
   readonly blockSectors = R5_BLOCK_SECTORS;
   readonly needsAllParity = true;
+
+  readonly needsRuns = false;
 
   /** A write, what is in a unit with it, and the unit that the tail is at must go into the ring together, or the write would wait for itself. */
   get maxSectors(): number {
@@ -113,6 +144,10 @@ export class StripeJournal implements StripeLog {
       return;
     }
     if (this.#isCommitting || this.#queue.length === 0) return;
+    if (!this.#isTailSaid) {
+      this.#sayTail(() => this.#commitNext());
+      return;
+    }
     const buffers = new WorkBuffers(this.#core.parity());
     const { writes, complete } = this.#takeUnits(log, buffers);
     if (writes.length === 0) {
@@ -167,6 +202,18 @@ export class StripeJournal implements StripeLog {
     if (isWorthIt || (this.#queue.length > 0 && !this.#isCommitting)) this.#reclaim();
   }
 
+  /** What is logged before the superblock says where the log begins would not be found. */
+  #sayTail(said: () => void): void {
+    if (this.#isTailSaid) {
+      said();
+      return;
+    }
+    this.#core.commit("progress", () => {
+      this.#isTailSaid = true;
+      said();
+    });
+  }
+
   /** Steps 5 to 7: a round of superblocks flushes the members before it says anything, and says what was true before that. */
   #reclaim(): void {
     const { member, why } = this.#opened();
@@ -184,28 +231,36 @@ export class StripeJournal implements StripeLog {
   }
 
   /**
-   * All members have what was written, and nobody writes: leaves a log with nothing to replay. Another one may write to the members
-   * before this log is read again.
+   * Leaves a log with nothing to replay: somebody else may write to the members before it is read again.
+   * 1 an empty block behind all others, durable 2 members flushed and 3 the tail there, by the round of superblocks. A crash before 3
+   * replays what the members have.
    */
-  async settle(): Promise<void> {
+  settle(settled: () => void): void {
     const { log, member, why } = this.#opened();
     const ring = this.#ring;
-    if (why !== null || ring.isEmpty) return;
-    // 1 an empty block behind all others, durable 2 members flushed and 3 the tail there, by the round of superblocks. A crash
-    // before 3 replays what the members have.
+    if (why !== null) {
+      settled();
+      return;
+    }
+    if (ring.isEmpty) {
+      this.#sayTail(settled);
+      return;
+    }
     const empty = ring.append(R5_BLOCK_SECTORS, 0);
     const block = emptyR5Meta(log.seed, empty.position, this.#seq);
     this.#seq += 1n;
-    const error = await new Promise<HoldfastError | null>((resolve) => {
-      this.#io.write(member, empty.position, block, BioFlags.fua, resolve);
+    this.#io.write(member, empty.position, block, BioFlags.fua, (error) => {
+      if (error !== null) {
+        this.#failed(member, error, []);
+        settled();
+        return;
+      }
+      member.journalTailSectors = empty.position;
+      this.#core.commit("progress", () => {
+        if (!member.isFaulty) ring.moveTail(empty);
+        settled();
+      });
     });
-    if (error !== null) {
-      this.#failed(member, error, []);
-      return;
-    }
-    member.journalTailSectors = empty.position;
-    await new Promise<void>((resolve) => this.#core.commit("progress", resolve));
-    if (!member.isFaulty) ring.moveTail(empty);
   }
 
   // --- losing it
@@ -218,7 +273,7 @@ export class StripeJournal implements StripeLog {
       case "closed":
         return { member: null, log: null, why: state.why };
       case "open":
-        if (!state.member.isFaulty) return { ...state, why: null };
+        if (state.member === this.#core.members.journal) return { ...state, why: null };
         return { member: null, log: null, why: this.#close(state.member) };
       default:
         return unreachable(state);
@@ -245,20 +300,4 @@ export class StripeJournal implements StripeLog {
       logged(why);
     }
   }
-}
-
-/** A write of member sectors of the journal device. */
-interface RingWrite {
-  readonly sector: number;
-  readonly data: Uint8Array;
-}
-
-/** One write, or two where the ring ends in between. */
-function ringWrites({ sectors }: R5Log, position: number, bytes: Uint8Array): RingWrite[] {
-  const room = (sectors - position) * SECTOR_BYTES;
-  if (bytes.length <= room) return [{ sector: position, data: bytes }];
-  return [
-    { sector: position, data: bytes.subarray(0, room) },
-    { sector: 0, data: bytes.subarray(room) },
-  ];
 }

@@ -48,6 +48,11 @@ export class JournalEntry {
   }
 }
 
+/** What a ring must have for the longest row to go round in it (StripeJournal.maxSectors). */
+export function leastRingSectors({ raidDisks }: StripeGeometry): number {
+  return 4 * (1 + raidDisks) * R5_BLOCK_SECTORS;
+}
+
 interface DraftRow {
   readonly entry: JournalEntry;
   readonly memberSector: number;
