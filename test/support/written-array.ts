@@ -1,6 +1,7 @@
 /** Arrays that Holdfast makes and runs on disks in memory, for others to judge. */
 import type { Prng } from "../../src/base/prng.ts";
 import { BioFlags } from "../../src/block/bio.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import { flush, writeSectors } from "../../src/block/promises.ts";
 import { planCreate } from "../../src/md/create/plan-create.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
@@ -21,18 +22,20 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 let engine: ParityEngine | undefined;
 
-/** New disks with a new array on them. Throws what the plan refuses. */
+/** New disks with a new array on them, and a journal behind them if it has any sectors. Throws what the plan refuses. */
 export function createOnDisks(
   prng: Prng,
   disks: number,
   sectors: number,
   more: Partial<CreateRequest>,
+  journalSectors = 0,
 ): ArrayDevice[] {
-  const devices = Array.from(
-    { length: disks },
-    (_unused, i) => new ArrayDevice(sectors, {}, `d${i}`),
+  const sizes = Array.from({ length: disks }, () => sectors);
+  if (journalSectors > 0) sizes.push(journalSectors);
+  const devices = sizes.map((size, i) => new ArrayDevice(size, {}, `d${i}`));
+  const asked = sizes.map((size, i) =>
+    newDevice(size, { deviceUuid: randomBytes(prng, 16), isJournal: i === disks }),
   );
-  const asked = devices.map(() => newDevice(sectors, { deviceUuid: randomBytes(prng, 16) }));
   const request = createRequest(asked, { arrayUuid: randomBytes(prng, 16), ...more });
   const decision = planCreate(request);
   if (decision.kind === "refused") throw new Error(decision.reason);
@@ -43,7 +46,7 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly ArrayDevice[],
+  devices: readonly BlockDevice[],
   time: VirtualTime,
   { mode = "read-write", force = false }: { mode?: AssembleOptions["mode"]; force?: boolean } = {},
 ): Promise<RunningArray> {

@@ -128,7 +128,6 @@ const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null };
 /** A half sentence; null: it can be written as well. */
 function onlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
-  if (superblock.ppl !== null) return "has a partial parity log";
   if (superblock.clustered) return "is shared by a cluster";
   return null;
 }

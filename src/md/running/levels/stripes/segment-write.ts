@@ -18,6 +18,7 @@ import type { WritePlan } from "./plan.ts";
 import { StripeStore } from "./store.ts";
 import { parityBlocks } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
+import { blockSectors } from "./stripe-log.ts";
 import type { StripeWrite } from "./stripe-log.ts";
 
 /** The new contents of a data slot, lent until the end. @param old what was there, of slots that are written in part */
@@ -63,7 +64,7 @@ export class SegmentWrite {
     const { layout } = range;
     const parity = layout.q === null ? [layout.p] : [layout.p, layout.q];
     this.#store = new StripeStore(context, range, [...written, ...parity]);
-    this.#kept = parity.filter((slot) => context.log.needsAllParity || this.#store.has(slot));
+    this.#kept = parity.filter((slot) => context.log.needsPages === true || this.#store.has(slot));
   }
 
   start(): void {
@@ -88,14 +89,13 @@ export class SegmentWrite {
       else this.#finish(outcome, false);
     };
     const context = this.#context;
-    const { blockSectors } = context.log;
     const load = new StripeLoad(
       context,
       this.#range,
       plan.old,
       this.#buffers,
       loaded,
-      blockSectors,
+      blockSectors(context.log),
     );
     load.start();
   }

@@ -14,6 +14,7 @@ import type { BlocksBySlot } from "../../../../parity/parity.ts";
 import type { MdCandidate } from "../../../candidate.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore } from "../../core.ts";
+import { PAGE_SECTORS } from "./stripe.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A stripe write as it is about to go to the members. Everything is lent until `written` of its log. */
@@ -26,10 +27,8 @@ export interface StripeWrite {
 }
 
 export interface StripeLog {
-  /** Data is written in whole blocks of so many sectors: 1 or a page. */
-  readonly blockSectors: number;
-  /** All parity is made and logged, whether somebody keeps it or not. */
-  readonly needsAllParity: boolean;
+  /** Stripe writes are made of whole pages of 4 KiB with all of their parity, whether somebody keeps that or not. */
+  readonly needsPages?: boolean;
   /** Member sectors of one stripe write. */
   readonly maxSectors: number;
   /** The chunks that one stripe write changes follow each other in the array. */
@@ -50,8 +49,6 @@ export interface StripeLog {
 }
 
 export const noStripeLog: StripeLog = {
-  blockSectors: 1,
-  needsAllParity: false,
   maxSectors: Infinity,
   needsRuns: false,
   start: (started) => started(),
@@ -59,6 +56,11 @@ export const noStripeLog: StripeLog = {
   written: () => {},
   settle: (settled) => settled(),
 };
+
+/** Data is written in whole blocks of so many sectors. */
+export function blockSectors({ needsPages }: StripeLog): number {
+  return needsPages === true ? PAGE_SECTORS : 1;
+}
 
 /** An array's log as it was found, of which nothing is written yet. */
 export interface FoundLog {

@@ -20,6 +20,7 @@ import type { Segment, WritePart } from "./parts.ts";
 import { inPieces } from "./pieces.ts";
 import { SegmentWrite } from "./segment-write.ts";
 import type { NewContents } from "./segment-write.ts";
+import { blockSectors } from "./stripe-log.ts";
 import { rangeAt } from "./stripe.ts";
 import type { StripeContext } from "./stripe.ts";
 
@@ -144,7 +145,7 @@ export class StripeTable {
         this.#release(batch);
         return;
       }
-      const segments = segmentsOf(parts, this.#context.log.blockSectors);
+      const segments = segmentsOf(parts, blockSectors(this.#context.log));
       batch.left += segments.length;
       for (const segment of segments) this.#write(batch, segment);
       this.#segmentEnded(batch);
@@ -184,7 +185,7 @@ export class StripeTable {
         new SegmentWrite(this.#context, piece, segment, contents, flags, ended).start();
       },
       runEnded,
-      log,
+      { blockSectors: blockSectors(log), maxSectors: log.maxSectors },
     );
   }
 

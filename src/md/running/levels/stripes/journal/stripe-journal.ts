@@ -112,8 +112,7 @@ export class StripeJournal implements StripeLog {
 
   // --- what stripes have to know
 
-  readonly blockSectors = R5_BLOCK_SECTORS;
-  readonly needsAllParity = true;
+  readonly needsPages = true;
 
   readonly needsRuns = false;
 
