@@ -52,6 +52,10 @@ export class StripesLevel implements RunningLevel {
     this.#context.log.start(started);
   }
 
+  whyReadOnly(): HoldfastError | null {
+    return this.#context.log.whyReadOnly?.() ?? null;
+  }
+
   settle(settled: () => void): void {
     this.#context.log.settle(settled);
   }

@@ -17,7 +17,7 @@ import {
 } from "../../../../../../test/support/running-array.ts";
 import { settled } from "../../../../../../test/support/crash-disks.ts";
 import { VirtualTime } from "../../../../../../test/support/virtual-time.ts";
-import { runDisks } from "../../../../../../test/support/written-array.ts";
+import { runArray } from "../../../../../../test/support/written-array.ts";
 import { HoldfastError } from "../../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, writeBio } from "../../../../../block/bio.ts";
@@ -290,13 +290,13 @@ describe("a golden array that crashed", () => {
       device.bytes.set(image);
       return device;
     });
-    const { array } = await runDisks(devices, new VirtualTime());
+    const array = await runArray(devices, new VirtualTime());
     const content = await readSectors(array, 0, array.sectors);
     if (left.length < 3) return sha256(content);
     expect(array.record.resyncOffsetSectors).toBe(Infinity);
     await array.close();
     // The parity that was replayed is on the disks now.
-    const { array: degraded } = await runDisks(devices.slice(1), new VirtualTime());
+    const degraded = await runArray(devices.slice(1), new VirtualTime());
     expect(sha256(await readSectors(degraded, 0, degraded.sectors))).toBe(
       view.volumes["without-d0"]!.sha256,
     );
