@@ -13,6 +13,7 @@ import type { BlocksBySlot } from "../../../../parity/parity.ts";
 import type { MdCandidate } from "../../../candidate.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore } from "../../core.ts";
+import type { Member } from "../../member.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A stripe write as it is about to go to the members. Everything is lent until `written` of its log. */
@@ -34,6 +35,8 @@ export interface StripeLog {
    * between them does it all again. Members that fail at it have left the array. Called again: does nothing.
    */
   start(started: () => void): void;
+  /** As RunningLevel.join: of logs that are on all members. */
+  join?(member: Member, joined: BioEnd): void;
   /** `logged` when the stripe may be written to the members; an error ends its writes with it, and no member is written. */
   log(write: StripeWrite, logged: BioEnd): void;
   /** Every member write of a stripe that was logged has ended. */
