@@ -263,8 +263,11 @@ describe("an array with a partial parity log", () => {
     };
     await expect(one.array.attach(spare(undefined))).rejects.toThrow("has no room for a partial");
     const joins = spare(RING);
+    await one.array.setState("readonly");
     await one.array.attach(joins);
     expect(one.array.members.attached).toContain(joins);
+    expect((joins.device as ArrayDevice).seen).toEqual([]);
+    await one.array.setState("active");
     const area = await readSectors(joins.device, PPL_SECTOR, RING);
     const decoded = decodePplHeader(area.slice(0, 4096), one.signature);
     expect(decoded).toMatchObject({ kind: "ok", log: { generation: 0n, entries: [] } });

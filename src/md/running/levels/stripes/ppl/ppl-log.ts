@@ -83,8 +83,12 @@ export class PplLog implements StripeLog {
   join(member: Member, joined: BioEnd): void {
     const problem = pplAreaProblem(member.superblock);
     if (problem !== null) joined(new HoldfastError("unsupported", `${member.label} ${problem}`));
-    else if (this.#isStarted) this.#logOf(member)!.empty(joined);
-    else joined(null);
+    else if (this.#isStarted && this.#array.core.isWritable) this.#logOf(member)!.empty(joined);
+    else {
+      // Nothing is written now, nor logged: its turn comes when the array is written to.
+      this.#isStarted = false;
+      joined(null);
+    }
   }
 
   log(write: StripeWrite, logged: BioEnd): void {
