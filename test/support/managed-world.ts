@@ -1,5 +1,6 @@
 /** A whole array on disks that fail on command, with its background sync, in virtual time. */
 import { Prng } from "../../src/base/prng.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import { readSectors } from "../../src/block/promises.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
@@ -38,6 +39,8 @@ export class ManagedWorld {
   readonly time = new VirtualTime();
   disks: FailingDisk[] = [];
   managed!: ManagedArray;
+  /** What the array gets of a disk. */
+  deviceOf: (disk: FailingDisk) => BlockDevice = ({ faults }) => faults;
 
   constructor(seed: number) {
     this.prng = new Prng(seed);
@@ -69,7 +72,7 @@ export class ManagedWorld {
   }
 
   async run(disks: readonly FailingDisk[] = this.disks): Promise<void> {
-    const devices = disks.map(({ faults }) => faults);
+    const devices = disks.map((disk) => this.deviceOf(disk));
     this.managed = await this.time.until(runDisks(devices, this.time));
   }
 
