@@ -166,6 +166,26 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
       expect(left.disk.seen.filter(({ op }) => op === "read")).toEqual([]);
     });
 
+    it("replaces a member by a spare once a write to it has failed, and reads it meanwhile", async () => {
+      const world = new ManagedWorld(SEED);
+      await world.create(level, { spareDisks: 1 });
+      const content = await world.fill();
+      const { array } = world.managed;
+      const member = array.members.at(slot).member!;
+      const sector = member.dataOffset + 32;
+      world.disks.find(({ faults }) => faults === member.device)!.faults.failWrites(sector, 1);
+      for (let at = 0; at < 512; at += 64) {
+        const fresh = new Uint8Array(512 * 64).fill(at / 64);
+        await world.time.until(writeSectors(array, at, fresh));
+        content.set(fresh, at * 512);
+      }
+      expect(member.badBlocks.isEmpty).toBe(false);
+      await world.quiet();
+      expect(member.isFaulty).toBe(true);
+      expect(array.members.at(slot).member!.badBlocks.isEmpty).toBe(true);
+      await isWholeWithout(world, slot, sha256(content));
+    });
+
     it("tries a faulty member again that was not removed, by bitmap", async () => {
       const world = await filled(level, true);
       const { managed, time } = world;
