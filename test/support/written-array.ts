@@ -8,7 +8,6 @@ import type { CreateRequest } from "../../src/md/create/request.ts";
 import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
-import { makeLevel } from "../../src/md/running/levels/make.ts";
 import { startManaged } from "../../src/md/running/managed-array.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import { SyncScheduler } from "../../src/sync/scheduler.ts";
@@ -45,13 +44,14 @@ export function createOnDisks(
 export async function runDisks(
   devices: readonly BlockDevice[],
   time: VirtualTime,
+  force = false,
 ): Promise<ManagedArray> {
   const set = [];
   for (const device of devices) {
     const { primary } = await probeMdSuperblocks(device);
     if (primary !== null) set.push({ path: device.name, device, superblock: primary });
   }
-  const plan = planAssembly(set, { force: false, backupGiven: false });
+  const plan = planAssembly(set, { force, backupGiven: false });
   if (plan === null) throw new Error("no superblock can be believed");
   return startManaged(plan, {
     name: "array",
@@ -59,7 +59,6 @@ export async function runDisks(
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
-    makeLevel,
     scheduler: new SyncScheduler(),
     systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
     syncUsers: null,

@@ -65,6 +65,10 @@ export interface RunningLevel {
   run(bio: Bio, end: BioEnd): void;
   /** What the last check or repair has found; levels with redundancy only. */
   readonly mismatches?: MismatchList;
+  /** Before anything is written: what earlier writes left in a log is put in order. Called whenever the array becomes read-write. */
+  startWriting?(started: () => void): void;
+  /** No write is under way, nor will be: `settled` when the level has nothing else under way either. */
+  settle?(settled: () => void): void;
   /** As BlockDevice.extents; without it everything is data. */
   extents?(sector: number, sectors: number, maxExtents: number): Extent[];
   /** How the level does it, with the members as they stand; null: there is nothing of the kind to do for this level. Asking does nothing. */

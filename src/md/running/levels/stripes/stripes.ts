@@ -48,6 +48,14 @@ export class StripesLevel implements RunningLevel {
     this.#table = new StripeTable(this.#context, this.#windowSectors);
   }
 
+  startWriting(started: () => void): void {
+    this.#context.log.start(started);
+  }
+
+  settle(settled: () => void): void {
+    this.#context.log.settle(settled);
+  }
+
   run(bio: Bio, end: BioEnd): void {
     switch (bio.op) {
       case "read":
