@@ -11,6 +11,7 @@ import type { BlockDevice } from "../../src/block/device.ts";
 import { writeSectors } from "../../src/block/promises.ts";
 import { readOnly } from "../../src/block/read-only.ts";
 import { counted } from "../../src/block/stats.ts";
+import { DeadlineDevice } from "../../src/devices/deadline.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import { openFileDevice } from "../../src/devices/file.ts";
 import { openNbdDevice } from "../../src/devices/nbd.ts";
@@ -186,6 +187,15 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
       make() {
         const contents = someContents();
         return { device: new FaultyDevice(arrayWith(contents)), contents };
+      },
+    },
+    {
+      name: "with a deadline",
+      make() {
+        const contents = someContents();
+        const time = new VirtualTime();
+        const options = { clock: time, timers: time, timeoutMs: 1000, slowMs: 100 };
+        return { device: new DeadlineDevice(arrayWith(contents), options), contents };
       },
     },
     { name: "NBD client", make: () => nbd(env, {}, false) },

@@ -117,6 +117,8 @@ export class Metadata {
 
   /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
   problem(): string | null {
+    // Whoever comes back in 0.90 has the number of its old slot yet.
+    this.#renumber();
     const saying = this.#saying();
     try {
       for (const member of this.#options.members.attached) superblockImage(member, saying);
