@@ -141,6 +141,8 @@ const NO_SERVICES: Services = {
   open: refuse("open"),
   arena: () => null,
   files: refuse("files"),
+  process: { uid: 1000, processId: 4711 },
+  setLogLevel: () => {},
   startEngine: refuse("startEngine"),
   watchProcess: () =>
     Promise.resolve(() => ({
