@@ -80,15 +80,14 @@ async function openCandidate(
   }
 }
 
-/** In the order in which mdadm hands members to a kernel: by slot, spares behind them, the one that speaks for the array last. */
-function inOrder(plan: AssemblyPlan): JudgedCandidate[] {
-  const rank = ({ slot, replacement, candidate }: JudgedCandidate): number => {
-    if (candidate === plan.freshest) return Infinity;
-    return slot === null
-      ? 1e6 + candidate.superblock.deviceNumber
-      : 2 * slot + (replacement ? 1 : 0);
-  };
-  return plan.judged.toSorted((a, b) => rank(a) - rank(b));
+/** In the order in which mdadm hands members to a kernel: by slot, spares behind them, and at last the one of the first slot. */
+function inOrder({ judged }: AssemblyPlan): JudgedCandidate[] {
+  const rank = ({ slot, replacement, candidate }: JudgedCandidate): number =>
+    slot === null ? 1e6 + candidate.superblock.deviceNumber : 2 * slot + (replacement ? 1 : 0);
+  const ordered = judged.toSorted((a, b) => rank(a) - rank(b));
+  const first = ordered.findIndex(({ fate }) => fate === "in-sync" || fate === "recovering");
+  const last = ordered.splice(first < 0 ? ordered.length : first, 1);
+  return [...ordered, ...last];
 }
 
 /** @throws HoldfastError `cannot-start` when not one superblock can be believed */
@@ -175,7 +174,11 @@ export function outcomeOf(
     kind: reason === null ? "started" : "inactive",
     reason,
     array,
-    ...{ active, rebuilding, spares, hasJournal, leftOut },
+    active,
+    rebuilding,
+    spares,
+    hasJournal,
+    leftOut,
     forced: plan.forced,
   };
 }

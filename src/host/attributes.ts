@@ -57,12 +57,14 @@ export async function setAttribute(hosted: HostedArray, action: PlainAction): Pr
       if (action.kib !== "default") notDone("array_size");
       return;
     case "fail-last-device":
-      if (action.on) notDone("fail_last_dev");
+      managed.array.settings.failsLast = action.on;
       return;
     case "bitmap-reset-backlog-used":
       return;
     case "number":
-      return notDone(action.attribute);
+      if (action.attribute !== "max_read_errors") notDone(action.attribute);
+      managed.array.settings.maxReadErrors = action.value;
+      return;
     case "level":
     case "metadata-version":
     case "new-device":

@@ -1,11 +1,10 @@
 /** What the parts of a host share. */
 import type { Env } from "../env/env.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
-import { makeLevel } from "../md/running/levels/make.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { ParityEngine } from "../parity/engine.ts";
-import { SyncScheduler } from "../sync/scheduler.ts";
+import type { SyncScheduler } from "../sync/scheduler.ts";
 import type { SpeedLimits } from "../sync/throttle.ts";
 import type { AssemblyMode } from "./array-host.ts";
 import type { DeviceRegistry, HeldDevice } from "./device-registry.ts";
@@ -19,12 +18,6 @@ export interface HostContext {
   readonly systemLimits: SpeedLimits;
   /** Something happened that a view may show. */
   readonly changed: () => void;
-}
-
-/** Names that are kept while an array is being made. */
-export interface NamesTaken {
-  readonly names: ChosenNames;
-  readonly give: () => void;
 }
 
 /** Starts what was planned on devices that are held. @throws as startManaged */
@@ -42,10 +35,9 @@ export async function startPlan(
     clock: env.clock,
     timers: env.timers,
     parity,
-    makeLevel,
     scheduler,
     systemLimits,
-    diskOf: ({ device }) => held().find((one) => one.device === device)?.disk ?? device,
+    diskOf: ({ label, device }) => held().find(({ path }) => path === label)?.disk ?? device,
     // Clients hand over their buffers for as long as a write is under way.
     syncUsers: null,
     onPass: changed,

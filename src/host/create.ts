@@ -32,7 +32,7 @@ export async function takeDevices(
 }
 
 export async function releaseAll(devices: CreateDevices): Promise<void> {
-  await Promise.all(devices.map((device) => device?.release()));
+  await Promise.all(devices.filter((one) => one !== null).map((one) => one.release()));
 }
 
 export function pathsOf(call: CreateCall): (string | null)[] {
@@ -96,12 +96,19 @@ export async function planOn(
   held: CreateDevices,
 ): Promise<CreatePlan> {
   const { env } = context;
-  const devices = await Promise.all(
-    held.map((each, index) => (each === null ? null : newDevice(context, call, each, index))),
-  );
+  const devices: (NewDevice | null)[] = [];
+  for (const [index, each] of held.entries())
+    devices.push(each === null ? null : await newDevice(context, call, each, index));
   const { version, level, layout, chunkSectors, raidDisks, spareDisks, componentSectors } = call;
   const request: CreateRequest = {
-    ...{ version, level, layout, chunkSectors, raidDisks, spareDisks, componentSectors, devices },
+    version,
+    level,
+    layout,
+    chunkSectors,
+    raidDisks,
+    spareDisks,
+    componentSectors,
+    devices,
     dataOffsetSectors: call.dataOffsetSectors,
     bitmap: call.bitmap,
     consistencyPolicy: call.consistencyPolicy,

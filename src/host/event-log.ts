@@ -51,7 +51,7 @@ export class EventLog {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiters]) wake();
+    for (const wake of this.#waiters) wake();
   }
 
   /** Nobody waits any more. */

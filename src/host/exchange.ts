@@ -121,8 +121,9 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   if (settings.isSpeedMinLocal) to.sync.settings.setSpeedMin(limits.minKiBps);
   if (settings.isSpeedMaxLocal) to.sync.settings.setSpeedMax(limits.maxKiBps);
   to.array.safeModeDelayMs = from.array.safeModeDelayMs;
+  Object.assign(to.array.settings, from.array.settings);
   for (const member of to.array.members.attached) {
-    const before = from.array.members.attached.find(({ device }) => device === member.device);
+    const before = from.array.members.attached.find(({ label }) => label === member.label);
     member.wantsReplacement = before?.wantsReplacement ?? false;
     member.hasWriteErrors = before?.hasWriteErrors ?? false;
   }

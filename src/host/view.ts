@@ -1,22 +1,14 @@
 /** What an array of this host shows of itself. */
-import { alignDown } from "../base/units.ts";
 import { superblock090 } from "../formats/md/superblock-090.ts";
 import { superblock1 } from "../formats/md/superblock-1-layout.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
-import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
-import type { Member } from "../md/running/member.ts";
+import { usualSettings } from "../md/running/settings.ts";
 import type { SyncControl } from "../md/running/sync-control.ts";
-import type {
-  ArrayState,
-  ArrayView,
-  BitmapView,
-  MemberView,
-  SyncView,
-} from "../md/view/array-view.ts";
-import type { HeldDevice } from "./device-registry.ts";
+import type { ArrayState, ArrayView, BitmapView, SyncView } from "../md/view/array-view.ts";
 import type { HostedArray } from "./hosted-array.ts";
+import { memberView, waitingView } from "./member-view.ts";
 
 const MD_MAJOR = 9;
 /** For integer arithmetic with the speed: the longer, the closer. */
@@ -42,9 +34,13 @@ type Common = Pick<
   | "reshape"
   | "suspendLowSectors"
   | "suspendHighSectors"
-  | "failLastDevice"
-  | "maxReadErrors"
 >;
+
+/** Of a raid0 whose superblocks do not say it, kernels say that they do not know. */
+function shownLayout({ shape, raid0Layout }: MdSuperblock): number {
+  if (shape === null) return 0;
+  return shape.level === "raid0" && raid0Layout === null ? -1 : shape.layout;
+}
 
 function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSuperblock): Common {
   const { shape, levelNumber, version } = superblock;
@@ -55,7 +51,7 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     minor: names.minor,
     metadata: isBuilt ? "none" : version,
     level: levelNumber,
-    layout: shape?.layout ?? 0,
+    layout: shownLayout(superblock),
     chunkBytes: (shape?.chunkSectors ?? 0) * 512,
     raidDisks: shape?.raidDisks ?? 0,
     uuid: isBuilt ? null : superblock.arrayUuid,
@@ -67,104 +63,21 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     reshape: null,
     suspendLowSectors: suspended.lowSectors,
     suspendHighSectors: suspended.highSectors,
-    failLastDevice: false,
-    maxReadErrors: 20,
-  };
-}
-
-/** Of a spare nothing is good; in a slot as far as it was filled. */
-function recoveryStart(member: Member): number | null {
-  if (member.isInSync) return null;
-  return member.standing.kind === "journal" ? member.journalTailSectors : member.goodEnd;
-}
-
-type Identity = Pick<
-  MemberView,
-  | "device"
-  | "path"
-  | "major"
-  | "minor"
-  | "dataOffsetSectors"
-  | "newDataOffsetSectors"
-  | "sizeKib"
-  | "pplSector"
-  | "pplSectors"
->;
-
-function identityOf({ name, path, major, minor }: HeldDevice, superblock: MdSuperblock): Identity {
-  const { dataOffsetSectors, dataSectors, shape, ppl } = superblock;
-  // raid0 takes whole chunks of each.
-  const unit = shape?.level === "raid0" ? shape.chunkSectors : 1;
-  return {
-    device: name,
-    path,
-    major,
-    minor,
-    dataOffsetSectors,
-    newDataOffsetSectors: dataOffsetSectors,
-    sizeKib: Math.floor(alignDown(dataSectors, unit) / 2),
-    pplSector: ppl?.startSector ?? 0,
-    pplSectors: ppl?.sectors ?? 0,
-  };
-}
-
-function memberView(hosted: HostedArray, member: Member): MemberView {
-  return {
-    ...identityOf(hosted.heldBy(member), member.superblock),
-    number: member.number,
-    slot: member.slot,
-    inSync: member.isInSync,
-    faulty: member.isFaulty,
-    journal: member.standing.kind === "journal",
-    replacement: member.isReplacement,
-    wantReplacement: member.wantsReplacement,
-    writeMostly: member.writeMostly,
-    failFast: member.failFast,
-    blocked: false,
-    writeErrorSeen: member.hasWriteErrors,
-    recoveryStartSectors: recoveryStart(member),
-    correctedErrors: member.correctedSectors,
-    badBlocks: member.badBlocks.ranges,
-    unacknowledgedBadBlocks: [],
-  };
-}
-
-/** Of an array that does not run: nobody stands anywhere yet. */
-function waitingView(held: HeldDevice, candidate: MdCandidate): MemberView {
-  const { superblock } = candidate;
-  return {
-    ...identityOf(held, superblock),
-    number: superblock.deviceNumber,
-    slot: null,
-    inSync: false,
-    faulty: false,
-    journal: superblock.role.kind === "journal",
-    replacement: superblock.replacement,
-    wantReplacement: false,
-    writeMostly: superblock.writeMostly,
-    failFast: superblock.failFast,
-    blocked: false,
-    writeErrorSeen: false,
-    recoveryStartSectors: 0,
-    correctedErrors: 0,
-    badBlocks: [],
-    unacknowledgedBadBlocks: [],
   };
 }
 
 const KINDS = { resync: "resync", recover: "recovery", check: "check", repair: "repair" } as const;
 
-function syncView(
-  sync: SyncControl,
-  record: { readonly resyncOffsetSectors: number },
-): SyncView | null {
-  const { state } = sync;
+function syncView({ state, action }: SyncControl): SyncView | null {
   const none = { doneSectors: 0, totalSectors: 0, sinceMarkSeconds: 0, sinceMarkSectors: 0 };
   switch (state.kind) {
     case "none":
-      return null;
+      // Asked for, and about to begin.
+      return action === "check" || action === "repair"
+        ? { kind: action, phase: "pending", ...none }
+        : null;
     case "pending":
-      return { kind: "resync", phase: "pending", ...none, doneSectors: record.resyncOffsetSectors };
+      return { kind: "resync", phase: "pending", ...none };
     case "delayed":
       return { kind: KINDS[state.action], phase: "delayed", ...none };
     case "running":
@@ -196,10 +109,9 @@ function speedPart({
   };
 }
 
-/** Room for a bitmap as kernels reckon it: to the end of the 64 KiB in 0.90, to the superblock in 1.0, elsewhere not known. */
-function bitmapSpace({ version }: MdSuperblock, offsetSectors: number): number {
-  if (version === "0.90") return 120;
-  return version === "1.0" ? Math.max(0, -offsetSectors) : 0;
+/** What kernels know of the room for a bitmap: to the end of the 64 KiB in 0.90, elsewhere nothing. */
+function bitmapSpace({ version }: MdSuperblock): number {
+  return version === "0.90" ? 120 : 0;
 }
 
 function bitmapView({ bitmap }: ManagedArray, superblock: MdSuperblock): BitmapView | null {
@@ -210,7 +122,7 @@ function bitmapView({ bitmap }: ManagedArray, superblock: MdSuperblock): BitmapV
     kind: "internal",
     path: null,
     offsetSectors,
-    spaceSectors: bitmapSpace(superblock, offsetSectors),
+    spaceSectors: bitmapSpace(superblock),
     chunkBytes: bitmap.store.chunkSectors * 512,
     daemonSleepSeconds: bitmap.periodMs / 1000,
     writeBehind: bitmap.writeBehind,
@@ -264,13 +176,17 @@ function runningView(
       isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
     degraded: array.degraded,
     consistencyPolicy: policyOf(managed, superblock),
-    sync: isRedundant ? syncView(sync, record) : null,
+    sync: isRedundant ? syncView(sync) : null,
     syncFrozen: sync.action === "frozen",
     lastSyncAction: sync.last,
     mismatchSectors: sync.mismatches,
     safeModeDelayMs: array.safeModeDelayMs,
+    maxReadErrors: array.settings.maxReadErrors,
+    failLastDevice: array.settings.failsLast,
     bitmap: bitmapView(managed, superblock),
-    members: array.members.attached.map((member) => memberView(hosted, member)).toReversed(),
+    members: array.members.attached
+      .map((member) => memberView(hosted.heldBy(member), member))
+      .toReversed(),
   };
 }
 
@@ -278,6 +194,9 @@ function runningView(
 function shownState(state: ManagedArray["array"]["state"]): ArrayState {
   return state === "suspended" ? "active" : state;
 }
+
+const USUAL = usualSettings();
+const NEVER_STARTED = { maxReadErrors: USUAL.maxReadErrors, failLastDevice: USUAL.failsLast };
 
 function inactiveView(hosted: HostedArray, plan: AssemblyPlan): ArrayView {
   const { superblock, judged } = plan;
@@ -306,6 +225,7 @@ function inactiveView(hosted: HostedArray, plan: AssemblyPlan): ArrayView {
     syncSpeedMinKib: limit,
     syncSpeedMaxKib: limit,
     safeModeDelayMs: 0,
+    ...NEVER_STARTED,
     bitmap: null,
     members: members.toReversed(),
   };

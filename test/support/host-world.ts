@@ -1,6 +1,7 @@
 /** A host of arrays on disks in memory, in virtual time. */
 import { HoldfastError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import type { Env } from "../../src/env/env.ts";
 import type {
   AssembleCall,
@@ -9,12 +10,14 @@ import type {
   CreateOutcome,
   HostEvent,
 } from "../../src/host/array-host.ts";
+import type { ServedArray } from "../../src/host/listener.ts";
 import { LocalArrayHost } from "../../src/host/local-host.ts";
 import type { ArrayView } from "../../src/md/view/array-view.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { ArrayDevice } from "./array-device.ts";
 import { randomBytes } from "./bytes.ts";
+import { sha256 } from "./golden.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 let engine: ParityEngine | undefined;
@@ -95,7 +98,7 @@ export class HostWorld {
 
   /** What is on all disks, to be compared. */
   snapshot(): string[] {
-    return [...this.disks.values()].map(({ bytes }) => Buffer.from(bytes).toString("latin1"));
+    return [...this.disks.values()].map(({ bytes }) => sha256(bytes));
   }
 
   do<T>(promise: Promise<T>): Promise<T> {
@@ -117,10 +120,30 @@ export class HostWorld {
     return this.host.array(array);
   }
 
+  /** So much time passes, and what is to be done in it is done. */
+  idle(ms: number): Promise<void> {
+    return this.do(
+      new Promise((resolve) => {
+        this.time.set(ms, resolve);
+      }),
+    );
+  }
+
   /** Until nothing is to be done in the background. */
   async quiet(array = "md0"): Promise<ArrayView> {
     await this.do(this.host.wait(array));
     return this.view(array);
+  }
+
+  /** Of the array that appeared last. */
+  volume(): BlockDevice {
+    const served: ServedArray[] = [];
+    const end = this.host.listen({
+      appeared: (one) => served.push(one),
+      leaving: () => Promise.resolve(),
+    });
+    end();
+    return served.at(-1)!.volume;
   }
 
   async stop(array = "md0"): Promise<void> {
@@ -141,7 +164,7 @@ export class HostWorld {
   }
 }
 
-export function createCall(
+function createCall(
   devices: readonly (string | null)[],
   more: Partial<CreateCall> = {},
 ): CreateCall {
@@ -173,10 +196,7 @@ export function createCall(
   };
 }
 
-export function assembleCall(
-  devices: readonly string[],
-  more: Partial<AssembleCall> = {},
-): AssembleCall {
+function assembleCall(devices: readonly string[], more: Partial<AssembleCall> = {}): AssembleCall {
   return {
     names: { kernelName: null, path: "/dev/md0" },
     devices,

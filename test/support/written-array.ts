@@ -1,13 +1,13 @@
 /** Arrays that Holdfast makes and runs on disks in memory, for others to judge. */
 import type { Prng } from "../../src/base/prng.ts";
 import { BioFlags } from "../../src/block/bio.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import { flush, writeSectors } from "../../src/block/promises.ts";
 import { planCreate } from "../../src/md/create/plan-create.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
 import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
-import { makeLevel } from "../../src/md/running/levels/make.ts";
 import { startManaged } from "../../src/md/running/managed-array.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import { SyncScheduler } from "../../src/sync/scheduler.ts";
@@ -42,15 +42,16 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly ArrayDevice[],
+  devices: readonly BlockDevice[],
   time: VirtualTime,
+  force = false,
 ): Promise<ManagedArray> {
   const set = [];
   for (const device of devices) {
     const { primary } = await probeMdSuperblocks(device);
     if (primary !== null) set.push({ path: device.name, device, superblock: primary });
   }
-  const plan = planAssembly(set, { force: false, backupGiven: false });
+  const plan = planAssembly(set, { force, backupGiven: false });
   if (plan === null) throw new Error("no superblock can be believed");
   return startManaged(plan, {
     name: "array",
@@ -58,7 +59,6 @@ export async function runDisks(
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
-    makeLevel,
     scheduler: new SyncScheduler(),
     systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
     syncUsers: null,

@@ -250,6 +250,7 @@ function ownFields(
     superOffset: BigInt(superSector),
     bitmapOffset: bitmapField(places),
     newOffset: 0,
+    cntCorrectedRead: 0,
     bblogShift: 0,
     bblogSize: badBlockSector === null ? 0 : BAD_BLOCK_LOG_SECTORS,
     bblogOffset: badBlockSector === null ? 0 : badBlockSector - superSector,

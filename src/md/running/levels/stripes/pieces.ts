@@ -16,16 +16,17 @@ import type { StripeRange } from "./stripe.ts";
 export type PieceOutcome = HoldfastError | "split" | null;
 export type PieceEnd = (outcome: PieceOutcome) => void;
 
-/** One piece after the other; stops at the first error. */
+/** One piece after the other; stops at the first error. @param maxSectors of a piece */
 export function inPieces(
   members: Members,
   range: StripeRange,
   work: (piece: StripeRange, end: PieceEnd) => void,
   end: BioEnd,
+  maxSectors = WINDOW_SECTORS,
 ): void {
   const step = (at: number, ended: BioEnd): number => {
     const sector = range.sector + at;
-    const sectors = evenRun(members, sector, Math.min(range.sectors - at, WINDOW_SECTORS));
+    const sectors = evenRun(members, sector, Math.min(range.sectors - at, maxSectors));
     inHalves({ ...range, sector, sectors }, work, ended);
     return sectors;
   };
@@ -56,8 +57,9 @@ function halves(whole: StripeRange): [StripeRange, StripeRange] {
   const middle = sector + Math.ceil(sectors / 2);
   const aligned = alignDown(middle, PAGE_SECTORS);
   const cut = aligned > sector ? aligned : middle;
+  const first = { whole, ...whole };
   return [
-    { ...whole, sectors: cut - sector },
-    { ...whole, sector: cut, sectors: sector + sectors - cut },
+    { ...first, sectors: cut - sector },
+    { ...first, sector: cut, sectors: sector + sectors - cut },
   ];
 }
