@@ -216,7 +216,10 @@ describe("the verbs that show its arrays", () => {
     expect((await holdfast(["sysfs", "md0/sync_max", "1024"], socket)).code).toBe(0);
     expect(await read("md0/sync_max")).toBe("1024\n");
     const json = await holdfast(["sysfs", "md0/sync_max", "--json"], socket);
-    expect(JSON.parse(json.stdout)).toEqual({ array: "md0", attributes: { sync_max: "1024" } });
+    expect(JSON.parse(json.stdout)).toEqual({
+      array: "md0",
+      attributes: [{ name: "sync_max", value: "1024" }],
+    });
     const all = await holdfast(["mdstat", "--json"], socket);
     expect(JSON.parse(all.stdout)).toMatchObject({ arrays: [{ kernelName: "md0", level: 1 }] });
   });
