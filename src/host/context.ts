@@ -37,7 +37,7 @@ export async function startPlan(
     parity,
     scheduler,
     systemLimits,
-    diskOf: ({ device }) => held().find((one) => one.device === device)?.disk ?? device,
+    diskOf: ({ label, device }) => held().find(({ path }) => path === label)?.disk ?? device,
     // Clients hand over their buffers for as long as a write is under way.
     syncUsers: null,
     onPass: changed,
