@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { HostWorld } from "../../test/support/host-world.ts";
 import { writeSectors, readSectors } from "../block/promises.ts";
 import type { AddCall, CreateCall } from "./array-host.ts";
-import type { ServedArray } from "./listener.ts";
 
 const BITMAP = { chunkSectors: 128, delaySeconds: 5, writeBehind: 0 };
 
@@ -17,12 +16,7 @@ async function mirror(more: Partial<CreateCall> = {}, count = 2) {
   const disks = world.addDisks(count);
   await world.create(disks, more);
   await world.quiet();
-  const served: ServedArray[] = [];
-  world.host.listen({
-    appeared: (one) => served.push(one),
-    leaving: () => Promise.resolve(),
-  });
-  return { world, disks, volume: served[0]!.volume, host: world.host };
+  return { world, disks, volume: world.volume(), host: world.host };
 }
 
 const block = (fill: number): Uint8Array => new Uint8Array(4096).fill(fill);

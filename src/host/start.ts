@@ -4,7 +4,7 @@ import { whyOnlyReadable } from "../md/running/assemble.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { AssembleCall, AssembleOutcome, AssemblyMode, LeftOut } from "./array-host.ts";
 import type { ArrayList } from "./array-list.ts";
-import { gather, outcomeOf, planOf, strangers, whyNotStarted } from "./assemble.ts";
+import { countsOf, gather, outcomeOf, planOf, strangers, whyNotStarted } from "./assemble.ts";
 import type { Gathered, StartWishes } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -22,6 +22,10 @@ export async function startHosted(
 ): Promise<void> {
   const managed = await startPlan(context, hosted.names, plan, mode, () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
+  // Who is missing, or was taken back by force, is so from now on, whether anything is written or not.
+  const { active, rebuilding, expected } = countsOf(plan);
+  if (mode === "read-write" && (active + rebuilding < expected || plan.forced.length > 0))
+    await new Promise<void>((durable) => managed.array.commit("members", durable));
   for (const held of hosted.held) if (hosted.memberOn(held) === null) await hosted.letGo(held);
 }
 

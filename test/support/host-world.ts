@@ -1,6 +1,7 @@
 /** A host of arrays on disks in memory, in virtual time. */
 import { HoldfastError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import type { Env } from "../../src/env/env.ts";
 import type {
   AssembleCall,
@@ -9,6 +10,7 @@ import type {
   CreateOutcome,
   HostEvent,
 } from "../../src/host/array-host.ts";
+import type { ServedArray } from "../../src/host/listener.ts";
 import { LocalArrayHost } from "../../src/host/local-host.ts";
 import type { ArrayView } from "../../src/md/view/array-view.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
@@ -131,6 +133,17 @@ export class HostWorld {
   async quiet(array = "md0"): Promise<ArrayView> {
     await this.do(this.host.wait(array));
     return this.view(array);
+  }
+
+  /** Of the array that appeared last. */
+  volume(): BlockDevice {
+    const served: ServedArray[] = [];
+    const end = this.host.listen({
+      appeared: (one) => served.push(one),
+      leaving: () => Promise.resolve(),
+    });
+    end();
+    return served.at(-1)!.volume;
   }
 
   async stop(array = "md0"): Promise<void> {

@@ -84,7 +84,9 @@ export class Member {
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
     this.correctedSectors = superblock.correctedSectors;
-    this.savedSlot = superblock.recoveryByBitmap ? this.slot : null;
+    const { standing } = this;
+    const isBack = standing.kind === "recovering" && superblock.recoveryByBitmap;
+    this.savedSlot = isBack ? standing.slot : null;
   }
 
   /** Device sector of member sector 0. */
