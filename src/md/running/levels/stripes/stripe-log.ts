@@ -26,7 +26,11 @@ export interface StripeWrite {
   readonly blocks: BlocksBySlot;
 }
 
+export type JournalMode = "write-through" | "write-back";
+
 export interface StripeLog {
+  /** Of a journal. */
+  readonly journalMode?: JournalMode;
   /** Stripe writes are made of whole pages of 4 KiB with all of their parity, whether somebody keeps that or not. */
   readonly needsPages?: boolean;
   /** Member sectors of one stripe write. */

@@ -28,7 +28,7 @@ import type { StripeContext } from "./stripe.ts";
 import { StripeSync } from "./stripe-sync.ts";
 import { StripeTable } from "./stripe-table.ts";
 import { noStripeLog } from "./stripe-log.ts";
-import type { StripeLog } from "./stripe-log.ts";
+import type { JournalMode, StripeLog } from "./stripe-log.ts";
 
 /** More are counted only. */
 const MAX_MISMATCHES = 1000;
@@ -56,6 +56,22 @@ export class StripesLevel implements RunningLevel {
 
   startWriting(started: () => void): void {
     this.#context.log.start(started);
+  }
+
+  /** md's journal_mode; null: there is no journal. */
+  get journalMode(): JournalMode | null {
+    return this.#context.log.journalMode ?? null;
+  }
+
+  /** @throws HoldfastError `unsupported` */
+  setJournalMode(mode: JournalMode): void {
+    const { name } = this.#context.core;
+    if (this.journalMode === mode) return;
+    const text =
+      this.journalMode === null
+        ? `${name} has no write journal, so it has no journal mode`
+        : `${name} cannot be written in journal mode write-back, only in write-through; what a kernel left in a write-back journal is replayed`;
+    throw new HoldfastError("unsupported", text);
   }
 
   whyReadOnly(): HoldfastError | null {
