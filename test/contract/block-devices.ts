@@ -16,6 +16,7 @@ import { openFileDevice } from "../../src/devices/file.ts";
 import { openNbdDevice } from "../../src/devices/nbd.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { openOverlayStore } from "../../src/devices/overlay-store.ts";
+import { ReplayedDevice } from "../../src/devices/replayed.ts";
 import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import type { Env } from "../../src/env/env.ts";
@@ -195,6 +196,18 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
     {
       name: "NBD client of a server that cannot discard or write zeroes",
       make: () => nbd(env, { discard: false, writeZeroes: false }, false),
+    },
+    {
+      name: "replayed, written out",
+      async make() {
+        const contents = someContents();
+        const before = contents.slice();
+        before.fill(0, 5 * 512, 14 * 512);
+        const patch = { sector: 5, data: contents.slice(5 * 512, 14 * 512) };
+        const device = await ReplayedDevice.over(arrayWith(before), [patch]);
+        await new Promise<void>((resolve) => device.writeOut(() => resolve()));
+        return { device, contents };
+      },
     },
     {
       name: "counted",

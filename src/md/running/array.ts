@@ -480,11 +480,19 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /**
    * A new device, as a spare or journal or recovering; resolves when all superblocks tell of it.
-   * @throws HoldfastError `busy` when its number is taken, `no-space` when the superblocks have no room for it; nothing was changed then
+   * @throws HoldfastError `busy` when its number is taken, `no-space` when the superblocks have no room for it; nothing was changed then.
+   *   Whatever the level has against it, or fails at
    */
   async attach(member: Member): Promise<void> {
     this.#assertRunning();
     if (member.standing.kind === "journal") this.#assertTakesJournal();
+    if (this.level.join !== undefined) {
+      const error = await new Promise<HoldfastError | null>((resolve) =>
+        this.level.join!(member, resolve),
+      );
+      if (error !== null) throw inArray(this.name, error);
+      this.#assertRunning();
+    }
     if (this.members.withNumber(member.number) !== null) {
       throw new HoldfastError("busy", `${this.name} has a device ${member.number} already`);
     }

@@ -15,6 +15,7 @@ import type { MdCandidate } from "../../../candidate.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore } from "../../core.ts";
 import { PAGE_SECTORS } from "./stripe.ts";
+import type { Member } from "../../member.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A stripe write as it is about to go to the members. Everything is lent until `written` of its log. */
@@ -44,6 +45,8 @@ export interface StripeLog {
   start(started: () => void): void;
   /** Null, or why there is no log to write with; nothing: there always is. */
   whyReadOnly?(): HoldfastError | null;
+  /** As RunningLevel.join: of logs that are on all members. */
+  join?(member: Member, joined: BioEnd): void;
   /** `logged` when the stripe may be written to the members; an error ends its writes with it, and no member is written. */
   log(write: StripeWrite, logged: BioEnd): void;
   /** Every member write of a stripe that was logged has ended. */

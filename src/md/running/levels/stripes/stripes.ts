@@ -18,6 +18,7 @@ import type { SyncWork } from "../../../../sync/work.ts";
 import { StripePlace } from "../../../geometry/raid456.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
+import type { Member } from "../../member.ts";
 import { MemberIo } from "./member-io.ts";
 import { WritePart, WriteRequest } from "./parts.ts";
 import { StripeReads } from "./reads.ts";
@@ -40,6 +41,7 @@ export class StripesLevel implements RunningLevel {
   readonly #table: StripeTable;
   readonly #place = new StripePlace();
   #mismatches: Mismatch[] = [];
+  readonly join?: (member: Member, joined: BioEnd) => void;
 
   constructor(core: ArrayCore, geometry: StripeGeometry, log: StripeLog = noStripeLog) {
     const { chunkSectors } = geometry;
@@ -47,6 +49,7 @@ export class StripesLevel implements RunningLevel {
     this.#windowSectors = chunkSectors % WINDOW_SECTORS === 0 ? WINDOW_SECTORS : chunkSectors;
     this.#reads = new StripeReads(this.#context);
     this.#table = new StripeTable(this.#context, this.#windowSectors);
+    if (log.join !== undefined) this.join = (member, joined) => log.join!(member, joined);
   }
 
   /** Stripes whose parity was wrong, of the last pass that compared any; the first of them. */

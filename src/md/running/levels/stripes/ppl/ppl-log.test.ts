@@ -10,6 +10,7 @@ import {
   newImages,
 } from "../../../../../../test/support/ppl-world.ts";
 import {
+  memberImage,
   planFor,
   runPlan,
   superblockIn,
@@ -28,6 +29,8 @@ import { decodePplHeader, findNewestPpl, pplSignature } from "../../../../../for
 import type { FoundPpl, PplLog } from "../../../../../formats/md/ppl.ts";
 import { arrayUuidBytes } from "../../../../../formats/md/superblock.ts";
 import type { RunningArray } from "../../../array.ts";
+import { BadBlockTable } from "../../../bad-block-table.ts";
+import { Member } from "../../../member.ts";
 import { makeLevel } from "../../make.ts";
 
 const RING = 528;
@@ -234,6 +237,41 @@ describe("an array with a partial parity log", () => {
         multiple: true,
       });
     }
+  });
+
+  it("empties the log of a device that joins, and takes none that has no room for one", async () => {
+    const one = await world();
+    const spare = (pplSectors: number | undefined): Member => {
+      const image = memberImage({
+        shape: SHAPE,
+        number: 4,
+        roles: [0, 1, 2, 3],
+        component: COMPONENT,
+        ...(pplSectors === undefined ? {} : { pplSectors }),
+      });
+      const device = new ArrayDevice(image.length / SECTOR_BYTES, {}, "spare");
+      device.bytes.set(image);
+      device.bytes.fill(0x55, PPL_SECTOR * SECTOR_BYTES);
+      return new Member({
+        label: "spare",
+        device,
+        superblock: superblockIn(image)!,
+        image: image.slice(SUPER_SECTOR * SECTOR_BYTES, SUPER_SECTOR * SECTOR_BYTES + 4096),
+        standing: { kind: "spare" },
+        badBlocks: new BadBlockTable(null, []),
+      });
+    };
+    await expect(one.array.attach(spare(undefined))).rejects.toThrow("has no room for a partial");
+    const joins = spare(RING);
+    await one.array.setState("readonly");
+    await one.array.attach(joins);
+    expect(one.array.members.attached).toContain(joins);
+    expect((joins.device as ArrayDevice).seen).toEqual([]);
+    await one.array.setState("active");
+    const area = await readSectors(joins.device, PPL_SECTOR, RING);
+    const decoded = decodePplHeader(area.slice(0, 4096), one.signature);
+    expect(decoded).toMatchObject({ kind: "ok", log: { generation: 0n, entries: [] } });
+    expect(area.subarray(4096).every((byte) => byte === 0)).toBe(true);
   });
 
   it("goes on without a member whose log cannot be written", async () => {
