@@ -36,6 +36,7 @@ export const RULES = {
     ["volume"],
     ["nbd", "host"],
     ["engine"],
+    ["api"],
     ["mdadm"],
     ["cli"],
     ["bin"],
@@ -43,6 +44,7 @@ export const RULES = {
   packages: {
     commander: ["cli"],
     koffi: ["env", "bin"],
+    zod: ["api"],
   },
   choosers: { "env/node": ["env/node", "env/ring", "bin"], "env/ring": ["env/ring", "bin"] },
 };

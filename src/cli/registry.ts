@@ -16,6 +16,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "ls", load: () => import("./commands/ls.ts") },
   { name: "cat", load: () => import("./commands/cat.ts") },
   { name: "cp", load: () => import("./commands/cp.ts") },
+  { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "completion", load: () => import("./commands/completion.ts") },
   { name: "help", load: () => import("./commands/help.ts") },
   { name: "version", load: () => import("./commands/version.ts") },

@@ -69,6 +69,9 @@ function fakeEngine(changes: Partial<Engine>): Promise<Engine> {
   return Promise.resolve({
     open: () => Promise.resolve(NOTHING),
     serve: () => Promise.reject(new Error("not expected")),
+    callHost: () => Promise.reject(new Error("not expected")),
+    serveArrays: () => Promise.reject(new Error("not expected")),
+    servedArrays: () => Promise.resolve([]),
     figures: () => Promise.resolve(FIGURES),
     stop: () => Promise.resolve(FIGURES),
     ...changes,

@@ -7,12 +7,15 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { Log } from "../env/env.ts";
+import type { HostCall } from "../host/host-call.ts";
 import type {
   EngineFigures,
   OpenCall,
   OpenedByEngine,
   RunningEngine,
+  ServeArraysCall,
   ServeCall,
+  ServedArray,
   Serving,
 } from "./engine.ts";
 import { errorFrom } from "./messages.ts";
@@ -66,6 +69,18 @@ export class RemoteEngine implements RunningEngine {
 
   serve(call: ServeCall): Promise<Serving> {
     return this.#call("serve", call) as Promise<Serving>;
+  }
+
+  callHost(call: HostCall): Promise<unknown> {
+    return this.#call("callHost", call);
+  }
+
+  serveArrays(call: ServeArraysCall): Promise<void> {
+    return this.#call("serveArrays", call) as Promise<void>;
+  }
+
+  servedArrays(): Promise<readonly ServedArray[]> {
+    return this.#call("servedArrays", undefined) as Promise<readonly ServedArray[]>;
   }
 
   figures(): Promise<EngineFigures> {

@@ -7,6 +7,7 @@
  * While the phase is stalled the transport is paused, and what had come already waits in the backlog, which
  * is as long as what the transport delivers after `pause` at most. States: open -> finishing (output, then goodbye) -> closed.
  */
+import type { ServedExport } from "./exports.ts";
 import { Handshake } from "./handshake.ts";
 import { Output } from "./output.ts";
 import type { Transport } from "./output.ts";
@@ -59,6 +60,11 @@ export class NbdConnection implements ConnectionHost {
 
   get phaseName(): Phase["name"] {
     return this.#phase.name;
+  }
+
+  /** What the client has open; null in the handshake. */
+  get exported(): ServedExport | null {
+    return this.#phase.exported;
   }
 
   get isStopping(): boolean {

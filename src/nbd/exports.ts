@@ -83,26 +83,45 @@ function preferredBytes(optimalIoBytes: number, maximumBytes: number): number {
   return Math.max(MIN_PREFERRED_BYTES, power);
 }
 
+/** What is offered now; it may change while clients are there. */
 export class ExportTable {
-  readonly all: readonly ServedExport[];
+  readonly #limits: NbdLimits;
+  readonly #byName = new Map<string, ServedExport>();
 
   /** Throws `usage` for names that clash or that the protocol cannot carry. */
   constructor(given: readonly NbdExport[], limits: NbdLimits) {
-    const names = new Set<string>();
-    for (const { name, description } of given) {
-      checkText(`The export name ${JSON.stringify(name)}`, name);
-      checkText(`The description of export ${JSON.stringify(name)}`, description ?? "");
-      if (names.has(name))
-        throw new HoldfastError("usage", `Two exports have the name ${JSON.stringify(name)}.`);
-      names.add(name);
-    }
-    this.all = given.map((one) => new ServedExport(one, limits));
+    this.#limits = limits;
+    for (const one of given) this.add(one);
+  }
+
+  /** In the order in which they came. */
+  get all(): readonly ServedExport[] {
+    return [...this.#byName.values()];
+  }
+
+  /** Throws as the constructor does. */
+  add(given: NbdExport): ServedExport {
+    const { name, description } = given;
+    checkText(`The export name ${JSON.stringify(name)}`, name);
+    checkText(`The description of export ${JSON.stringify(name)}`, description ?? "");
+    if (this.#byName.has(name))
+      throw new HoldfastError("usage", `Two exports have the name ${JSON.stringify(name)}.`);
+    const made = new ServedExport(given, this.#limits);
+    this.#byName.set(name, made);
+    return made;
+  }
+
+  /** Clients that have it keep it. */
+  remove(name: string): ServedExport | undefined {
+    const found = this.#byName.get(name);
+    this.#byName.delete(name);
+    return found;
   }
 
   /** By its name; "" is also the only export, if there is just one. */
   find(name: string): ServedExport | undefined {
-    const found = this.all.find((one) => one.name === name);
-    if (found === undefined && name === "" && this.all.length === 1) return this.all[0];
+    const found = this.#byName.get(name);
+    if (found === undefined && name === "" && this.#byName.size === 1) return this.all[0];
     return found;
   }
 }

@@ -97,12 +97,23 @@ export class MirrorSync {
         // Asking for the work changes nothing: what the last one found is forgotten when this one starts.
         if (!isStarted) this.mismatches.clear();
         isStarted = true;
+        if (which === "as needed" && this.#isAlone()) {
+          end({ kind: "skipped" });
+          return limit - sector;
+        }
         const left = Math.min(limit - sector, geometry.pieceSectors(sector));
         const sectors = Math.min(left, STEP_SECTORS);
         void run(sector, sectors).then(end);
         return sectors;
       },
     };
+  }
+
+  /** There is nobody to differ from: such a pass is over at once (raid1_sync_request). */
+  #isAlone(): boolean {
+    const { geometry, slots } = this.#options;
+    slots.refresh();
+    return geometry.level === "raid1" && slots.inSync === 1;
   }
 
   /** The runs of a range, which is held, that are to be synced. @param all those too that are known to be alike */
