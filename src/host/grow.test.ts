@@ -96,10 +96,10 @@ describe("size", () => {
     expect(grown.resyncStartSectors).toBe(4096);
     expect(await world.quiet()).toMatchObject({ resyncStartSectors: null });
     expect(await holds(world, volume)).toBe(true);
-    const release = world.host.use("md0");
+    world.clients.set("md0", 1);
     const small = { kind: "size", array: "md0", componentSectors: 4096 } as const;
     await expect(grow(small)).rejects.toMatchObject({ code: "busy" });
-    release();
+    world.clients.clear();
     expect((await grow(small)).componentKib).toBe(2048);
     expect(await holds(world, volume)).toBe(true);
     const tooMuch = grow({ kind: "size", array: "md0", componentSectors: 1e6 });
