@@ -174,9 +174,8 @@ export class FileDevice implements OpenedDevice {
 export async function openFileDevice(
   env: Env,
   path: string,
-  options: { readonly readOnly: boolean; readonly exclusive?: boolean },
+  options: { readonly readOnly: boolean },
 ): Promise<OpenedDevice> {
-  const reading = options.exclusive === true ? "read-exclusive" : "read";
-  const file = await env.files.open(path, options.readOnly ? reading : "read-write");
+  const file = await env.files.open(path, options.readOnly ? "read" : "read-write");
   return new FileDevice(file, options.readOnly);
 }

@@ -7,8 +7,6 @@ import { openNbdDevice } from "./nbd.ts";
 
 export interface OpenOptions {
   readonly readOnly: boolean;
-  /** Nobody else may have it so, or write to it, although it is only read. Who writes is alone in any case. */
-  readonly exclusive?: boolean;
 }
 
 /** @throws HoldfastError naming the path: `not-found`, `permission`, `busy`, `usage`, `unsupported`, `protocol` or `io` */

@@ -5,27 +5,24 @@ import type { ArrayView } from "../md/view/array-view.ts";
 import type { ArrayNames } from "./array-host.ts";
 import { EventLog } from "./event-log.ts";
 import type { HostedArray } from "./hosted-array.ts";
+import type { ArrayListener, ServedArray } from "./listener.ts";
 import { chooseNames, isCalled } from "./names.ts";
 import type { ChosenNames } from "./names.ts";
 import { eventsBetween } from "./view-events.ts";
 import { viewOf } from "./view.ts";
-import type { VolumeServer } from "./volume-server.ts";
-import { levelText } from "../formats/md/layout-names.ts";
 
 export class ArrayList {
   readonly events: EventLog;
   #arrays: readonly HostedArray[] = [];
   /** Of arrays that are being made. */
   readonly #reserved = new Set<ChosenNames>();
-  readonly #volumes: VolumeServer;
-  /** Names of volumes that clients may have. */
-  readonly #served = new Map<HostedArray, string>();
+  readonly #listeners = new Set<ArrayListener>();
+  readonly #served = new Map<HostedArray, ServedArray>();
   /** As it was when it was last looked at. */
   readonly #seen = new Map<HostedArray, ArrayView>();
   #isLooking = false;
 
-  constructor({ clock, timers }: Env, volumes: VolumeServer) {
-    this.#volumes = volumes;
+  constructor({ clock, timers }: Env) {
     this.events = new EventLog(clock, timers);
   }
 
@@ -61,35 +58,32 @@ export class ArrayList {
     this.announce(hosted);
   }
 
-  /** It runs, perhaps since just now: clients may have it. */
+  /** It runs, perhaps since just now. */
   announce(hosted: HostedArray): void {
     if (hosted.state.kind !== "running" || this.#served.has(hosted)) return;
-    const name = this.#volumeName(hosted);
-    const { levelNumber, shape } = hosted.plan.superblock;
-    const description = `${levelText(levelNumber)} of ${shape?.raidDisks ?? 0} disks`;
-    this.#volumes.appeared({ name, description, device: hosted.volume });
-    this.#served.set(hosted, name);
-    hosted.clients = () => this.#volumes.clientsOf(name);
+    const { kernelName, path } = hosted.names;
+    const served = { kernelName, path, volume: hosted.volume };
+    this.#served.set(hosted, served);
+    for (const listener of this.#listeners) listener.appeared(served);
   }
 
-  /** "data" of /dev/md/data; the kernel's name where another has that. */
-  #volumeName({ names }: HostedArray): string {
-    const own = names.path.slice(names.path.lastIndexOf("/") + 1);
-    const isTaken = [...this.#served.values()].includes(own);
-    return isTaken ? names.kernelName : own;
-  }
-
-  /** No client has it any more when this resolves. */
+  /** Those who serve it are done with it when this resolves. */
   async withdraw(hosted: HostedArray): Promise<void> {
-    const name = this.#served.get(hosted);
-    if (name === undefined) return;
-    await this.#volumes.gone(name);
+    const served = this.#served.get(hosted);
+    if (served === undefined) return;
     this.#served.delete(hosted);
+    await Promise.all([...this.#listeners].map((listener) => listener.leaving(served)));
   }
 
   remove(hosted: HostedArray): void {
     this.#arrays = this.#arrays.filter((one) => one !== hosted);
     this.changed();
+  }
+
+  listen(listener: ArrayListener): () => void {
+    this.#listeners.add(listener);
+    for (const served of this.#served.values()) listener.appeared(served);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Something may look different: what did is told as events, once for all that changes in one go. */

@@ -166,10 +166,10 @@ describe("array_state", () => {
     await sysfs.write("array_state", "read-auto");
     await world.do(writeSectors(volume, 0, new Uint8Array(512)));
     expect(["active", "active-idle", "clean"]).toContain(await sysfs.read("array_state"));
-    world.clients.set("md0", 1);
+    const release = world.host.use("md0");
     expect(await sysfs.refusal("array_state", "readonly")).toBe("busy");
     expect(await sysfs.refusal("array_state", "clear")).toBe("busy");
-    world.clients.clear();
+    release();
     await sysfs.write("array_state", "clear");
     expect(await world.host.arrays()).toEqual([]);
     await expect(world.do(readSectors(volume, 0, 1))).rejects.toMatchObject({ code: "shutdown" });

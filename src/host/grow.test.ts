@@ -96,10 +96,10 @@ describe("size", () => {
     expect(grown.resyncStartSectors).toBe(4096);
     expect(await world.quiet()).toMatchObject({ resyncStartSectors: null });
     expect(await holds(world, volume)).toBe(true);
-    world.clients.set("md0", 1);
+    const release = world.host.use("md0");
     const small = { kind: "size", array: "md0", componentSectors: 4096 } as const;
     await expect(grow(small)).rejects.toMatchObject({ code: "busy" });
-    world.clients.clear();
+    release();
     expect((await grow(small)).componentKib).toBe(2048);
     expect(await holds(world, volume)).toBe(true);
     const tooMuch = grow({ kind: "size", array: "md0", componentSectors: 1e6 });

@@ -197,7 +197,7 @@ async function resize(
     );
   const { componentSectors: now, resyncOffsetSectors } = quiet.array.record;
   const componentSectors = wantedComponent(quiet, hosted, wanted);
-  if (componentSectors < now && hosted.clients() > 0)
+  if (componentSectors < now && hosted.users > 0)
     throw new HoldfastError("busy", `${path} is in use, and would lose its end`);
   if (componentSectors === now) return;
   const synced = coveredSectors(shape, now);

@@ -33,8 +33,8 @@ export class HostedArray {
   readonly isBuilt: boolean;
   state: HostedState;
   readonly suspended: SuspendedRange = { lowSectors: 0, highSectors: 0 };
-  /** Clients that have its volume open. */
-  clients: () => number = () => 0;
+  /** Of those who were let at its volume. */
+  users = 0;
   #held: readonly HeldDevice[];
   #volume: ArrayVolume | null = null;
   #last: Promise<unknown> = Promise.resolve();

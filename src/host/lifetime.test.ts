@@ -162,13 +162,19 @@ describe("the end", () => {
     const world = new HostWorld();
     const disks = world.addDisks(2);
     await world.create(disks, { assumeClean: true });
-    expect([...world.served.values()]).toMatchObject([
-      { name: "md0", description: "raid1 of 2 disks" },
-    ]);
-    world.clients.set("md0", 1);
+    const told: string[] = [];
+    const release = world.host.use("md0");
+    world.host.listen({
+      appeared: ({ path }) => told.push(`appeared ${path}`),
+      leaving: async ({ path }) => {
+        told.push(`leaving ${path}`);
+        await Promise.resolve();
+        release();
+      },
+    });
     await expect(world.stop()).rejects.toThrow("a client has /dev/md0 open");
     await world.do(world.host.stop({ array: "md0", force: true }));
-    expect(world.served.size).toBe(0);
+    expect(told).toEqual(["appeared /dev/md0", "leaving /dev/md0"]);
     await expect(world.stop()).rejects.toMatchObject({ code: "not-found" });
   });
 

@@ -9,6 +9,7 @@ import type { SpeedLimits } from "../sync/throttle.ts";
 import type {
   AddCall,
   AddOutcome,
+  ArrayHost,
   AssembleCall,
   AssembleOutcome,
   AssemblyMode,
@@ -34,29 +35,26 @@ import type { MemberOpener } from "./device-registry.ts";
 import { growArray } from "./grow.ts";
 import type { HostedArray } from "./hosted-array.ts";
 import { includeDevice } from "./include.ts";
+import type { ArrayListener } from "./listener.ts";
 import { addDevice, failMember, findMember, removeMember, replaceMember } from "./manage.ts";
 import { assembleArray, runInactive } from "./start.ts";
 import { stopArray } from "./stop.ts";
 import { viewOf } from "./view.ts";
-import type { OwnedArrayHost, VolumeServer } from "./volume-server.ts";
 import { zeroSuperblocks } from "./zero.ts";
 
 export interface LocalHostOptions {
   readonly parity: () => ParityEngine;
-  /** Those who have the arrays' volumes. */
-  readonly volumes: VolumeServer;
-  /** `openDevice` of src/devices/open.ts, or what is like it. */
   readonly openDevice: MemberOpener;
   /** /proc/sys/dev/raid/speed_limit_min and _max: may change at any time. */
   readonly systemLimits: SpeedLimits;
 }
 
-export class LocalArrayHost implements OwnedArrayHost {
+export class LocalArrayHost implements ArrayHost {
   readonly #context: HostContext;
   readonly #list: ArrayList;
 
   constructor(env: Env, options: LocalHostOptions) {
-    const list = new ArrayList(env, options.volumes);
+    const list = new ArrayList(env);
     this.#list = list;
     this.#context = {
       env,
@@ -65,6 +63,23 @@ export class LocalArrayHost implements OwnedArrayHost {
       scheduler: new SyncScheduler(),
       systemLimits: options.systemLimits,
       changed: () => list.changed(),
+    };
+  }
+
+  /** Those that run already appear at once. Returns what ends it. */
+  listen(listener: ArrayListener): () => void {
+    return this.#list.listen(listener);
+  }
+
+  /** A client has it open: it is not stopped meanwhile, except by force. @returns what ends it */
+  use(array: string): () => void {
+    const hosted = this.#list.find(array);
+    hosted.users += 1;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      hosted.users -= 1;
     };
   }
 
@@ -152,7 +167,7 @@ export class LocalArrayHost implements OwnedArrayHost {
     }
     await this.#with(array, async (one) => {
       const isClosing = state === "readonly" && one.managed.array.mode !== "read-only";
-      if (isClosing && one.clients() > 0)
+      if (isClosing && one.users > 0)
         throw new HoldfastError(
           "busy",
           `${one.names.path} is in use, and can be made read-only when it is not`,

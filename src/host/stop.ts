@@ -13,9 +13,8 @@ export async function stopArray(
   force: boolean,
 ): Promise<void> {
   const { path } = hosted.names;
-  const clients = hosted.clients();
-  if (clients > 0 && !force) {
-    const many = clients === 1 ? "a client has" : `${clients} clients have`;
+  if (hosted.users > 0 && !force) {
+    const many = hosted.users === 1 ? "a client has" : `${hosted.users} clients have`;
     throw new HoldfastError("busy", `${many} ${path} open`);
   }
   await list.withdraw(hosted);

@@ -61,13 +61,12 @@ export class Machine {
       parity: () => (parity ??= createParityEngine()),
       openDevice,
       systemLimits: this.#limits,
-      volumes: {
-        appeared: ({ name, device }) => void this.#volumes.set(name, device),
-        clientsOf: () => 0,
-        gone: (name) => {
-          this.#volumes.delete(name);
-          return Promise.resolve();
-        },
+    });
+    this.host.listen({
+      appeared: ({ path, volume }) => void this.#volumes.set(path, volume),
+      leaving: ({ path }) => {
+        this.#volumes.delete(path);
+        return Promise.resolve();
       },
     });
   }
@@ -199,7 +198,7 @@ export class Machine {
   }
 
   volume(array = "md0"): BlockDevice {
-    const found = this.#volumes.get(array);
+    const found = this.#volumes.get(`/dev/${array}`) ?? this.#volumes.get(array);
     if (found === undefined) throw new Error(`${array} is not there`);
     return found;
   }

@@ -10,8 +10,8 @@ import type {
   CreateOutcome,
   HostEvent,
 } from "../../src/host/array-host.ts";
+import type { ServedArray } from "../../src/host/listener.ts";
 import { LocalArrayHost } from "../../src/host/local-host.ts";
-import type { ServedVolume } from "../../src/host/volume-server.ts";
 import type { ArrayView } from "../../src/md/view/array-view.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
@@ -28,9 +28,6 @@ export class HostWorld {
   /** Paths that may only be read. */
   readonly readable = new Set<string>();
   readonly systemLimits = { minKiBps: 1000, maxKiBps: 200_000 };
-  readonly served = new Map<string, ServedVolume>();
-  /** Clients that have a volume open, by its name. */
-  readonly clients = new Map<string, number>();
   readonly env: Env;
   host: LocalArrayHost;
 
@@ -56,15 +53,6 @@ export class HostWorld {
     return new LocalArrayHost(this.env, {
       parity: () => (engine ??= createParityEngine()),
       systemLimits: this.systemLimits,
-      volumes: {
-        appeared: (volume) => this.served.set(volume.name, volume),
-        clientsOf: (name) => this.clients.get(name) ?? 0,
-        gone: (name) => {
-          this.served.delete(name);
-          this.clients.delete(name);
-          return Promise.resolve();
-        },
-      },
       openDevice: (_env, path, { readOnly }) => {
         const disk = this.disks.get(path);
         if (disk === undefined)
@@ -101,7 +89,6 @@ export class HostWorld {
       this.disks.set(path, disk);
     }
     this.time.clear();
-    this.served.clear();
     this.host = this.#newHost();
   }
 
@@ -150,7 +137,13 @@ export class HostWorld {
 
   /** Of the array that appeared last. */
   volume(): BlockDevice {
-    return [...this.served.values()].at(-1)!.device;
+    const served: ServedArray[] = [];
+    const end = this.host.listen({
+      appeared: (one) => served.push(one),
+      leaving: () => Promise.resolve(),
+    });
+    end();
+    return served.at(-1)!.volume;
   }
 
   async stop(array = "md0"): Promise<void> {
