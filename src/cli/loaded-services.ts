@@ -5,7 +5,10 @@ import type { Services } from "./services.ts";
 /** One for all volumes, made when the first needs it: a degraded array, or one whose member fails. */
 let parityEngine: ParityEngine | undefined;
 
-export const loadedServices: Omit<Services, "startEngine" | "watchProcess"> = {
+export const loadedServices: Omit<
+  Services,
+  "startEngine" | "watchProcess" | "process" | "setLogLevel"
+> = {
   async scan(env, paths) {
     const { scanPaths } = await import("../volume/scan.ts");
     return scanPaths(env, paths);

@@ -5,7 +5,7 @@
 import type { Arena } from "../base/arena.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { RunningEngine } from "../engine/engine.ts";
-import type { Env } from "../env/env.ts";
+import type { Env, LogLevel } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import type { Ext4 } from "../filesystems/ext4.ts";
 import type { ArrayHost } from "../host/array-host.ts";
@@ -20,6 +20,15 @@ export interface ProcessFigures {
   readonly loopDelay: LoopDelays;
 }
 
+/** The process as others see it. */
+export interface ProcessIds {
+  /** Null where users have no numbers. */
+  readonly uid: number | null;
+  readonly processId: number;
+  /** Where relative paths begin. */
+  readonly folder: string;
+}
+
 /** A file system inside a volume, read-only. */
 export type VolumeFiles = Pick<Ext4, "notes" | "stat" | "list" | "readFile" | "readLink" | "close">;
 
@@ -31,7 +40,10 @@ export interface Services {
   /** Memory in which what an opened volume has lost is rebuilt without copying; null when nothing is lost, or there is none. */
   arena(): Arena | null;
   files(device: BlockDevice): Promise<VolumeFiles>;
-  /** A data plane in a thread of its own, whose `stop` is the caller's to call. What it logs goes to the Env's log. */
+  readonly process: ProcessIds;
+  /** Lines of the log below it are not shown; "warning" until then. */
+  setLogLevel(level: LogLevel): void;
+  /** A data plane in a thread of its own (for `daemon` one with arrays that run), whose `stop` is the caller's to call. What it logs goes to the Env's log. */
   startEngine(): Promise<RunningEngine>;
   /** The arrays of the daemon that listens on a unix socket. Rejects with how to start it where none does. */
   arrayHost(env: Env, socketPath: string): Promise<ArrayHost>;

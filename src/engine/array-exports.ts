@@ -1,35 +1,53 @@
 /** Running arrays as exports of one NBD server: those that were there before it, and those that come and go later. */
-import type { ServedVolume, VolumeServer } from "../host/volume-server.ts";
+import type { ArrayListener, ServedArray } from "../host/listener.ts";
+import type { NbdExport } from "../nbd/exports.ts";
 import type { NbdServer } from "../nbd/server.ts";
-import type { ServedArray } from "./engine.ts";
+import type { ArrayExport } from "./engine.ts";
 
-export class ArrayExports implements VolumeServer {
-  readonly #volumes = new Map<string, ServedVolume>();
+export class ArrayExports implements ArrayListener {
+  readonly #use: (array: string) => () => void;
+  readonly #exports = new Map<string, NbdExport>();
   #server: NbdServer | null = null;
+
+  /** @param use a client has the array open, until the function it returns is called */
+  constructor(use: (array: string) => () => void) {
+    this.#use = use;
+  }
 
   serveBy(server: NbdServer): void {
     this.#server = server;
-    for (const volume of this.#volumes.values()) server.addExport(volume);
+    for (const exported of this.#exports.values()) server.addExport(exported);
   }
 
-  appeared(volume: ServedVolume): void {
-    this.#server?.addExport(volume);
-    this.#volumes.set(volume.name, volume);
+  appeared({ kernelName, path, volume }: ServedArray): void {
+    const exported: NbdExport = {
+      name: this.#freeName(path, kernelName),
+      description: path,
+      device: volume,
+      opened: () => this.#use(kernelName),
+    };
+    this.#server?.addExport(exported);
+    this.#exports.set(kernelName, exported);
   }
 
-  clientsOf(name: string): number {
-    return this.#server?.clientsOf(name) ?? 0;
+  async leaving({ kernelName }: ServedArray): Promise<void> {
+    const exported = this.#exports.get(kernelName);
+    this.#exports.delete(kernelName);
+    if (exported !== undefined) await this.#server?.removeExport(exported.name);
   }
 
-  async gone(name: string): Promise<void> {
-    this.#volumes.delete(name);
-    await this.#server?.removeExport(name);
+  /** "/dev/md/data" is "data"; kernel names never clash. */
+  #freeName(path: string, kernelName: string): string {
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    const isTaken = [...this.#exports.values()].some((one) => one.name === name);
+    return isTaken ? kernelName : name;
   }
 
-  served(): ServedArray[] {
-    return [...this.#volumes.keys()].map((name) => ({
+  list(): ArrayExport[] {
+    return [...this.#exports].map(([kernelName, { name }]) => ({
+      array: kernelName,
       name,
-      clients: this.clientsOf(name),
+      clients: this.#server?.clientsOf(name) ?? 0,
       uris: this.#server?.uris(name) ?? [],
     }));
   }

@@ -71,7 +71,9 @@ export interface ServeArraysCall {
   readonly places: readonly NbdListen[];
 }
 
-export interface ServedArray {
+export interface ArrayExport {
+  /** Its kernel name. */
+  readonly array: string;
   /** Of the export. */
   readonly name: string;
   /** That have it open. */
@@ -106,7 +108,7 @@ export interface Engine {
   callHost(call: HostCall): Promise<unknown>;
   /** @throws HoldfastError as startNbdServer does; `busy` when it serves already */
   serveArrays(call: ServeArraysCall): Promise<void>;
-  servedArrays(): Promise<readonly ServedArray[]>;
+  arrayExports(): Promise<readonly ArrayExport[]>;
   /** @throws HoldfastError as startNbdServer does; `not-found` for no such volume, `busy` when it serves already */
   serve(call: ServeCall): Promise<Serving>;
   figures(): Promise<EngineFigures>;

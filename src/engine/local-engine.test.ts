@@ -8,6 +8,7 @@ import type { UnpackedCase } from "../../test/support/golden.ts";
 import { NbdTestClient } from "../../test/support/nbd-client.ts";
 import { memoryArrays } from "../../test/support/memory-arrays.ts";
 import { testFolder } from "../../test/support/temp.ts";
+import type { SocketAddress } from "../env/sockets.ts";
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import { nodeEnv } from "../env/node/env.ts";
@@ -135,10 +136,7 @@ describeBackends((backend) => {
 });
 
 describe("an engine", () => {
-  const start = async (): Promise<Engine> => {
-    const { nodeEnv } = await import("../env/node/env.ts");
-    return engineOn(nodeEnv());
-  };
+  const start = async (): Promise<Engine> => engineOn(nodeEnv());
 
   it("serves once, and only what is open", async () => {
     const engine = await start();
@@ -161,6 +159,13 @@ describe("an engine", () => {
   });
 });
 
+/** A client that closes when the server has said goodbye. */
+async function polite(address: SocketAddress, name: string): Promise<NbdTestClient> {
+  const client = await NbdTestClient.open(address, { name });
+  client.socket.once("end", () => client.destroy());
+  return client;
+}
+
 describe("arrays", () => {
   const loopDelays = () => ({ p50Ms: 1, p99Ms: 2, maxMs: 3 });
   const assemble = (kernelName: string) => ({
@@ -181,23 +186,23 @@ describe("arrays", () => {
     await engine.serveArrays({ places: [{ listen: address }] });
     await engine.callHost(assemble("md1"));
     const uri = (name: string) => `nbd+unix:///${name}?socket=${path}`;
-    expect(await engine.servedArrays()).toEqual([
-      { name: "md0", clients: 0, uris: [uri("md0")] },
-      { name: "md1", clients: 0, uris: [uri("md1")] },
+    expect(await engine.arrayExports()).toEqual([
+      { array: "md0", name: "md0", clients: 0, uris: [uri("md0")] },
+      { array: "md1", name: "md1", clients: 0, uris: [uri("md1")] },
     ]);
-    const client = await NbdTestClient.open(address, { name: "md0" });
+    const client = await polite(address, "md0");
     const stop = (force: boolean) =>
       engine.callHost({ method: "stop", argument: { array: "md0", force } });
     expect(await codeOf(stop(false))).toBe("busy");
     expect(await client.errno({ type: 1, data: Buffer.alloc(512, 1) })).toBe(0);
     await stop(true);
-    await expect(client.take(1)).rejects.toThrow();
-    expect((await engine.servedArrays()).map(({ name }) => name)).toEqual(["md1"]);
+    await expect(client.take(1)).rejects.toThrow("closed with 0 bytes");
+    expect((await engine.arrayExports()).map(({ name }) => name)).toEqual(["md1"]);
     expect(await codeOf(engine.serveArrays({ places: [{ listen: address }] }))).toBe("busy");
 
-    const last = await NbdTestClient.open(address, { name: "md1" });
+    const last = await polite(address, "md1");
     await engine.stop();
-    await expect(last.take(1)).rejects.toThrow();
+    await expect(last.take(1)).rejects.toThrow("closed with 0 bytes");
     expect(arrays.log).toEqual(["assemble md0", "assemble md1", "stop md0", "stop md1", "close"]);
     expect(await codeOf(engine.callHost(assemble("md2")))).toBe("shutdown");
     expect(existsSync(path)).toBe(false);

@@ -14,7 +14,7 @@ import type { Env } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import { callHost } from "../host/host-call.ts";
 import type { HostCall } from "../host/host-call.ts";
-import type { OwnedArrayHost, VolumeServer } from "../host/volume-server.ts";
+import type { OwnedArrayHost } from "../host/owned-host.ts";
 import { startNbdServer } from "../nbd/server.ts";
 import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import { createParityEngine } from "../parity/engine.ts";
@@ -23,6 +23,7 @@ import { openVolumes } from "../volume/open.ts";
 import type { OpenedVolume } from "../volume/volume.ts";
 import { ArrayExports } from "./array-exports.ts";
 import type {
+  ArrayExport,
   Engine,
   EngineFigures,
   EngineVolume,
@@ -31,7 +32,6 @@ import type {
   OverlayChoice,
   ServeArraysCall,
   ServeCall,
-  ServedArray,
   Serving,
 } from "./engine.ts";
 
@@ -40,15 +40,9 @@ const ARENA_BYTES = 64 * 1024 * 1024;
 /** An overlay in memory takes so much and no more; a folder takes what its file system has. */
 const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
 
-/** What an engine gives the host of its arrays. */
-export interface HostParts {
-  readonly parity: () => ParityEngine;
-  readonly volumes: VolumeServer;
-}
-
 export interface LocalEngineOptions {
   /** Called when it is first asked for arrays; without it there are none to administer. */
-  readonly makeHost?: (env: Env, parts: HostParts) => OwnedArrayHost;
+  readonly makeHost?: (env: Env, parity: () => ParityEngine) => OwnedArrayHost;
   /** Of the Env, for the figures. */
   readonly backend: string;
   /** Of this thread, so far. */
@@ -67,7 +61,8 @@ export class LocalEngine implements Engine {
   #arena: Arena | null | undefined;
   #parity: ParityEngine | undefined;
   #server: NbdServer | null = null;
-  readonly #arrays = new ArrayExports();
+  /** Asks for the host only once it has arrays. */
+  readonly #arrays = new ArrayExports((array) => this.#arrayHost().use(array));
   #host: OwnedArrayHost | null = null;
   /** When the last request is done, however it ended. */
   #lastDone: Promise<unknown> = Promise.resolve();
@@ -97,9 +92,9 @@ export class LocalEngine implements Engine {
     return this.#inTurn(() => this.#serveArrays(call));
   }
 
-  async servedArrays(): Promise<readonly ServedArray[]> {
+  async arrayExports(): Promise<readonly ArrayExport[]> {
     this.#refuseWhenStopping();
-    return this.#arrays.served();
+    return this.#arrays.list();
   }
 
   async figures(): Promise<EngineFigures> {
@@ -174,9 +169,9 @@ export class LocalEngine implements Engine {
     const { makeHost } = this.#options;
     if (makeHost === undefined)
       throw new HoldfastError("unsupported", "This engine has no arrays to administer.");
-    const parity = (): ParityEngine => this.#parityEngine();
-    const host = makeHost(this.#env, { parity, volumes: this.#arrays });
+    const host = makeHost(this.#env, () => this.#parityEngine());
     this.#host = host;
+    host.listen(this.#arrays);
     // Whoever asks for arrays before they are served has them stopped after the server, too.
     this.#closes.unshift(() => host.close());
     return host;

@@ -21,7 +21,7 @@ const ENGINE_METHODS: Readonly<Record<EngineMethod, true>> = {
   serve: true,
   callHost: true,
   serveArrays: true,
-  servedArrays: true,
+  arrayExports: true,
   figures: true,
   stop: true,
 };

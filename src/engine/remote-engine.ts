@@ -9,13 +9,13 @@ import { HoldfastError } from "../base/errors.ts";
 import type { Log } from "../env/env.ts";
 import type { HostCall } from "../host/host-call.ts";
 import type {
+  ArrayExport,
   EngineFigures,
   OpenCall,
   OpenedByEngine,
   RunningEngine,
   ServeArraysCall,
   ServeCall,
-  ServedArray,
   Serving,
 } from "./engine.ts";
 import { errorFrom } from "./messages.ts";
@@ -79,8 +79,8 @@ export class RemoteEngine implements RunningEngine {
     return this.#call("serveArrays", call) as Promise<void>;
   }
 
-  servedArrays(): Promise<readonly ServedArray[]> {
-    return this.#call("servedArrays", undefined) as Promise<readonly ServedArray[]>;
+  arrayExports(): Promise<readonly ArrayExport[]> {
+    return this.#call("arrayExports", undefined) as Promise<readonly ArrayExport[]>;
   }
 
   figures(): Promise<EngineFigures> {
@@ -135,14 +135,20 @@ export class RemoteEngine implements RunningEngine {
 
   #over(error: Error | null): void {
     if (this.#isStopAnswered) {
+      // What was still being worked on has no answer any more.
+      this.#rejectAll(new HoldfastError("shutdown", "The engine is stopped."));
       this.#tellGone(error);
       return;
     }
     const why = error ?? new HoldfastError("io", "The engine has ended without being asked to.");
     this.#dead = why;
-    for (const waiting of this.#waiting.values()) waiting.reject(why);
-    this.#waiting.clear();
+    this.#rejectAll(why);
     this.#tellGone(why);
     this.#tellDied(why);
+  }
+
+  #rejectAll(why: Error): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(why);
+    this.#waiting.clear();
   }
 }

@@ -14,7 +14,7 @@ import type { Connection, Listener, SocketAddress, TlsSettings } from "../env/so
 import { Budget } from "./budget.ts";
 import { BufferPool } from "./buffers.ts";
 import { ExportTable } from "./exports.ts";
-import type { NbdExport } from "./exports.ts";
+import type { NbdExport, ServedExport } from "./exports.ts";
 import { DEFAULT_NBD_LIMITS } from "./limits.ts";
 import type { NbdLimits } from "./limits.ts";
 import type { ServerContext, TlsMode } from "./phase.ts";
@@ -147,14 +147,15 @@ export class NbdServer {
   /** Clients that have it open. */
   clientsOf(exportName: string): number {
     const exported = this.#exports.all.find(({ name }) => name === exportName);
-    return this.#sessions.connected(({ protocol }) => protocol.exported === exported).length;
+    if (exported === undefined) return 0;
+    return this.#sessions.connected(hasOpen(exported)).length;
   }
 
   /** As `stop`, for the clients of one export: others notice nothing. */
   async removeExport(exportName: string): Promise<void> {
     const exported = this.#exports.remove(exportName);
     if (exported === undefined) return;
-    await this.#end(({ protocol }) => protocol.exported === exported, `Export ${exportName}`);
+    await this.#end(hasOpen(exported), `Export ${exportName}`);
   }
 
   get stats(): NbdStats {
@@ -238,6 +239,11 @@ export class NbdServer {
       this.#scheduleCheck();
     });
   }
+}
+
+/** Whatever it was told of its size. */
+function hasOpen({ device }: ServedExport): WhichSessions {
+  return ({ protocol }) => protocol.exported?.device === device;
 }
 
 function arenaOf({ arena }: NbdServerOptions): () => Arena | null {

@@ -70,7 +70,7 @@ function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
     },
     callHost: () => Promise.reject(new Error("not expected")),
     serveArrays: () => Promise.reject(new Error("not expected")),
-    servedArrays: () => Promise.reject(new Error("not expected")),
+    arrayExports: () => Promise.reject(new Error("not expected")),
     figures: () => Promise.resolve(FIGURES),
     stop() {
       stops += 1;

@@ -163,6 +163,8 @@ const NO_SERVICES: Services = {
   arena: () => null,
   arrayHost: refuse("arrayHost"),
   files: refuse("files"),
+  process: { uid: 1000, processId: 4711, folder: "/work" },
+  setLogLevel: () => {},
   startEngine: refuse("startEngine"),
   watchProcess: () =>
     Promise.resolve(() => ({

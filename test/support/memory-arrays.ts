@@ -7,19 +7,19 @@ import { MemoryDevice } from "../../src/devices/memory.ts";
 import type { Env } from "../../src/env/env.ts";
 import type { AssembleCall, AssembleOutcome, HostEvent } from "../../src/host/array-host.ts";
 import { hostBehind } from "../../src/host/host-call.ts";
-import type { OwnedArrayHost } from "../../src/host/volume-server.ts";
-import type { HostParts } from "../../src/engine/local-engine.ts";
+import type { ArrayListener, ServedArray } from "../../src/host/listener.ts";
+import type { OwnedArrayHost } from "../../src/host/owned-host.ts";
 import type { ArrayView } from "../../src/md/view/array-view.ts";
 import { recordedView } from "./array-view.ts";
 import { goldenCase } from "./golden.ts";
 
-export function viewOf(caseName: string, changes: Partial<ArrayView> = {}): ArrayView {
+function viewOf(caseName: string, changes: Partial<ArrayView> = {}): ArrayView {
   const read = Object.values(goldenCase(caseName).views[0]!.volumes)[0]!;
   return { ...recordedView(read)!, ...changes };
 }
 
 export interface MemoryArrays {
-  readonly make: (env: Env, parts: HostParts) => OwnedArrayHost;
+  readonly make: (env: Env) => OwnedArrayHost;
   /** In order: "assemble md0", "stop md0", "close". */
   readonly log: string[];
   /** Paths of devices that cannot be used any more. */
@@ -31,10 +31,17 @@ const SECTORS = 2048;
 export function memoryArrays(): MemoryArrays {
   const log: string[] = [];
   const broken = new Set<string>();
-  const make = (env: Env, { volumes }: HostParts): OwnedArrayHost => {
+  const make = (env: Env): OwnedArrayHost => {
     const running = new Map<string, ArrayView>();
+    const served = new Map<string, ServedArray>();
+    const users = new Map<string, number>();
+    let listener: ArrayListener | null = null;
     const events: HostEvent[] = [];
-    let wake: () => void = () => {};
+    const waiters = new Set<() => void>();
+    const wake = (): void => {
+      for (const resolve of waiters) resolve();
+      waiters.clear();
+    };
     const happened = (kind: HostEvent["kind"], array: string): void => {
       const number = events.length + 1;
       events.push({ number, wallMs: env.clock.wallMs(), kind, array, device: null, detail: null });
@@ -53,6 +60,7 @@ export function memoryArrays(): MemoryArrays {
       const view = viewOf("raid1-2-bitmap", {
         kernelName,
         path: `/dev/${kernelName}`,
+        uuid: `${kernelName}:0:0:0`,
         state: call.mode === "read-write" ? "clean" : "readonly",
       });
       const members = view.members.map((member, index) => ({
@@ -62,21 +70,20 @@ export function memoryArrays(): MemoryArrays {
       const array = { ...view, members };
       running.set(kernelName, array);
       log.push(`assemble ${kernelName}`);
-      volumes.appeared({
-        name: kernelName,
-        description: "memory",
-        device: new MemoryDevice({ name: kernelName, sectors: SECTORS }),
-      });
+      const volume = new MemoryDevice({ name: kernelName, sectors: SECTORS });
+      const one = { kernelName, path: array.path, volume };
+      served.set(kernelName, one);
+      listener?.appeared(one);
       happened("NewArray", array.path);
       const counts = { active: 2, rebuilding: 0, spares: 0, hasJournal: false };
       return { kind: "started", reason: null, array, ...counts, leftOut: [], forced: [] };
     };
     const stop = async (name: string, force: boolean): Promise<void> => {
       const { kernelName, path } = named(name);
-      if (!force && volumes.clientsOf(kernelName) > 0)
+      if (!force && (users.get(kernelName) ?? 0) > 0)
         throw new HoldfastError("busy", `${path} is open in an NBD client.`);
       running.delete(kernelName);
-      await volumes.gone(kernelName);
+      await listener?.leaving(served.get(kernelName)!);
       log.push(`stop ${kernelName}`);
       happened("DeviceDisappeared", path);
     };
@@ -100,7 +107,7 @@ export function memoryArrays(): MemoryArrays {
         case "events": {
           const { after, waitMs } = argument as { after: number; waitMs: number };
           if (events.length <= after && waitMs > 0)
-            await new Promise<void>((resolve) => (wake = resolve));
+            await new Promise<void>((resolve) => void waiters.add(resolve));
           return events.slice(after);
         }
         default:
@@ -109,8 +116,16 @@ export function memoryArrays(): MemoryArrays {
     });
     return {
       ...host,
+      listen(given) {
+        listener = given;
+        return () => (listener = null);
+      },
+      use(array) {
+        users.set(array, (users.get(array) ?? 0) + 1);
+        return () => users.set(array, users.get(array)! - 1);
+      },
       async close() {
-        for (const name of [...running.keys()]) await stop(name, true);
+        for (const name of running.keys()) await stop(name, true);
         wake();
         log.push("close");
       },
