@@ -59,7 +59,7 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     preferredMinor: version === "0.90" && !isBuilt ? names.minor : null,
     createdSeconds: superblock.createdSeconds,
     arraySizeLimitKib: null,
-    journalMode: null,
+    journalMode: superblock.hasJournal ? "write-through" : null,
     reshape: null,
     suspendLowSectors: suspended.lowSectors,
     suspendHighSectors: suspended.highSectors,
