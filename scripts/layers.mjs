@@ -37,14 +37,14 @@ export const RULES = {
     ["nbd", "host"],
     ["engine"],
     ["api"],
-    ["mdadm"],
+    ["daemon", "mdadm"],
     ["cli"],
     ["bin"],
   ],
   packages: {
     commander: ["cli"],
     koffi: ["env", "bin"],
-    zod: ["api"],
+    zod: ["api", "daemon"],
   },
   choosers: { "env/node": ["env/node", "env/ring", "bin"], "env/ring": ["env/ring", "bin"] },
 };

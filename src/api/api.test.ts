@@ -265,6 +265,13 @@ describe("bad requests are refused in a sentence, and reach nobody", () => {
       "unknown field 'minor' in 'names'",
     ],
     ["POST", "/v1/arrays/md0/grow", `{"kind":"level"}`, 400, "'kind'"],
+    [
+      "POST",
+      "/v1/zero-superblock",
+      `{"device":"d0.img","force":true}`,
+      400,
+      "'device': an absolute path is expected",
+    ],
   ])("%s %s %s", async (verb, path, body, status, words) => {
     const { socket, fake } = await serving();
     const answer = await ask(socket, verb, path, body);

@@ -1,5 +1,5 @@
 /** What the daemon tells of itself. */
-import type { EngineFigures } from "../engine/engine.ts";
+import type { ArrayExport, EngineFigures } from "../engine/engine.ts";
 
 /** Counts up when clients of the version before could no longer work. */
 export const API_VERSION = 1;
@@ -11,19 +11,12 @@ export interface ApiVersion {
   readonly processId: number;
 }
 
-export interface ExportHealth {
-  readonly name: string;
-  /** NBD clients that have it open. */
-  readonly clients: number;
-  readonly uris: readonly string[];
-}
-
 export interface ApiHealth {
   /** `trouble`: there are problems. */
-  readonly status: "ok" | "trouble" | "starting" | "stopping";
+  readonly status: "ok" | "trouble";
   readonly stateFolder: string;
   /** Running arrays, as NBD clients see them. */
-  readonly exports: readonly ExportHealth[];
+  readonly exports: readonly ArrayExport[];
   /** A sentence each: what the state file lists and could not be started. */
   readonly problems: readonly string[];
 }

@@ -6,15 +6,20 @@ import { sysfsAction } from "./sysfs-schema.ts";
 const sectors = z.int().nonnegative();
 const text = z.string().max(4096);
 const path = text.min(1);
+/** The daemon works in a folder of its own, so it could not tell where others begin. */
+const devicePath = path.regex(
+  /^(?:\/|[a-z+]+:\/\/|[A-Za-z]:[\\/])/,
+  "an absolute path is expected, or an NBD URI",
+);
 const arrayName = z.string().min(1).max(256);
 const level = z.enum(["linear", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10"]);
 /** More than any version of the metadata has places for. */
-const paths = z.array(path).max(4096);
+const paths = z.array(devicePath).max(4096);
 
 const names = z.strictObject({ kernelName: arrayName.nullable(), path: path.nullable() });
 
 const device = z.strictObject({
-  path,
+  path: devicePath,
   writeMostly: z.boolean(),
   failFast: z.boolean(),
   dataOffsetSectors: sectors.nullable(),
@@ -67,7 +72,7 @@ const grow = z.discriminatedUnion("kind", [
     componentSectors: z.union([sectors, z.literal("max")]),
   }),
   z.strictObject({ kind: z.literal("raid-disks"), array: arrayName, raidDisks: z.int().min(1) }),
-  z.strictObject({ kind: z.literal("add-linear"), array: arrayName, device: path }),
+  z.strictObject({ kind: z.literal("add-linear"), array: arrayName, device: devicePath }),
   z.strictObject({
     kind: z.literal("consistency-policy"),
     array: arrayName,
@@ -89,7 +94,7 @@ export const SCHEMAS: Schemas = {
   create: z.strictObject({
     names,
     devices,
-    journal: path.nullable(),
+    journal: devicePath.nullable(),
     version: z.enum(["0.90", "1.0", "1.1", "1.2"]),
     level,
     layout: z.int().nullable(),
@@ -130,12 +135,12 @@ export const SCHEMAS: Schemas = {
     noDegraded: z.boolean(),
     update: update.nullable(),
   }),
-  include: z.strictObject({ names, device: path, mode, run: z.boolean() }),
+  include: z.strictObject({ names, device: devicePath, mode, run: z.boolean() }),
   stop: z.strictObject({ array: arrayName, force: z.boolean() }),
   set: z.strictObject({ array: arrayName, action: sysfsAction }),
   add: z.strictObject({
     array: arrayName,
-    device: path,
+    device: devicePath,
     as: z.enum(["member", "re-add", "spare", "journal"]),
     writeMostly: z.boolean().nullable(),
     failFast: z.boolean().nullable(),
@@ -149,5 +154,5 @@ export const SCHEMAS: Schemas = {
     after: z.coerce.number().int().nonnegative(),
     waitMs: z.coerce.number().int().nonnegative().max(MAX_WAIT_MS),
   }),
-  zeroSuperblock: z.strictObject({ device: path, force: z.boolean() }),
+  zeroSuperblock: z.strictObject({ device: devicePath, force: z.boolean() }),
 };

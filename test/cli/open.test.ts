@@ -68,6 +68,9 @@ function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
       const uris = call.exports.map(({ name }) => formatNbdUri({ address, exportName: name, tls }));
       return Promise.resolve({ address, uris });
     },
+    callHost: () => Promise.reject(new Error("not expected")),
+    serveArrays: () => Promise.reject(new Error("not expected")),
+    arrayExports: () => Promise.reject(new Error("not expected")),
     figures: () => Promise.resolve(FIGURES),
     stop() {
       stops += 1;

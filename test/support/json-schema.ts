@@ -90,9 +90,8 @@ function objectProblems(schema: Schema, value: object, where: string): string[] 
     ...required.filter((key) => !(key in value)).map((key) => `${where}.${key} is missing`),
     ...entries.flatMap(([key, one]) => {
       const known = properties[key];
-      return known === undefined
-        ? [`${where}.${key} is not described`]
-        : problems(known, one, `${where}.${key}`);
+      if (known !== undefined) return problems(known, one, `${where}.${key}`);
+      return schema.additionalProperties === true ? [] : [`${where}.${key} is not described`];
     }),
   ];
 }
