@@ -30,6 +30,7 @@ type Common = Pick<
   | "preferredMinor"
   | "createdSeconds"
   | "arraySizeLimitKib"
+  | "journalMode"
   | "reshape"
   | "suspendLowSectors"
   | "suspendHighSectors"
