@@ -117,6 +117,8 @@ export class Metadata {
 
   /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
   problem(): string | null {
+    // Who comes back to a 0.90 array has the number of its slot, and gets that of a spare.
+    this.#renumber();
     const saying = this.#saying();
     try {
       for (const member of this.#options.members.attached) superblockImage(member, saying);
