@@ -91,7 +91,7 @@ function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): J
 }
 
 /** Whoever it is: a device that took over the slot since counts as well. */
-function hasMemberAt(superblock: MdSuperblock, slot: number): boolean {
+export function hasMemberAt(superblock: MdSuperblock, slot: number): boolean {
   return superblock.roles.some((role) => role.kind === "active" && role.slot === slot);
 }
 

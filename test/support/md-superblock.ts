@@ -36,6 +36,7 @@ export function superblockOf(slot: number, changes: Partial<MdSuperblock> = {}):
     replacement: false,
     writeMostly: false,
     failFast: false,
+    correctedSectors: 0,
     roles: [active(0), active(1), active(2), active(3)],
     bitmapSector: null,
     badBlockLog: null,

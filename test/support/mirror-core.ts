@@ -16,6 +16,7 @@ import { Member } from "../../src/md/running/member.ts";
 import type { Standing } from "../../src/md/running/member.ts";
 import { Members } from "../../src/md/running/members.ts";
 import type { ArrayRecord, Change } from "../../src/md/running/metadata.ts";
+import { usualSettings } from "../../src/md/running/settings.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import { noRegions } from "../../src/regions/region-tracker.ts";
 import type { RegionTracker } from "../../src/regions/region-tracker.ts";
@@ -51,6 +52,7 @@ export class TestCore implements ArrayCore {
   readonly members: Members;
   readonly record: ArrayRecord;
   readonly regions: RegionTracker;
+  readonly settings = usualSettings();
   readonly locks = new RangeLock();
   nowMs = 0;
   readonly clock: Clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
@@ -128,6 +130,10 @@ export class TestCore implements ArrayCore {
 
   diskOf(member: Member): TestDisk {
     return this.disks.find((one) => one.member === member)!;
+  }
+
+  canMiss(member: Member): boolean {
+    return !member.isInSync || this.#options.isLast?.(member, this.members) !== true;
   }
 
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void {

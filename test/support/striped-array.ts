@@ -23,6 +23,7 @@ import type { StripeLog } from "../../src/md/running/levels/stripes/stripe-log.t
 import { Member } from "../../src/md/running/member.ts";
 import type { Standing } from "../../src/md/running/member.ts";
 import { Members } from "../../src/md/running/members.ts";
+import { usualSettings } from "../../src/md/running/settings.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
 import { generate } from "../../src/parity/parity.ts";
@@ -100,6 +101,7 @@ export class StripedArray {
   /** Records are written when the test says so: `record`. */
   holdsRecords = false;
   holdsRegions = false;
+  nowMs = 0;
   readonly #prng: Prng;
   readonly #options: StripedOptions;
   readonly #queue: (() => void)[] = [];
@@ -144,6 +146,7 @@ export class StripedArray {
       replacement: isReplacement,
       writeMostly: false,
       failFast: false,
+      correctedSectors: 0,
     };
     const log = this.#options.hasNoBadBlockLog === true ? null : BAD_BLOCK_LOG;
     const member = new Member({
@@ -313,10 +316,12 @@ export class StripedArray {
         resyncOffsetSectors: Infinity,
       },
       regions: this.#makeRegions(),
+      settings: usualSettings(),
       locks: new RangeLock(),
-      clock: { wallMs: nothing, monotonicMs: nothing },
+      clock: { wallMs: nothing, monotonicMs: () => this.nowMs },
       timers: { set: nothing },
       parity: () => this.#options.engine ?? plainEngine,
+      canMiss: (member) => member.slot === null || this.#canLose(member),
       memberFailed,
       blocksFailed: (member, sector, sectors, why, recorded) => {
         if (member.slot === null || !member.badBlocks.add(sector, sectors)) {

@@ -8,6 +8,7 @@ import { Member } from "../../src/md/running/member.ts";
 import type { Standing } from "../../src/md/running/member.ts";
 import { Members } from "../../src/md/running/members.ts";
 import type { Change } from "../../src/md/running/metadata.ts";
+import { usualSettings } from "../../src/md/running/settings.ts";
 import { SyncControl } from "../../src/md/running/sync-control.ts";
 import type { SyncControlOptions } from "../../src/md/running/sync-control.ts";
 import { SyncScheduler } from "../../src/sync/scheduler.ts";
@@ -105,12 +106,14 @@ export class SyncArray {
         resyncOffsetSectors: options.resyncOffsetSectors ?? Infinity,
       },
       regions: noRegions,
+      settings: usualSettings(),
       locks: new RangeLock(),
       clock: this.time,
       timers: this.time,
       parity: () => {
         throw new Error("no parity here");
       },
+      canMiss: () => true,
       memberFailed: () => {},
       blocksFailed: () => {},
       commit:

@@ -1,6 +1,7 @@
 /** Arrays that Holdfast makes and runs on disks in memory, for others to judge. */
 import type { Prng } from "../../src/base/prng.ts";
 import { BioFlags } from "../../src/block/bio.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import { flush, writeSectors } from "../../src/block/promises.ts";
 import { planCreate } from "../../src/md/create/plan-create.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
@@ -42,15 +43,16 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly ArrayDevice[],
+  devices: readonly (BlockDevice & { readonly name: string })[],
   time: VirtualTime,
+  force = false,
 ): Promise<ManagedArray> {
   const set = [];
   for (const device of devices) {
     const { primary } = await probeMdSuperblocks(device);
     if (primary !== null) set.push({ path: device.name, device, superblock: primary });
   }
-  const plan = planAssembly(set, { force: false, backupGiven: false });
+  const plan = planAssembly(set, { force, backupGiven: false });
   if (plan === null) throw new Error("no superblock can be believed");
   return startManaged(plan, {
     name: "array",

@@ -274,6 +274,7 @@ function interpret(
     ppl: null,
     hasJournal: false,
     journalTailSectors: null,
+    correctedSectors: 0,
     clustered: false,
     raid0Layout: null,
     logicalBlockBytes: null,

@@ -124,6 +124,7 @@ function interpret(
     badBlockLog: badBlockPlace(raw),
     ppl: pplPlace(raw),
     hasJournal: has(FEATURE.journal),
+    correctedSectors: raw.cntCorrectedRead,
     journalTailSectors: role.kind === "journal" ? sectorNumber(raw.recoveryOffset) : null,
     clustered: has(FEATURE.clustered),
     raid0Layout: raid0LayoutOf(raw),

@@ -130,6 +130,8 @@ export interface MdSuperblock {
   readonly replacement: boolean;
   readonly writeMostly: boolean;
   readonly failFast: boolean;
+  /** Of this member, that could not be read and were written anew, ever; 0.90 does not count them. */
+  readonly correctedSectors: number;
   /** By device number. */
   readonly roles: readonly MdRole[];
 

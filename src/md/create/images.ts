@@ -71,7 +71,7 @@ function permanentFeatures({ request, hasPpl, hasZones }: ArrayDecision): number
 }
 
 /** The field for the bitmap's place, which a PPL shares: 16 bits of place, 16 of size. */
-function bitmapField(places: MetadataPlaces): number {
+export function bitmapField(places: MetadataPlaces): number {
   const { superSector, bitmapSector, pplSector } = places;
   if (pplSector !== null) return (PPL_SECTORS << 16) | ((pplSector - superSector) & 0xffff);
   return bitmapSector === null ? 0 : bitmapSector - superSector;

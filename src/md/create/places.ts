@@ -125,6 +125,8 @@ export interface PlaceOptions {
   readonly componentSectors: number;
   /** In whole blocks of 4 KiB; null: no bitmap. */
   readonly bitmapSectors: number | null;
+  /** Where the bitmaps of the array are, from the superblock; null: where mdadm puts them. In 0.90 there is no choice. */
+  readonly bitmapOffset: number | null;
   readonly hasPpl: boolean;
   readonly hasBadBlockLog: boolean;
 }
@@ -134,23 +136,29 @@ function areaSectors(options: PlaceOptions): number {
   return options.bitmapSectors ?? reservedRoom(options.hasPpl, options.componentSectors);
 }
 
-/** 1.0: everything lies in front of the superblock at the end. */
+/** 1.0: everything lies in front of the superblock at the end, but for a bitmap that a kernel added behind it. */
 function placesAtEnd(options: PlaceOptions, superSector: number): MetadataPlaces {
-  const area = superSector - BAD_BLOCK_LOG_SECTORS - areaSectors(options);
+  const { bitmapSectors, hasPpl, componentSectors } = options;
+  const log = superSector - BAD_BLOCK_LOG_SECTORS;
+  const usual = log - areaSectors(options);
+  const area = superSector + (options.bitmapOffset ?? usual - superSector);
+  const isLogFree = area > superSector || area + (bitmapSectors ?? 0) <= log;
+  const isAreaUsed = bitmapSectors !== null || hasPpl;
   return {
     superSector,
-    bitmapSector: options.bitmapSectors === null ? null : area,
-    pplSector: options.hasPpl ? area : null,
-    badBlockSector: options.hasBadBlockLog ? superSector - BAD_BLOCK_LOG_SECTORS : null,
+    bitmapSector: bitmapSectors === null ? null : area,
+    pplSector: hasPpl ? area : null,
+    badBlockSector: options.hasBadBlockLog && isLogFree ? log : null,
     dataOffset: 0,
-    dataSectors: area,
+    // What is only kept free is given up on a device that would be too small otherwise.
+    dataSectors: Math.min(log, isAreaUsed ? area : Math.max(area, componentSectors)),
   };
 }
 
 /** 1.1, 1.2: everything lies between the superblock and the data. */
 function placesAtStart(options: PlaceOptions, superSector: number): MetadataPlaces {
   const { dataOffset } = options;
-  const area = superSector + BEHIND_SUPERBLOCK;
+  const area = superSector + (options.bitmapOffset ?? BEHIND_SUPERBLOCK);
   const used = options.bitmapSectors ?? (options.hasPpl ? PPL_SECTORS : 0);
   const behind = area + areaSectors(options);
   const log =

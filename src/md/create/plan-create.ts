@@ -6,23 +6,14 @@
  * no kernel would start, for too many missing members, are refused.
  */
 import { SECTOR_BYTES, alignDown } from "../../base/units.ts";
-import { encodeBadBlocks } from "../../formats/md/bad-blocks.ts";
 import { BitmapImage } from "../../formats/md/bitmap-image.ts";
-import { emptyPplHeader } from "../../formats/md/ppl.ts";
-import { emptyR5Meta, r5Seed } from "../../formats/md/r5-log.ts";
 import type { ArrayImage } from "../../formats/md/superblock-update.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
+import { bodyOf } from "./body.ts";
 import { checkRequest, isRedundant, wantedShape } from "./checks.ts";
 import { firstState, newSuperblock, uuidInLogs } from "./images.ts";
 import type { ArrayDecision } from "./images.ts";
-import {
-  BAD_BLOCK_LOG_SECTORS,
-  availableSectors,
-  bitmapChunk,
-  placeMetadata,
-  usualDataOffset,
-} from "./places.ts";
-import type { MetadataPlaces } from "./places.ts";
+import { availableSectors, bitmapChunk, placeMetadata, usualDataOffset } from "./places.ts";
 import { Refusal, refuse } from "./request.ts";
 import type {
   CreateDecision,
@@ -30,16 +21,14 @@ import type {
   CreateRequest,
   NewDevice,
   PlannedDevice,
-  PlannedWrite,
 } from "./request.ts";
 import { planRoles } from "./roles.ts";
 
-const OLD_SUPERBLOCK_BYTES = 4096;
 /** raid1 members are rounded down to 64 KiB, so that a later change to another level finds whole chunks. */
 const RAID1_ROUNDING_SECTORS = 128;
 /** All that the 32-bit count of KiB in 0.90 can say. */
 const MOST_SECTORS_090 = 2 * 0xffff_ffff;
-const LEAST_COMPONENT_SECTORS = 16;
+export const LEAST_COMPONENT_SECTORS = 16;
 
 function present(request: CreateRequest): NewDevice[] {
   return request.devices.filter((device) => device !== null);
@@ -125,32 +114,6 @@ function newBitmap(
   });
 }
 
-/** Everything but the superblock, which is written behind all of it. */
-function bodyOf(
-  request: CreateRequest,
-  device: NewDevice,
-  places: MetadataPlaces,
-  bitmap: BitmapImage | null,
-): PlannedWrite[] {
-  const writes: PlannedWrite[] = device.oldSuperblockSectors.map((sector) => ({
-    what: "old-superblock",
-    sector,
-    bytes: new Uint8Array(OLD_SUPERBLOCK_BYTES),
-  }));
-  const add = (what: PlannedWrite["what"], sector: number, bytes: Uint8Array): void => {
-    writes.push({ what, sector, bytes });
-  };
-  const { badBlockSector, bitmapSector, pplSector, dataOffset } = places;
-  if (badBlockSector !== null)
-    add("bad-block-log", badBlockSector, encodeBadBlocks([], 0, BAD_BLOCK_LOG_SECTORS * 512)!);
-  const uuid = uuidInLogs(request);
-  if (device.isJournal)
-    add("journal", dataOffset, emptyR5Meta(r5Seed(uuid), 0, request.journalSequence));
-  else if (pplSector !== null) add("ppl", pplSector, emptyPplHeader(uuid));
-  else if (bitmap !== null && bitmapSector !== null) add("bitmap", bitmapSector, bitmap.bytes);
-  return writes;
-}
-
 /** What holds for every device. */
 interface Decisions {
   readonly array: ArrayDecision;
@@ -172,6 +135,7 @@ function planDevice(
     dataOffset: offsetOf(device),
     componentSectors,
     bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
+    bitmapOffset: null,
     hasPpl,
     hasBadBlockLog: request.badBlockLog,
   });
@@ -183,7 +147,13 @@ function planDevice(
     dataOffsetSectors: places.dataOffset,
     dataSectors: places.dataSectors,
     writes: [
-      ...bodyOf(request, device, places, bitmap),
+      ...bodyOf({
+        device,
+        places,
+        uuid: uuidInLogs(request),
+        bitmap,
+        journalSequence: request.journalSequence,
+      }),
       { what: "superblock", sector: places.superSector, bytes },
     ],
   };

@@ -35,10 +35,13 @@ import type { Members } from "./members.ts";
 import { Metadata, stronger } from "./metadata.ts";
 import type { ArrayRecord, BitmapRecord, Change } from "./metadata.ts";
 import { Request } from "./request.ts";
+import { usualSettings } from "./settings.ts";
 import { WriteGate } from "./write-gate.ts";
 
 export type ArrayEvent =
   | { readonly kind: "failed"; readonly member: Member; readonly why: HoldfastError }
+  /** Sectors of it were listed as bad. */
+  | { readonly kind: "bad-blocks"; readonly member: Member; readonly why: HoldfastError }
   | { readonly kind: "broken"; readonly why: HoldfastError }
   | { readonly kind: "attached" | "detached" | "recovering" | "in-sync"; readonly member: Member }
   | { readonly kind: "mode"; readonly mode: ArrayMode };
@@ -72,6 +75,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly members: Members;
   readonly record: ArrayRecord;
   readonly regions: RegionTracker;
+  readonly settings = usualSettings();
   readonly locks = new RangeLock();
   readonly clock: Clock;
   readonly timers: Timers;
@@ -147,11 +151,13 @@ export class RunningArray implements BlockDevice, ArrayCore {
       members,
       rule,
       metadata: this.#metadata,
+      settings: this.settings,
       commit: (change) => this.commit(change, ignore),
       onFailed: (member, why) => {
         this.#limits = this.#limitsNow();
         this.#tell({ kind: "failed", member, why });
       },
+      onBad: (member, why) => this.#tell({ kind: "bad-blocks", member, why }),
       onBroken: (why) => {
         this.#gate.stayDirty();
         this.#tell({ kind: "broken", why });
@@ -258,6 +264,10 @@ export class RunningArray implements BlockDevice, ArrayCore {
   /** Null, or why nothing is written any more. */
   get broken(): HoldfastError | null {
     return this.#failures.broken;
+  }
+
+  canMiss(member: Member): boolean {
+    return this.#failures.canMiss(member);
   }
 
   memberFailed(member: Member, why: HoldfastError, recorded: BioEnd): void {

@@ -141,7 +141,8 @@ function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null
   }
 }
 
-async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
+/** @throws HoldfastError `cannot-start` when the device is cut off, `bad-metadata` when its bad-block log cannot be right */
+export async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
   const { device, superblock, path } = candidate;
   const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
   const end = dataOffsetSectors + (componentSectors || dataSectors);

@@ -45,7 +45,7 @@ export interface RunningBitmap {
    * Before the first write to an array, and before its superblocks are written; an array that is only read does not need it.
    * Rejects when no member could be written.
    */
-  begin(): Promise<void>;
+  readonly begin: () => Promise<void>;
 }
 
 interface Found {

@@ -18,6 +18,7 @@ import type { BioEnd } from "../../block/bio.ts";
 import { flush, writeSectors } from "../../block/promises.ts";
 import { BITMAP_STATE, bitmapSuper } from "../../formats/md/bitmap.ts";
 import type { MdBitmap } from "../../formats/md/bitmap.ts";
+import type { NewBitmap } from "../../formats/md/bitmap-image.ts";
 import type { BitmapStore, ChunkBits } from "../../regions/bitmap-store.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
@@ -92,6 +93,11 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
 
   get isStale(): boolean {
     return this.#isStale;
+  }
+
+  /** What a bitmap on a new member is made of. */
+  get shape(): NewBitmap {
+    return this.#options.bitmap;
   }
 
   clearing(): void {

@@ -13,6 +13,7 @@ import type { SyncWork } from "../../sync/work.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord, Change } from "./metadata.ts";
+import type { ArraySettings } from "./settings.ts";
 
 export interface ArrayCore {
   readonly name: string;
@@ -24,9 +25,12 @@ export interface ArrayCore {
    * with parity.
    */
   readonly locks: RangeLock;
+  readonly settings: ArraySettings;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
+  /** Without this member everything is still there; true also of those that hold nothing yet. */
+  canMiss(member: Member): boolean;
   /**
    * A member is not to be used any more. `recorded` when the superblocks of the others say so, and then whoever waited for this
    * member may be told of success (law 3). Without a member that cannot be missed the array is broken (failure-rule.ts): then

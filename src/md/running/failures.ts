@@ -8,14 +8,18 @@ import type { FailureRule } from "./failure-rule.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { Change, Metadata } from "./metadata.ts";
+import type { ArraySettings } from "./settings.ts";
 
 export interface FailureOptions {
   readonly members: Members;
   readonly rule: FailureRule;
   readonly metadata: Metadata;
+  readonly settings: ArraySettings;
   /** Sees to it that it is written, as soon as anything may be. */
   readonly commit: (change: Change) => void;
   readonly onFailed: (member: Member, why: HoldfastError) => void;
+  /** Sectors of the member were listed as bad. */
+  readonly onBad: (member: Member, why: HoldfastError) => void;
   /** Nothing may be written any more, nor be taken for clean. */
   readonly onBroken: (why: HoldfastError) => void;
 }
@@ -31,6 +35,11 @@ export class Failures {
   /** Null, or why nothing is written any more. */
   get broken(): HoldfastError | null {
     return this.#broken;
+  }
+
+  /** As ArrayCore.canMiss. */
+  canMiss(member: Member): boolean {
+    return !member.isInSync || this.#options.rule.survives(this.#inSyncWithout(member));
   }
 
   /** As ArrayCore.memberFailed. */
@@ -52,6 +61,7 @@ export class Failures {
       return;
     }
     this.#options.commit("bad-blocks");
+    this.#options.onBad(member, why);
     this.whenRecorded(recorded);
   }
 
@@ -62,10 +72,10 @@ export class Failures {
 
   /** Takes the member out of the array. False: it stays, and the array is broken. */
   #loses(member: Member, why: HoldfastError): boolean {
-    const { rule, metadata, commit, onFailed } = this.#options;
-    const isLast = member.isInSync && !rule.survives(this.#inSyncWithout(member));
+    const { rule, metadata, settings, commit, onFailed } = this.#options;
+    const isLast = !this.canMiss(member);
     if (isLast) this.#break(member, why);
-    if (isLast && rule.keepsLast) return false;
+    if (isLast && rule.keepsLast && !settings.failsLast) return false;
     member.savedSlot = member.isInSync ? member.slot : null;
     member.standing = { kind: "faulty" };
     metadata.outvote(member);

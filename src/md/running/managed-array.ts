@@ -62,14 +62,14 @@ export async function startManaged(
         const text = `${name}: its superblocks tell of a bitmap, and no member in sync has one.`;
         throw new HoldfastError("bad-metadata", text);
       }
-      const { store, tracker, begin } = bitmap;
+      const { store, tracker } = bitmap;
       return {
         regions: tracker,
         bitmap: {
           writeSuperblock: (events) => store.writeSuperblock(events),
           settle: () => tracker.settle(),
         },
-        begin,
+        begin: bitmap.begin,
       };
     },
   });
@@ -103,11 +103,13 @@ export class ManagedArray {
       chunkSectors,
       diskOf: options.diskOf ?? (({ device }) => device),
       isBroken: () => array.broken !== null,
-      writeBitmap: (done) => this.#writeBitmap(done),
+      writeBitmap: (done) => void this.#writeBitmap(done),
     });
     if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
     array.listen((event) => {
       if (event.kind === "failed") this.sync.memberFailed();
+      // Whose sectors were lost by a write is to be replaced, if there is a spare.
+      else if (event.kind === "bad-blocks" && event.member.wantsReplacement) this.sync.changed();
       else if (event.kind === "mode" && event.mode === "read-write") this.sync.becomeWritable();
     });
   }
@@ -175,18 +177,20 @@ export class ManagedArray {
    * All of it, to those who joined too. Whoever comes back to its old place missed what was written meanwhile, and may have lost what it had
    * in a cache when it left: both are what is not clean.
    */
-  #writeBitmap(done: () => void): void {
+  async #writeBitmap(done: () => void): Promise<void> {
     const { tracker } = this;
-    if (tracker === null) {
-      done();
-      return;
+    if (tracker !== null) {
+      const { attached } = this.array.members;
+      const isBack = attached.some(
+        ({ standing, savedSlot }) => standing.kind === "recovering" && standing.slot === savedSlot,
+      );
+      if (isBack) tracker.copyReturned();
+      try {
+        await tracker.writeAll();
+      } catch {
+        // Whoever could not be written has failed, and the array knows.
+      }
     }
-    const { attached } = this.array.members;
-    const isBack = attached.some(
-      ({ standing, savedSlot }) => standing.kind === "recovering" && standing.slot === savedSlot,
-    );
-    if (isBack) tracker.copyReturned();
-    // That a member could not be written is known to the array by now.
-    void tracker.writeAll().then(done, done);
+    done();
   }
 }

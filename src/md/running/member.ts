@@ -59,11 +59,11 @@ export class Member {
   /** A write has failed: from then on listed bad blocks are not written to. */
   hasWriteErrors = false;
   /** Sectors that could not be read and were written anew. */
-  correctedSectors = 0;
+  correctedSectors: number;
   /** Where the log starts on a journal device, as the superblock is to say; null on all others. */
   journalTailSectors: number | null;
   /** The slot it held before it left, for coming back by bitmap; null: none, or what it holds is worthless. */
-  savedSlot: number | null = null;
+  savedSlot: number | null;
 
   constructor(options: MemberOptions) {
     const { superblock } = options;
@@ -81,6 +81,8 @@ export class Member {
     this.isReplacement = superblock.replacement;
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
+    this.correctedSectors = superblock.correctedSectors;
+    this.savedSlot = superblock.recoveryByBitmap ? this.slot : null;
   }
 
   /** Device sector of member sector 0. */

@@ -45,14 +45,17 @@ export class Members {
     };
   }
 
+  /** By slot: somebody is in sync there. */
+  get inSyncSlots(): boolean[] {
+    return Array.from({ length: this.slots }, (_unused, slot) => {
+      const { member, replacement } = this.at(slot);
+      return member?.isInSync === true || replacement?.isInSync === true;
+    });
+  }
+
   /** Slots whose data is not whole: nobody is in sync there. */
   get degraded(): number {
-    let count = 0;
-    for (let slot = 0; slot < this.slots; slot += 1) {
-      const { member, replacement } = this.at(slot);
-      if (member?.isInSync !== true && replacement?.isInSync !== true) count += 1;
-    }
-    return count;
+    return this.inSyncSlots.filter((there) => !there).length;
   }
 
   get journal(): Member | null {

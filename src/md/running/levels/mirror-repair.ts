@@ -2,15 +2,14 @@
  * Sectors that could not be read are written again from another copy, and then read: a disk puts others in their place. The client has had
  * its answer from the other copy by then.
  *
- * Too many read errors are the end of a member: more than 20, where every hour without one halves the count. A member that is
- * to fail fast leaves at once, if there is another one. Where no other copy is good, or the member cannot be written, the
+ * Too many read errors are the end of a member (read-errors.ts). One that is to fail fast leaves at once, if it can be missed. Where no other copy is good, or the member cannot be written, the
  * sectors are listed as bad; a member that is the only one left is let be.
  */
-import { HoldfastError } from "../../../base/errors.ts";
+import type { HoldfastError } from "../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
-import type { Clock } from "../../../env/env.ts";
 import type { ArrayCore } from "../core.ts";
 import type { Member } from "../member.ts";
+import { ReadErrors } from "../read-errors.ts";
 import type { MirrorCopies, Copy } from "./mirror-copies.ts";
 import { advanced, isGood, whileHeld } from "./mirror-copies.ts";
 import type { MirrorSlots } from "./mirror-slots.ts";
@@ -19,7 +18,6 @@ import type { MirrorSlots } from "./mirror-slots.ts";
 const BLOCK_SECTORS = 8;
 /** That wait. More are forgotten: they will be found again. */
 const MAX_WAITING = 64;
-const HOUR_MS = 3_600_000;
 
 interface ReadError {
   readonly member: Member;
@@ -28,33 +26,13 @@ interface ReadError {
   readonly why: HoldfastError;
 }
 
-/** Of one member. */
-class ReadErrorCount {
-  #count = 0;
-  #lastMs: number | null = null;
-
-  /** Counts one; how many there are then. */
-  add(clock: Clock): number {
-    const now = clock.monotonicMs();
-    if (this.#lastMs !== null) {
-      const hours = Math.floor((now - this.#lastMs) / HOUR_MS);
-      this.#count = Math.floor(this.#count / 2 ** Math.min(hours, 32));
-    }
-    this.#lastMs = now;
-    this.#count += 1;
-    return this.#count;
-  }
-}
-
 export class MirrorRepair {
-  /** md's max_read_errors. */
-  maxReadErrors = 20;
   readonly #core: ArrayCore;
   readonly #slots: MirrorSlots;
   readonly #copies: MirrorCopies;
   /** To array sectors; null where the member holds nothing. */
   readonly #toVolume: (slot: number, memberSector: number) => number | null;
-  readonly #counts = new WeakMap<Member, ReadErrorCount>();
+  readonly #errors: ReadErrors;
   #waiting: ReadError[] = [];
   #isRunning = false;
 
@@ -68,28 +46,24 @@ export class MirrorRepair {
     this.#slots = slots;
     this.#copies = copies;
     this.#toVolume = toVolume;
+    this.#errors = new ReadErrors(core);
   }
 
   /** A read of these member sectors, inside one piece, has failed. */
   report(member: Member, memberSector: number, sectors: number, why: HoldfastError): void {
     const isLast = member.isInSync && this.#slots.inSync === 1;
     if (!this.#core.isWritable || member.isFaulty || isLast) return;
-    if (member.failFast && member.isInSync) {
+    if (member.failFast && member.isInSync && this.#core.canMiss(member)) {
       this.#core.memberFailed(member, why, () => {});
       return;
     }
-    const count = this.#counts.get(member) ?? new ReadErrorCount();
-    this.#counts.set(member, count);
-    if (count.add(this.#core.clock) > this.maxReadErrors) {
-      const text = `${member.label} has had more than ${this.maxReadErrors} read errors (last: ${why.message})`;
-      this.#core.memberFailed(member, new HoldfastError("io", text, { cause: why }), () => {});
-      return;
-    }
+    const error: ReadError = { member, memberSector, sectors, why };
+    if (this.#errors.areTooMany(member, error, why)) return;
     const isKnown = this.#waiting.some(
       (one) => one.member === member && one.memberSector === memberSector && one.sectors >= sectors,
     );
     if (isKnown || this.#waiting.length >= MAX_WAITING) return;
-    this.#waiting.push({ member, memberSector, sectors, why });
+    this.#waiting.push(error);
     if (!this.#isRunning) void this.#run();
   }
 

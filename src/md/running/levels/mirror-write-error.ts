@@ -9,7 +9,6 @@ import type { Bio, BioEnd } from "../../../block/bio.ts";
 import { fanOut, inRuns } from "../../../block/fan-out.ts";
 import type { ArrayCore } from "../core.ts";
 import type { Member } from "../member.ts";
-import type { MirrorSlots } from "./mirror-slots.ts";
 import { writePart } from "./mirror-write-parts.ts";
 
 interface FailedRun {
@@ -20,11 +19,9 @@ interface FailedRun {
 
 export class WriteFailures {
   readonly #core: ArrayCore;
-  readonly #slots: MirrorSlots;
 
-  constructor(core: ArrayCore, slots: MirrorSlots) {
+  constructor(core: ArrayCore) {
     this.#core = core;
-    this.#slots = slots;
   }
 
   /**
@@ -45,7 +42,7 @@ export class WriteFailures {
     const failsAtOnce =
       member.isReplacement ||
       member.superblock.badBlockLog === null ||
-      (member.failFast && !member.writeMostly && this.#slots.inSync > 1);
+      (member.failFast && !member.writeMostly && this.#core.canMiss(member));
     if (failsAtOnce) {
       this.#core.memberFailed(member, why, recorded);
       return;

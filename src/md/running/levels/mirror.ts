@@ -42,7 +42,7 @@ export class MirrorLevel implements RunningLevel {
     this.#slots = new MirrorSlots(core.members, this.#behind, (...what) =>
       this.#repair.report(...what),
     );
-    const failures = new WriteFailures(core, this.#slots);
+    const failures = new WriteFailures(core);
     const copies = new MirrorCopies(core, geometry, this.#slots, failures);
     this.#repair = new MirrorRepair(core, this.#slots, copies, (slot, memberSector) =>
       geometry.toVolume(slot, memberSector),
@@ -75,15 +75,6 @@ export class MirrorLevel implements RunningLevel {
 
   set writeBehindLimit(limit: number) {
     this.#behind.limit = limit;
-  }
-
-  /** Read errors, of which every hour takes half away, that a member may have; more and it fails. */
-  get maxReadErrors(): number {
-    return this.#repair.maxReadErrors;
-  }
-
-  set maxReadErrors(count: number) {
-    this.#repair.maxReadErrors = count;
   }
 
   /** Where the last check or repair found copies that differ; the first ones, if they are many. */

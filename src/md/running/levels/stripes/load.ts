@@ -20,6 +20,7 @@ import type { StripeContext, StripeRange } from "./stripe.ts";
 export interface FailedRead {
   readonly slot: number;
   readonly member: Member;
+  readonly why: HoldfastError;
 }
 
 export class StripeLoad {
@@ -97,16 +98,16 @@ export class StripeLoad {
     const block = this.#buffers.take(sectors * SECTOR_BYTES);
     io.read(member, sector, block, (error) => {
       if (error === null) this.blocks.set(slot, block);
-      else this.#readFailed(slot, member);
+      else this.#readFailed(slot, member, error);
       this.#arrived();
     });
   }
 
-  #readFailed(slot: number, member: Member): void {
+  #readFailed(slot: number, member: Member, why: HoldfastError): void {
     const { sector, sectors } = this.#range;
     this.#failedNow = true;
     this.#failedMembers.add(member);
-    this.failed.push({ slot, member });
+    this.failed.push({ slot, member, why });
     this.#wanted.add(slot);
     const { members } = this.#context.core;
     const other = trustedHolder(members, slot, sector, sectors, this.#failedMembers);

@@ -56,8 +56,9 @@ function halves(whole: StripeRange): [StripeRange, StripeRange] {
   const middle = sector + Math.ceil(sectors / 2);
   const aligned = alignDown(middle, PAGE_SECTORS);
   const cut = aligned > sector ? aligned : middle;
+  const first = { whole, ...whole };
   return [
-    { ...whole, sectors: cut - sector },
-    { ...whole, sector: cut, sectors: sector + sectors - cut },
+    { ...first, sectors: cut - sector },
+    { ...first, sector: cut, sectors: sector + sectors - cut },
   ];
 }

@@ -225,6 +225,6 @@ export function repairAll(
   }
   // The data is there: that a member could not be mended, or that it could not be recorded, is no error of the read.
   const ended = fanOut(failed.length, () => end(null));
-  for (const { slot, member } of failed)
-    repairBlock(context, member, range, blocks.get(slot)!, ended);
+  for (const { slot, member, why } of failed)
+    repairBlock(context, member, range, blocks.get(slot)!, why, ended);
 }

@@ -156,12 +156,17 @@ export function repairBlock(
   member: Member,
   range: StripeRange,
   block: Uint8Array,
+  why: HoldfastError,
   end: BioEnd,
 ): void {
-  const { core, io } = context;
+  const { core, io, readErrors } = context;
   const failed = (error: HoldfastError): void => writeFailed(context, member, range, error, end);
   if (!core.isWritable || member.slot === null || !isWritable(member, range)) {
     end(null);
+    return;
+  }
+  if (readErrors.areTooMany(member, range.whole ?? range, why)) {
+    core.whenRecorded(end);
     return;
   }
   io.write(member, range.sector, block, 0, (writeError) => {

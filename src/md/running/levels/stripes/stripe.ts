@@ -2,6 +2,7 @@
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { RowLayout } from "../../../geometry/stripe-layouts.ts";
 import type { ArrayCore } from "../../core.ts";
+import type { ReadErrors } from "../../read-errors.ts";
 import type { MemberIo } from "./member-io.ts";
 import type { StripeLog } from "./stripe-log.ts";
 
@@ -11,6 +12,8 @@ export interface StripeRange {
   /** Member sector. */
   readonly sector: number;
   readonly sectors: number;
+  /** Of a part of a piece that was done again in parts: the piece. */
+  readonly whole?: StripeRange;
 }
 
 export interface StripeContext {
@@ -18,6 +21,7 @@ export interface StripeContext {
   readonly geometry: StripeGeometry;
   readonly io: MemberIo;
   readonly log: StripeLog;
+  readonly readErrors: ReadErrors;
 }
 
 /** Kernels keep books in stripes of 4 KiB; below this a failed read is taken for a lost block, above it the range is cut. */

@@ -18,6 +18,7 @@ import type { SyncWork } from "../../../../sync/work.ts";
 import { StripePlace } from "../../../geometry/raid456.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
+import { ReadErrors } from "../../read-errors.ts";
 import { MemberIo } from "./member-io.ts";
 import { WritePart, WriteRequest } from "./parts.ts";
 import { StripeReads } from "./reads.ts";
@@ -43,7 +44,8 @@ export class StripesLevel implements RunningLevel {
 
   constructor(core: ArrayCore, geometry: StripeGeometry, log: StripeLog = noStripeLog) {
     const { chunkSectors } = geometry;
-    this.#context = { core, geometry, io: new MemberIo(), log };
+    const readErrors = new ReadErrors(core);
+    this.#context = { core, geometry, io: new MemberIo(), log, readErrors };
     this.#windowSectors = chunkSectors % WINDOW_SECTORS === 0 ? WINDOW_SECTORS : chunkSectors;
     this.#reads = new StripeReads(this.#context);
     this.#table = new StripeTable(this.#context, this.#windowSectors);

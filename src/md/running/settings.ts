@@ -1,0 +1,12 @@
+/** What can be set of how an array that runs takes failures; its owner changes it, at any time. */
+export interface ArraySettings {
+  /** Read errors that a member may have (read-errors.ts): md's max_read_errors. */
+  maxReadErrors: number;
+  /** A mirror's last member leaves as well when it fails, and nothing can be read any more: md's fail_last_dev. */
+  failsLast: boolean;
+}
+
+/** As kernels have them at first. */
+export function usualSettings(): ArraySettings {
+  return { maxReadErrors: 20, failsLast: false };
+}

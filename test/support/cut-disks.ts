@@ -1,0 +1,153 @@
+/**
+ * Disks whose power can be cut: requests end one at a time, in an order that chance makes, and what no flush has covered is on the disk
+ * after a cut or not, sector by sector.
+ */
+import type { Prng } from "../../src/base/prng.ts";
+import { HoldfastError } from "../../src/base/errors.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import { BioFlags } from "../../src/block/bio.ts";
+import type { Bio } from "../../src/block/bio.ts";
+import { WRITABLE_LIMITS } from "../../src/block/device.ts";
+import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
+import { refusal } from "../../src/block/refuse.ts";
+
+interface Unflushed {
+  readonly sector: number;
+  readonly data: Uint8Array;
+  hasEnded: boolean;
+  /** By sector of it: something newer is durable there. */
+  readonly isOutdated: boolean[];
+}
+
+export class CutDisks {
+  readonly disks: readonly CutDisk[];
+  readonly #prng: Prng;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(prng: Prng, images: readonly Uint8Array[]) {
+    this.#prng = prng;
+    this.disks = images.map((image, index) => new CutDisk(this, `disk${index}`, image));
+  }
+
+  enqueue(run: () => void): void {
+    this.#queue.push(run);
+  }
+
+  /** Ends one request. False: there is none. */
+  step(): boolean {
+    const [run] = this.#queue.splice(this.#prng.below(Math.max(1, this.#queue.length)), 1);
+    run?.();
+    return run !== undefined;
+  }
+
+  /** What the disks hold when the power comes back. Nothing that was under way ends any more. */
+  cut(): Uint8Array[] {
+    this.#queue.length = 0;
+    return this.disks.map((disk) => disk.afterCut(this.#prng));
+  }
+}
+
+export class CutDisk implements BlockDevice {
+  readonly name: string;
+  readonly sectors: number;
+  readonly limits: BlockLimits = { ...WRITABLE_LIMITS, discard: false, writeZeroes: false };
+  /** Every request fails from now on, and nothing reaches it. */
+  isGone = false;
+  readonly #all: CutDisks;
+  readonly #durable: Uint8Array;
+  readonly #content: Uint8Array;
+  #unflushed: Unflushed[] = [];
+
+  constructor(all: CutDisks, name: string, image: Uint8Array) {
+    this.#all = all;
+    this.name = name;
+    this.sectors = image.length / SECTOR_BYTES;
+    this.#durable = image.slice();
+    this.#content = image.slice();
+  }
+
+  submit(bio: Bio): void {
+    const refused = refusal(this, bio);
+    if (refused !== null) {
+      bio.end(refused);
+      return;
+    }
+    if (this.isGone) {
+      this.#all.enqueue(() => bio.end(new HoldfastError("io", `${this.name} is gone`)));
+      return;
+    }
+    if (bio.op === "read") this.#all.enqueue(() => this.#read(bio));
+    else if (bio.op === "flush") this.#flush(bio);
+    else this.#write(bio);
+  }
+
+  #read(bio: Bio): void {
+    const from = bio.sector * SECTOR_BYTES;
+    bio.data.set(this.#content.subarray(from, from + bio.data.length));
+    bio.end(null);
+  }
+
+  #write(bio: Bio): void {
+    const write = { sector: bio.sector, data: bio.data.slice(), hasEnded: false, isOutdated: [] };
+    const isFua = (bio.flags & BioFlags.fua) !== 0;
+    this.#unflushed.push(write);
+    this.#all.enqueue(() => {
+      write.hasEnded = true;
+      this.#content.set(write.data, write.sector * SECTOR_BYTES);
+      if (isFua) this.#keep((one) => one === write);
+      bio.end(null);
+    });
+  }
+
+  #flush(bio: Bio): void {
+    const covered = new Set(this.#unflushed.filter(({ hasEnded }) => hasEnded));
+    this.#all.enqueue(() => {
+      this.#keep((one) => covered.has(one));
+      bio.end(null);
+    });
+  }
+
+  #keep(isKept: (write: Unflushed) => boolean): void {
+    this.#unflushed.forEach((write, index) => {
+      if (!isKept(write)) return;
+      this.#store(write, () => true);
+      for (const older of this.#unflushed.slice(0, index)) outdate(older, write);
+    });
+    this.#unflushed = this.#unflushed.filter((write) => !isKept(write));
+  }
+
+  afterCut(prng: Prng): Uint8Array {
+    const share = [0, 0.2, 0.5, 0.8, 1][prng.below(5)]!;
+    const isTorn = prng.chance(0.5);
+    for (const write of this.#unflushed) {
+      const isThere = prng.chance(share);
+      this.#store(write, () => (isTorn ? prng.chance(share) : isThere));
+    }
+    this.#unflushed = [];
+    return this.#durable;
+  }
+
+  #store({ sector, data, isOutdated }: Unflushed, isThere: () => boolean): void {
+    for (let i = 0; i * SECTOR_BYTES < data.length; i += 1) {
+      if (isOutdated[i] === true || !isThere()) continue;
+      const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
+      this.#durable.set(bytes, (sector + i) * SECTOR_BYTES);
+    }
+  }
+
+  extents(sector: number, sectors: number): Extent[] {
+    return [{ sector, sectors, kind: "data" }];
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function outdate(older: Unflushed, newer: Unflushed): void {
+  const sectors = newer.data.length / SECTOR_BYTES;
+  for (let i = 0; i * SECTOR_BYTES < older.data.length; i += 1) {
+    const at = older.sector + i - newer.sector;
+    if (at >= 0 && at < sectors) older.isOutdated[i] = true;
+  }
+}
