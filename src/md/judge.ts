@@ -73,7 +73,7 @@ function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): J
       note: `the freshest superblock lists this device as ${describeRole(given)}`,
     };
   }
-  if (freshest.role.kind === "active" && !hasMemberAt(own, freshest.role.slot)) {
+  if (isApartFrom(own, freshest)) {
     return {
       fate: "stale",
       slot,
@@ -88,6 +88,15 @@ function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): J
     replacement: own.replacement,
     note: null,
   };
+}
+
+/**
+ * One that is still being filled cannot have been written apart from those who fill it: it has just joined, and the power failed before the
+ * others' superblocks told of it. (mdadm refuses those others then, and so the array.)
+ */
+function isApartFrom(own: MdSuperblock, { role, recoveryOffsetSectors }: MdSuperblock): boolean {
+  if (role.kind !== "active" || recoveryOffsetSectors !== Infinity) return false;
+  return !hasMemberAt(own, role.slot);
 }
 
 /** Whoever it is: a device that took over the slot since counts as well. */

@@ -64,6 +64,21 @@ describe("who reports whom as failed", () => {
     const other = superblockOf(1, { ...mirror, roles: [faulty, active(1)] });
     expect(fates(plan([fresh, other]))).toEqual(["in-sync", "stale"]);
   });
+
+  it("takes those whose superblocks do not tell yet of who has joined", () => {
+    const joined = superblockOf(2, {
+      ...mirror,
+      role: active(0),
+      events: 101,
+      recoveryOffsetSectors: 0,
+      roles: [faulty, active(1), active(0)],
+    });
+    const roles = [faulty, active(1), spare];
+    const filling = superblockOf(1, { ...mirror, events: 100, roles });
+    const made = plan([joined, filling]);
+    expect(fates(made)).toEqual(["recovering", "in-sync"]);
+    expect(made.verdict).toEqual({ kind: "can-start", degradedBy: 1 });
+  });
 });
 
 describe("a journal", () => {

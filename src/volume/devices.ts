@@ -19,6 +19,7 @@ import type { Env } from "../env/env.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import { deviceReport, identifyDevice } from "./identify.ts";
 import type { DeviceIdentity } from "./identify.ts";
+import { locateDevice } from "./locate.ts";
 import type { DeviceReport } from "./report.ts";
 
 /** How a path that names one device is opened (`openDevice` of src/devices/open.ts). */
@@ -61,8 +62,6 @@ export interface DeviceCollection {
 
 /** Smaller files in a folder are notes and logs, not disks; no md member is that small either. */
 const MIN_IMAGE_BYTES = 64 * 1024;
-const PARTITION_SUFFIX = /^(.+):p([1-9]\d{0,3})$/s;
-const URI = /^[a-z][a-z0-9+.-]*:\/\//i;
 
 interface OpenedBase {
   readonly device: BlockDevice & { readonly notes?: readonly string[] };
@@ -113,19 +112,9 @@ async function resolveFolder(env: Env, folder: string): Promise<Resolved[]> {
 }
 
 async function resolvePath(env: Env, path: string): Promise<Resolved[]> {
-  let basePath = path;
-  const partitions: number[] = [];
-  for (;;) {
-    const stat = URI.test(basePath) ? null : await env.files.stat(basePath);
-    if (stat?.kind === "folder" && partitions.length === 0) return resolveFolder(env, path);
-    const match = stat === null ? PARTITION_SUFFIX.exec(basePath) : null;
-    if (match === null) {
-      const key = stat?.identity ?? basePath;
-      return [{ kind: "device", wanted: { path, basePath, key, partitions } }];
-    }
-    basePath = match[1]!;
-    partitions.unshift(Number(match[2]));
-  }
+  const { basePath, disk, partitions, isFolder } = await locateDevice(env, path);
+  if (isFolder) return resolveFolder(env, path);
+  return [{ kind: "device", wanted: { path, basePath, key: disk, partitions } }];
 }
 
 async function resolveAll(env: Env, paths: readonly string[]): Promise<Resolved[]> {

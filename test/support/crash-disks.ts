@@ -59,6 +59,15 @@ export class CrashDisks {
     }
   }
 
+  /** Ends so many of them. */
+  async pumpSome(count: number): Promise<void> {
+    await settled();
+    for (let left = count; left > 0 && this.#queue.length > 0; left -= 1) {
+      this.#queue.shift()!();
+      await settled();
+    }
+  }
+
   /** What may be on the disks when the power fails right before log entry `cut`: one list of writes that are there, one of those that may be. */
   at(cut: number): { certain: ReadonlySet<LogEntry>; possible: readonly LoggedWrite[] } {
     const log = this.log.slice(0, cut);

@@ -55,6 +55,7 @@ export class CutDisk implements BlockDevice {
   isGone = false;
   readonly #all: CutDisks;
   readonly #durable: Uint8Array;
+  /** What is read. */
   readonly #content: Uint8Array;
   #unflushed: Unflushed[] = [];
 
@@ -125,6 +126,12 @@ export class CutDisk implements BlockDevice {
     }
     this.#unflushed = [];
     return this.#durable;
+  }
+
+  /** It was without power, and answers again. */
+  comeBack(prng: Prng): void {
+    this.#content.set(this.afterCut(prng));
+    this.isGone = false;
   }
 
   #store({ sector, data, isOutdated }: Unflushed, isThere: () => boolean): void {

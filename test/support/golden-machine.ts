@@ -1,7 +1,6 @@
 /** Does what the commands of a golden view say with arrays that Holdfast runs, on copies in memory. */
 import { HoldfastError } from "../../src/base/errors.ts";
 import { readSectors } from "../../src/block/promises.ts";
-import { makeLevel } from "../../src/md/running/levels/make.ts";
 import { startManaged } from "../../src/md/running/managed-array.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import type { SyncWord } from "../../src/md/running/sync-control.ts";
@@ -80,7 +79,6 @@ export class GoldenMachine {
       clock: this.#time,
       timers: this.#time,
       parity: () => (engine ??= createParityEngine()),
-      makeLevel,
       scheduler: new SyncScheduler(),
       systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
       syncUsers: null,

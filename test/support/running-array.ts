@@ -22,6 +22,7 @@ import type { AssembleOptions } from "../../src/md/running/assemble.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import type { ArrayCore, RunningLevel } from "../../src/md/running/core.ts";
 import { PlainLevel } from "../../src/md/running/levels/plain.ts";
+import { openLog } from "../../src/md/running/levels/stripes/open-log.ts";
 import type { Member } from "../../src/md/running/member.ts";
 import { plainEngine } from "../../src/parity/engine.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -46,11 +47,16 @@ export interface ImageOptions {
   readonly hasBitmap?: boolean;
   readonly isReplacement?: boolean;
   readonly component?: number;
+  /** A partial parity log of so many sectors, between superblock and data. */
+  readonly pplSectors?: number;
+  /** By member sector 0; otherwise all zeros. */
+  readonly data?: Uint8Array;
 }
 
 /** A member with a 1.2 superblock, its data all zeros. */
 export function memberImage(options: ImageOptions): Uint8Array {
-  const { shape, number, roles, events = 10, component = COMPONENT } = options;
+  const { shape, number, roles, events = 10, component = COMPONENT, pplSectors } = options;
+  const dataOffset = pplSectors === undefined ? DATA_OFFSET : LOG_SECTOR + pplSectors;
   const level = [...MD_LEVEL_BY_NUMBER].find(([, name]) => name === shape.level)![0];
   const superblock = new Uint8Array(4096);
   const deviceUuid = new Uint8Array(16).fill(0xd0 + number);
@@ -60,8 +66,12 @@ export function memberImage(options: ImageOptions): Uint8Array {
     featureMap:
       (options.recoveryOffset === undefined ? 0 : FEATURE.recoveryOffset) |
       ((options.hasBitmap ?? false) ? FEATURE.bitmap : 0) |
-      ((options.isReplacement ?? false) ? FEATURE.replacement : 0),
-    bitmapOffset: (options.hasBitmap ?? false) ? LOG_SECTOR - SUPER_SECTOR : 0,
+      ((options.isReplacement ?? false) ? FEATURE.replacement : 0) |
+      (pplSectors === undefined ? 0 : FEATURE.ppl),
+    bitmapOffset:
+      (options.hasBitmap ?? false) || pplSectors !== undefined
+        ? ((pplSectors ?? 0) << 16) | (LOG_SECTOR - SUPER_SECTOR)
+        : 0,
     recoveryOffset: options.recoveryOffset ?? 0n,
     setUuid: new Uint8Array(16).fill(7),
     ctime: 1_700_000_000n,
@@ -72,7 +82,7 @@ export function memberImage(options: ImageOptions): Uint8Array {
     size: level <= 0 ? 0n : BigInt(component),
     chunksize: shape.chunkSectors,
     raidDisks: shape.raidDisks,
-    dataOffset: BigInt(DATA_OFFSET),
+    dataOffset: BigInt(dataOffset),
     dataSize: BigInt(component),
     superOffset: BigInt(SUPER_SECTOR),
     devNumber: number,
@@ -87,8 +97,9 @@ export function memberImage(options: ImageOptions): Uint8Array {
   for (let one = 0; one < MAX_DEV; one += 1)
     view.setUint16(ROLES_OFFSET + 2 * one, roles[one] ?? 0xffff, true);
   superblock1.encodeInto(superblock, 0, { sbCsum: superblock1Checksum(superblock, MAX_DEV) });
-  const image = new Uint8Array((DATA_OFFSET + component) * SECTOR_BYTES);
+  const image = new Uint8Array((dataOffset + component) * SECTOR_BYTES);
   image.set(superblock, SUPER_SECTOR * SECTOR_BYTES);
+  if (options.data !== undefined) image.set(options.data, dataOffset * SECTOR_BYTES);
   return image;
 }
 
@@ -126,6 +137,7 @@ export function runPlan(
     timers: time,
     parity: () => plainEngine,
     openBitmap: () => Promise.reject(new Error("no bitmap")),
+    openLog,
     makeLevel: (core, geometry) => {
       if (geometry.level === "raid0" || geometry.level === "linear")
         return new PlainLevel(core, geometry);

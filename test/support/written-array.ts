@@ -8,7 +8,6 @@ import type { CreateRequest } from "../../src/md/create/request.ts";
 import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
-import { makeLevel } from "../../src/md/running/levels/make.ts";
 import { startManaged } from "../../src/md/running/managed-array.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import { SyncScheduler } from "../../src/sync/scheduler.ts";
@@ -43,7 +42,7 @@ export function createOnDisks(
 
 /** Runs what is on the disks, for writing. */
 export async function runDisks(
-  devices: readonly (BlockDevice & { readonly name: string })[],
+  devices: readonly BlockDevice[],
   time: VirtualTime,
   force = false,
 ): Promise<ManagedArray> {
@@ -60,7 +59,6 @@ export async function runDisks(
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
-    makeLevel,
     scheduler: new SyncScheduler(),
     systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
     syncUsers: null,

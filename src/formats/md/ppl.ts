@@ -9,18 +9,23 @@
  * A large area is a ring of several logs; the newest one is the last in a row of ascending generations.
  * Facts: md_p.h, drivers/md/raid5-ppl.c. docs/formats/md-ppl.md.
  */
+import { assert } from "../../base/assert.ts";
 import { crc32c } from "../../codec/crc32c.ts";
 import { array, asHex, bytes, shownAs, u32, u64 } from "../../codec/fields.ts";
 import { nested, struct } from "../../codec/struct.ts";
 import type { ValueOf } from "../../codec/struct.ts";
 import { sectorNumber } from "./superblock-1-layout.ts";
 
-const PPL_HEADER_BYTES = 4096;
+export const PPL_HEADER_BYTES = 4096;
 export const PPL_HEADER_SECTORS = PPL_HEADER_BYTES / 512;
 export const PPL_MAX_ENTRIES = 148;
 const CHECKSUM_OFFSET = 532;
+const ENTRIES_OFFSET = 536;
+const PPL_ENTRY_BYTES = 24;
+/** Partial parity of one log in an area that has room for several. */
+const PPL_RING_BYTES = 128 * 1024;
 
-const pplEntry = struct("ppl entry", "little", 24, {
+const pplEntry = struct("ppl entry", "little", PPL_ENTRY_BYTES, {
   /** First array sector of the changed data. */
   dataSector: u64(0),
   /** Bytes. */
@@ -44,7 +49,7 @@ export const pplHeader = struct("ppl header", "little", PPL_HEADER_BYTES, {
     nested(pplEntry, (entry) =>
       entry.dataSize === 0 ? "" : `${entry.dataSector}+${entry.dataSize};`,
     ),
-    536,
+    ENTRIES_OFFSET,
     PPL_MAX_ENTRIES,
   ),
 });
@@ -71,6 +76,20 @@ export type PplDecode =
   | { readonly kind: "ok"; readonly log: PplLog }
   | { readonly kind: "bad"; readonly reason: string };
 
+/** How an area is used: kernels take it for a ring where two full logs fit, and say so with the feature bit multiple-ppls. */
+export interface PplUse {
+  readonly isRing: boolean;
+  /** The most partial parity in one log. */
+  readonly ppBytes: number;
+}
+
+/** @param areaSectors MdSuperblock.ppl.sectors */
+export function pplUse(areaSectors: number): PplUse {
+  const areaBytes = areaSectors * 512;
+  const isRing = areaBytes >= 2 * (PPL_HEADER_BYTES + PPL_RING_BYTES);
+  return { isRing, ppBytes: isRing ? PPL_RING_BYTES : areaBytes - PPL_HEADER_BYTES };
+}
+
 /** What every header of an array is signed with. @param arrayUuid 16 bytes, arrayUuidBytes() */
 export function pplSignature(arrayUuid: Uint8Array): number {
   return crc32c(arrayUuid);
@@ -81,6 +100,15 @@ export function pplHeaderChecksum(header: Uint8Array): number {
   const copy = header.slice(0, PPL_HEADER_BYTES);
   copy.fill(0, CHECKSUM_OFFSET, CHECKSUM_OFFSET + 4);
   return crc32c(copy);
+}
+
+/** An entry that is to be written; see PplEntry. */
+export interface PplEntryImage {
+  readonly dataSector: number;
+  readonly ppBytes: number;
+  readonly dataBytes: number;
+  readonly parityDisk: number;
+  readonly checksum: number;
 }
 
 /** The header of a log without entries, as it stands in a new array. @param arrayUuid 16 bytes, arrayUuidBytes() */
@@ -97,6 +125,31 @@ export function emptyPplHeader(arrayUuid: Uint8Array): Uint8Array {
   });
   pplHeader.encodeInto(header, 0, { checksum: pplHeaderChecksum(header) });
   return header;
+}
+
+/**
+ * Makes the header of a log with entries.
+ * @param header gets it: 4 KiB @param empty emptyPplHeader() of the array
+ */
+export function encodePplHeader(
+  header: Uint8Array,
+  empty: Uint8Array,
+  generation: bigint,
+  entries: readonly PplEntryImage[],
+): void {
+  assert(entries.length <= PPL_MAX_ENTRIES, "the entries of a log fit into its header");
+  header.set(empty);
+  entries.forEach(({ dataSector, ppBytes, dataBytes, parityDisk, checksum }, index) => {
+    pplEntry.encodeInto(header, ENTRIES_OFFSET + index * PPL_ENTRY_BYTES, {
+      dataSector: BigInt(dataSector),
+      ppSize: ppBytes,
+      dataSize: dataBytes,
+      parityDisk,
+      checksum,
+    });
+  });
+  pplHeader.encodeInto(header, 0, { generation, entriesCount: entries.length });
+  pplHeader.encodeInto(header, 0, { checksum: pplHeaderChecksum(header) });
 }
 
 function entriesOf(raw: PplHeaderRaw): PplEntry[] {

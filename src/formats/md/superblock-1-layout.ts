@@ -188,8 +188,13 @@ export function pplPlace(raw: Superblock1): MdSuperblock["ppl"] {
   const multiple = (raw.featureMap & FEATURE.multiplePpls) !== 0;
   if (!multiple && (raw.featureMap & FEATURE.ppl) === 0) return null;
   const offset = (raw.bitmapOffset << 16) >> 16;
-  const size = raw.bitmapOffset >>> 16;
-  return { startSector: Number(raw.superOffset) + offset, sectors: alignDown(size, 8), multiple };
+  const sectors = pplAreaSectors(raw.bitmapOffset);
+  return { startSector: Number(raw.superOffset) + offset, sectors, multiple };
+}
+
+/** The size of a PPL's area, whole 4 KiB, from the field that it shares with the bitmap's place. */
+export function pplAreaSectors(bitmapOffset: number): number {
+  return alignDown(bitmapOffset >>> 16, 8);
 }
 
 export function badBlockPlace(raw: Superblock1): MdBadBlockLog | null {

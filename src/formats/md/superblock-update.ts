@@ -9,6 +9,7 @@
  */
 import { unreachable } from "../../base/assert.ts";
 import { SECTOR_BYTES, alignUp } from "../../base/units.ts";
+import { pplUse } from "./ppl.ts";
 import { deviceNumbers090, ownNode090, updateSuperblock090 } from "./superblock-090-update.ts";
 import type { DeviceNode } from "./superblock-090-update.ts";
 import {
@@ -17,9 +18,11 @@ import {
   MAX_ROLES,
   ROLE,
   ROLES_OFFSET,
+  pplAreaSectors,
   superblock1,
   superblock1Checksum,
 } from "./superblock-1-layout.ts";
+import type { Superblock1 } from "./superblock-1-layout.ts";
 import type { MdRole, MdSuperblock } from "./superblock.ts";
 
 /** What the array is at the moment; the same for all of its members. */
@@ -76,18 +79,28 @@ function roleNumber(role: MdRole): number {
   }
 }
 
+const PPL = FEATURE.ppl | FEATURE.multiplePpls;
+
 /** Bits that come and go; all others stay as they are on the device. */
 const CHANGING =
+  PPL |
   FEATURE.bitmap |
   FEATURE.recoveryOffset |
   FEATURE.badBlocks |
   FEATURE.replacement |
   FEATURE.recoveryBitmap;
 
-function featureMap(old: number, array: ArrayImage, device: DeviceImage): number {
+/** A PPL that is found in an area with room for a ring becomes one. */
+function pplFeature({ featureMap, bitmapOffset }: Superblock1): number {
+  if ((featureMap & PPL) === 0) return 0;
+  return pplUse(pplAreaSectors(bitmapOffset)).isRing ? FEATURE.multiplePpls : FEATURE.ppl;
+}
+
+function changedFeatures(old: Superblock1, array: ArrayImage, device: DeviceImage): number {
   const isRecovering = device.recoveryOffsetSectors !== null;
   return (
-    (old & ~CHANGING) |
+    (old.featureMap & ~CHANGING) |
+    pplFeature(old) |
     (array.hasBitmap ? FEATURE.bitmap : 0) |
     (isRecovering ? FEATURE.recoveryOffset : 0) |
     (device.hasBadBlocks ? FEATURE.badBlocks : 0) |
@@ -125,7 +138,7 @@ function updateSuperblock1(image: Uint8Array, array: ArrayImage, device: DeviceI
     (device.writeMostly ? DEVFLAG.writeMostly : 0) |
     (device.failFast ? DEVFLAG.failFast : 0);
   superblock1.encodeInto(data, 0, {
-    featureMap: featureMap(old.featureMap, array, device),
+    featureMap: changedFeatures(old, array, device),
     size: BigInt(array.componentSectors),
     raidDisks: array.raidDisks,
     recoveryOffset: rawSectors(device.journalTailSectors ?? device.recoveryOffsetSectors ?? 0),

@@ -55,9 +55,10 @@ function nameBytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function paddedName({ name, homehost }: CreateRequest): Uint8Array {
+/** As the superblock has it. */
+export function paddedName(name: string): Uint8Array {
   const padded = new Uint8Array(NAME_BYTES);
-  padded.set(nameBytes(storedName(name, homehost)).subarray(0, NAME_BYTES - 1));
+  padded.set(nameBytes(name).subarray(0, NAME_BYTES - 1));
   return padded;
 }
 
@@ -100,7 +101,7 @@ function bareSuperblock1(
     majorVersion: 1,
     featureMap: permanentFeatures(array),
     setUuid: request.arrayUuid,
-    setName: paddedName(request),
+    setName: paddedName(storedName(request.name, request.homehost)),
     ctime: BigInt(request.createdSeconds),
     level: levelNumber(request),
     layout: array.layout,

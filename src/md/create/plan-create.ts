@@ -90,7 +90,7 @@ function decideSizes(
 }
 
 /** What a bitmap covers: raid10 counts array sectors, as its resync does. */
-function coveredSectors(shape: MdShape, componentSectors: number): number {
+export function coveredSectors(shape: MdShape, componentSectors: number): number {
   if (shape.level !== "raid10") return componentSectors;
   const copies = (shape.layout & 0xff) * ((shape.layout >>> 8) & 0xff);
   return Math.floor((componentSectors * shape.raidDisks) / copies);

@@ -15,7 +15,7 @@ import { findNewestPpl, pplExtent, pplSignature } from "../../formats/md/ppl.ts"
 import type { PplEntry, PplExtent } from "../../formats/md/ppl.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import { oracleKernels } from "../../parity/oracle.ts";
-import type { MdCandidate } from "../candidate.ts";
+import type { JudgedCandidate, MdCandidate } from "../candidate.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import { stripesOf } from "../planned-geometry.ts";
@@ -31,23 +31,38 @@ interface Counts {
   mismatches: number;
 }
 
+export interface PplRecovery {
+  readonly replay: Replay;
+  /**
+   * Parity is right everywhere once this is written: the array was in use, its logs tell of everything that was under way, and all of
+   * that could be believed. Kernels decide it so too.
+   */
+  readonly isMended: boolean;
+}
+
+const NOTHING: PplRecovery = { replay: NOTHING_TO_REPLAY, isMended: false };
+
 export async function replayPpl(plan: AssemblyPlan): Promise<Replay> {
+  return (await recoverPpl(plan)).replay;
+}
+
+export async function recoverPpl(plan: AssemblyPlan): Promise<PplRecovery> {
   const { superblock } = plan;
-  const dirty = superblock.resyncOffsetSectors !== Infinity;
-  if (superblock.ppl === null || !dirty || superblock.shape?.level !== "raid5") {
-    return NOTHING_TO_REPLAY;
-  }
+  const { resyncOffsetSectors } = superblock;
+  const dirty = resyncOffsetSectors !== Infinity;
+  if (superblock.ppl === null || !dirty || superblock.shape?.level !== "raid5") return NOTHING;
   const geometry = stripesOf(plan);
-  if (geometry === null) return NOTHING_TO_REPLAY;
+  if (geometry === null) return NOTHING;
 
   const counts: Counts = { entries: 0, blocks: 0, left: 0, mismatches: 0 };
   const members = new Map<MdCandidate, Patch[]>();
   for (const [slot, planned] of plan.slots.entries()) {
-    if (planned.member?.fate !== "in-sync") continue;
+    if (planned.member === null || !holds(planned.member, 0)) continue;
     const patches = await replayMember(plan, geometry, slot, counts);
     if (patches.length > 0) members.set(planned.member.candidate, patches);
   }
-  return { members, volume: [], notes: [describe(counts)] };
+  const isMended = resyncOffsetSectors === 0 && counts.entries > 0 && counts.mismatches === 0;
+  return { replay: { members, volume: [], notes: [describe(counts)] }, isMended };
 }
 
 function describe(counts: Counts): string {
@@ -151,6 +166,12 @@ async function replayEntry(
   return patches;
 }
 
+/** Everything below that member sector. */
+function holds({ fate, candidate }: JudgedCandidate, endSector: number): boolean {
+  if (fate === "recovering") return endSector <= candidate.superblock.recoveryOffsetSectors;
+  return fate === "in-sync";
+}
+
 /** The changed data blocks of one row at strip sector `i`; null when one of them cannot be read. */
 async function readChanged(
   plan: AssemblyPlan,
@@ -163,8 +184,8 @@ async function readChanged(
     const sector = extent.firstSector + i + disk * geometry.chunkSectors;
     if (sector >= extent.endSector) break;
     const place = geometry.locate(sector);
-    const member = plan.slots[place.slot]!.member;
-    if (member?.fate !== "in-sync") return null;
+    const { member } = plan.slots[place.slot]!;
+    if (member === null || !holds(member, place.memberSector + extent.blockSectors)) return null;
     const { device, superblock } = member.candidate;
     const at = superblock.dataOffsetSectors + place.memberSector;
     // An image that was cut off there has no such block.

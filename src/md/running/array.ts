@@ -91,6 +91,9 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly #requests: Pool<Request>;
   readonly #listeners = new Set<(event: ArrayEvent) => void>();
   #mode: ArrayMode;
+  /** The level has begun to get ready for writing. */
+  #isStarting = false;
+  #whenStarted: BioEnd[] = [];
   /** No more writes are taken while it becomes read-only. */
   #isClosingWrites = false;
   #limits: BlockLimits;
@@ -100,9 +103,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
   #held: Request[] = [];
   /** Null: done, or not needed. */
   #prepare: (() => Promise<void>) | null;
-  #preparing: Promise<void> | null = null;
-  /** Writes that wait for it. */
-  #early: Request[] = [];
   /** What its users asked for. */
   readonly foreground = { started: 0, ended: 0 };
 
@@ -194,7 +194,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
       this.#hold(request);
       return;
     }
-    if (this.#mode === "read-auto" && !this.#startWritingFor(request)) return;
+    if (this.#mode === "read-auto") this.#begin(ignore);
+    if (this.#isStarting) {
+      this.#hold(request);
+      return;
+    }
     if ((flags & BioFlags.preflush) === 0) this.#enter(request);
     else this.#flush.flush(request.preflushed);
   }
@@ -313,10 +317,14 @@ export class RunningArray implements BlockDevice, ArrayCore {
    */
   suspendWrites(range: SectorRange): Promise<void> {
     this.#suspended = range;
+    this.#goOn();
+    return this.#eras.drain();
+  }
+
+  #goOn(): void {
     const held = this.#held;
     this.#held = [];
     this.#resume(held);
-    return this.#eras.drain();
   }
 
   #hold(request: Request): void {
@@ -383,48 +391,46 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#assertRunning();
     const readOnlyMember = this.#readOnlyMember();
     if (readOnlyMember !== undefined) throw readOnlyError(readOnlyMember.label);
-    if (this.#prepare !== null) {
-      await this.#prepared(this.#prepare);
-      this.#assertRunning();
-    }
-    if (this.#mode !== "read-write") this.#startWriting();
+    if (this.#mode === "read-write") return;
+    await new Promise<void>((resolve, reject) => {
+      this.#begin((error) => (error === null ? resolve() : reject(error)));
+    });
   }
 
-  /** Whoever comes while it is being prepared waits for the same; after a failure it is tried anew. */
-  #prepared(prepare: () => Promise<void>): Promise<void> {
-    this.#preparing ??= prepare().then(
+  /**
+   * 1 what a crash left of the bitmap is put right, 2 the level is ready: what a log kept is on the members, 3 superblocks, 4 whatever waits: it
+   * must not be overwritten by 2. At once where nothing of this takes time; after a failure all of it is tried anew.
+   */
+  #begin(started: BioEnd): void {
+    this.#whenStarted.push(started);
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    const prepare = this.#prepare;
+    if (prepare === null) {
+      this.#beginLevel();
+      return;
+    }
+    void prepare().then(
       () => {
         this.#prepare = null;
+        this.#beginLevel();
       },
-      (error: unknown) => {
-        this.#preparing = null;
-        throw error;
-      },
+      (error: unknown) => this.#begun(toHoldfastError(error)),
     );
-    return this.#preparing;
   }
 
-  /** The first write makes a read-auto array read-write. False: the request waits until it is. */
-  #startWritingFor(request: Request): boolean {
-    if (this.#prepare === null) {
-      this.#startWriting();
-      return true;
-    }
-    this.#leaveEra(request);
-    this.#early.push(request);
-    if (this.#early.length > 1) return false;
-    const resume = (error: HoldfastError | null): void => {
-      const early = this.#early;
-      this.#early = [];
-      // Somebody may have made it read-only meanwhile, and then it stays so.
-      if (error === null && this.#mode === "read-auto") this.#startWriting();
-      this.#resume(early, error);
-    };
-    void this.#prepared(this.#prepare).then(
-      () => resume(null),
-      (error: unknown) => resume(toHoldfastError(error)),
-    );
-    return false;
+  #beginLevel(): void {
+    if (this.level.startWriting === undefined) this.#begun(null);
+    else this.level.startWriting(() => this.#begun(null));
+  }
+
+  #begun(error: HoldfastError | null): void {
+    this.#isStarting = false;
+    if (error === null) this.#startWriting();
+    const held = this.#held;
+    this.#held = [];
+    this.#resume(held, error);
+    for (const started of this.#whenStarted.splice(0)) started(error);
   }
 
   #startWriting(): void {
@@ -436,6 +442,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /** Law 7: what is under way ends, then the array is marked clean, and only then it is read-only. */
   async #stopWriting(mode: "read-only" | "read-auto"): Promise<void> {
+    if (this.#isStarting) await this.#started();
     if (this.#mode === "read-write") {
       this.#isClosingWrites = true;
       this.#limits = this.#limitsNow();
@@ -448,6 +455,11 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /** Nothing is being written any more, nor will be. */
   async #settle(): Promise<void> {
+    if (this.#isStarting) await this.#started();
+    await new Promise<void>((resolve) => {
+      if (this.level.settle === undefined) resolve();
+      else this.level.settle(resolve);
+    });
     await this.#idle();
     if (this.#mode !== "read-write" || !this.#options.keepsSuperblocks) return;
     await this.#options.bitmap?.settle?.();
@@ -457,6 +469,10 @@ export class RunningArray implements BlockDevice, ArrayCore {
   async #markClean(): Promise<void> {
     await new Promise<void>((resolve) => this.#gate.markClean(resolve));
     await this.#idle();
+  }
+
+  #started(): Promise<void> {
+    return new Promise((resolve) => this.#whenStarted.push(() => resolve()));
   }
 
   #idle(): Promise<void> {

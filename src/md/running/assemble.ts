@@ -23,13 +23,19 @@ import type { RunningArrayOptions } from "./array.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { failureRule } from "./failure-rule.ts";
+import type { FoundLog } from "./levels/stripes/stripe-log.ts";
 import { Member } from "./member.ts";
 import type { Standing } from "./member.ts";
 import { Members } from "./members.ts";
 import type { ArrayRecord, BitmapRecord } from "./metadata.ts";
 
 /** The level of an array, from its shape: the one place to add a level is whoever gives this. */
-export type LevelFactory = (core: ArrayCore, geometry: Geometry, shape: MdShape) => RunningLevel;
+export type LevelFactory = (
+  core: ArrayCore,
+  geometry: Geometry,
+  shape: MdShape,
+  log: FoundLog | null,
+) => RunningLevel;
 
 /** What keeps track of writes in an array with a bitmap. */
 export interface Tracking {
@@ -48,6 +54,8 @@ export interface AssembleOptions {
   readonly makeLevel: LevelFactory;
   /** Asked for when the superblocks tell of a bitmap. */
   readonly openBitmap: (members: Members, record: ArrayRecord) => Promise<Tracking>;
+  /** Reads the array's log, and writes nothing; null: it has none. */
+  readonly openLog: (plan: AssemblyPlan) => Promise<FoundLog | null>;
 }
 
 /** Of an md superblock, whatever its version. */
@@ -65,21 +73,24 @@ export async function assemble(
   const { superblock } = plan;
   const { shape } = superblock;
   if (shape === null || plan.verdict.kind !== "can-start") {
-    throw new HoldfastError("cannot-start", `${options.name} cannot be started`);
+    const why = plan.verdict.kind === "can-start" ? "" : `: ${plan.verdict.reason}`;
+    throw new HoldfastError("cannot-start", `${options.name} cannot be started${why}`);
   }
-  const why = onlyReadable(superblock);
+  const why = whyOnlyReadable(superblock);
   if (why !== null) {
     const text = `${options.name} ${why}; it can be opened for reading only`;
     throw new HoldfastError("unsupported", text);
   }
+  const log = await options.openLog(plan);
   const attached: Member[] = [];
   for (const judged of plan.judged) {
     const standing = standingOf(judged);
-    if (standing !== null) attached.push(await openMember(judged.candidate, standing));
+    if (standing !== null) attached.push(await openMember(judged.candidate, standing, log));
   }
   const geometry = geometryOf(plan, shape, superblock.componentSectors);
   const members = new Members(shape.raidDisks, attached);
   const record = recordOf(plan, shape);
+  if (log?.isMended === true) record.resyncOffsetSectors = Infinity;
   const hasBitmap = superblock.bitmapSector !== null;
   const tracking = hasBitmap ? await options.openBitmap(members, record) : NO_TRACKING;
   // There is nothing that a first write would have to be told of.
@@ -95,11 +106,12 @@ export async function assemble(
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
     keepsSuperblocks: isRedundant(shape),
+    // What a crash left is put in order before read-write.
     mode: mode === "read-write" && isRedundant(shape) ? "read-only" : mode,
     clock: options.clock,
     timers: options.timers,
     parity: options.parity,
-    makeLevel: (core) => options.makeLevel(core, geometry, shape),
+    makeLevel: (core) => options.makeLevel(core, geometry, shape, log),
     prepare: tracking.begin,
   });
   if (mode === "read-write") await array.startWriting();
@@ -109,10 +121,9 @@ export async function assemble(
 const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null, begin: null };
 
 /** A half sentence; null: it can be written as well. */
-function onlyReadable(superblock: MdSuperblock): string | null {
+export function whyOnlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
   if (superblock.hasJournal) return "has a write journal";
-  if (superblock.ppl !== null) return "has a partial parity log";
   if (superblock.clustered) return "is shared by a cluster";
   return null;
 }
@@ -142,8 +153,13 @@ function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null
 }
 
 /** @throws HoldfastError `cannot-start` when the device is cut off, `bad-metadata` when its bad-block log cannot be right */
-export async function openMember(candidate: MdCandidate, standing: Standing): Promise<Member> {
-  const { device, superblock, path } = candidate;
+export async function openMember(
+  candidate: MdCandidate,
+  standing: Standing,
+  log: FoundLog | null = null,
+): Promise<Member> {
+  const { superblock, path } = candidate;
+  const device = log?.deviceOf(candidate) ?? candidate.device;
   const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
   const end = dataOffsetSectors + (componentSectors || dataSectors);
   if (device.sectors < end && standing.kind !== "spare") {
@@ -157,9 +173,7 @@ export async function openMember(candidate: MdCandidate, standing: Standing): Pr
     throw new HoldfastError("bad-metadata", text);
   }
   const badBlocks = new BadBlockTable(superblock.badBlockLog, decoded.ranges);
-  const member = new Member({ label: path, device, superblock, image, standing, badBlocks });
-  if (superblock.recoveryByBitmap) member.savedSlot = member.slot;
-  return member;
+  return new Member({ label: path, device, superblock, image, standing, badBlocks });
 }
 
 /** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */

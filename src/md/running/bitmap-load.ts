@@ -41,6 +41,8 @@ export interface RunningBitmap {
   readonly tracker: BitmapTracker;
   /** daemon_sleep. */
   readonly periodMs: number;
+  /** Writes that may be behind on write-mostly members; 0: none. */
+  readonly writeBehind: number;
   /**
    * Before the first write to an array, and before its superblocks are written; an array that is only read does not need it.
    * Rejects when no member could be written.
@@ -59,9 +61,9 @@ interface Found {
  */
 export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | null> {
   const { members, record } = start;
-  const source = members.attached.find(
-    (member) => member.isInSync && !member.superblock.recoveryByBitmap,
-  );
+  // Whoever came back by the bitmap got all of it when it joined; the others have had it for longer.
+  const inSync = members.attached.filter((member) => member.isInSync);
+  const source = inSync.find(({ superblock }) => !superblock.recoveryByBitmap) ?? inSync[0];
   const found = source === undefined ? null : await findBitmap(source);
   if (found === null) return null;
   const { bitmap, read } = found;
@@ -83,6 +85,7 @@ export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | nu
     store,
     tracker,
     periodMs,
+    writeBehind: bitmap.writeBehind,
     begin: () => (mustWrite ? tracker.writeAll() : Promise.resolve()),
   };
 }

@@ -13,6 +13,7 @@ import type { SyncWork } from "../../sync/work.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord, Change } from "./metadata.ts";
+import type { MismatchList } from "./mismatches.ts";
 import type { ArraySettings } from "./settings.ts";
 
 export interface ArrayCore {
@@ -62,6 +63,12 @@ export type SyncAction = "resync" | "recover" | "check" | "repair";
 export interface RunningLevel {
   /** Reads, writes, discards and write-zeroes. A write ends when all that its members could not do is recorded. */
   run(bio: Bio, end: BioEnd): void;
+  /** What the last check or repair has found; levels with redundancy only. */
+  readonly mismatches?: MismatchList;
+  /** Before anything is written: what earlier writes left in a log is put in order. Called whenever the array becomes read-write. */
+  startWriting?(started: () => void): void;
+  /** No write is under way, nor will be: `settled` when the level has nothing else under way either. */
+  settle?(settled: () => void): void;
   /** As BlockDevice.extents; without it everything is data. */
   extents?(sector: number, sectors: number, maxExtents: number): Extent[];
   /** How the level does it, with the members as they stand; null: there is nothing of the kind to do for this level. Asking does nothing. */

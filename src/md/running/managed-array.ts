@@ -20,16 +20,23 @@ import { assemble } from "./assemble.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { loadBitmap } from "./bitmap-load.ts";
 import type { RunningBitmap } from "./bitmap-load.ts";
+import { makeLevel } from "./levels/make.ts";
+import { openLog } from "./levels/stripes/open-log.ts";
 import type { Member } from "./member.ts";
 import { SyncControl } from "./sync-control.ts";
 
-export interface ManageOptions extends Omit<AssembleOptions, "openBitmap"> {
+export interface ManageOptions extends Omit<
+  AssembleOptions,
+  "openBitmap" | "openLog" | "makeLevel"
+> {
   /** One for all arrays. */
   readonly scheduler: SyncScheduler;
   /** Of background sync, for arrays that have none of their own. */
   readonly systemLimits: SpeedLimits;
   /** What the member shares with others on the same disk, compared by identity; its device unless given. */
   readonly diskOf?: (member: Member) => unknown;
+  /** As in SyncControlOptions. */
+  readonly onPass?: () => void;
   /** As in BitmapTrackerOptions. */
   readonly syncUsers: (() => Promise<boolean>) | null;
 }
@@ -46,6 +53,8 @@ export async function startManaged(
   const { mode } = options;
   const array: RunningArray = await assemble(plan, {
     ...options,
+    makeLevel,
+    openLog,
     // What prepares it for writing may find that a member fails, and needs the array then.
     mode: mode === "read-write" ? "read-only" : mode,
     openBitmap: async (members, record) => {
@@ -104,6 +113,7 @@ export class ManagedArray {
       diskOf: options.diskOf ?? (({ device }) => device),
       isBroken: () => array.broken !== null,
       writeBitmap: (done) => void this.#writeBitmap(done),
+      onPass: options.onPass ?? ignore,
     });
     if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
     array.listen((event) => {

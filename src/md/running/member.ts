@@ -54,6 +54,8 @@ export class Member {
   /** It stands beside the member whose place it is to take. */
   isReplacement: boolean;
   wantsReplacement = false;
+  /** A spare that somebody chose to replace the member there; null: it goes where there is need. */
+  meantForSlot: number | null = null;
   writeMostly: boolean;
   failFast: boolean;
   /** A write has failed: from then on listed bad blocks are not written to. */
@@ -82,7 +84,9 @@ export class Member {
     this.writeMostly = superblock.writeMostly;
     this.failFast = superblock.failFast;
     this.correctedSectors = superblock.correctedSectors;
-    this.savedSlot = superblock.recoveryByBitmap ? this.slot : null;
+    const { standing } = this;
+    const isBack = standing.kind === "recovering" && superblock.recoveryByBitmap;
+    this.savedSlot = isBack ? standing.slot : null;
   }
 
   /** Device sector of member sector 0. */

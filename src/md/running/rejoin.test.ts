@@ -195,7 +195,7 @@ async function mirrorThatLost(): Promise<{
   );
   for (const [at, disk] of disks.entries()) await writeSectors(disk, 0, images[at]!);
   const array = await runPlan(planFor(disks, images), new VirtualTime());
-  array.startWriting();
+  await array.startWriting();
   const left = array.members.withNumber(1)!;
   await new Promise<void>((resolve) =>
     array.memberFailed(left, new HoldfastError("io", "it is gone"), () => resolve()),

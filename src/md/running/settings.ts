@@ -4,9 +4,14 @@ export interface ArraySettings {
   maxReadErrors: number;
   /** A mirror's last member leaves as well when it fails, and nothing can be read any more: md's fail_last_dev. */
   failsLast: boolean;
+  /**
+   * What `repair` believes where copies, or data and parity, do not agree. Kernels: the first copy, and data before parity. Evidence:
+   * first what most copies say, or the one block is wrong that explains what is off with both P and Q; else as kernels do.
+   */
+  repairsBy: "evidence" | "kernel rule";
 }
 
 /** As kernels have them at first. */
 export function usualSettings(): ArraySettings {
-  return { maxReadErrors: 20, failsLast: false };
+  return { maxReadErrors: 20, failsLast: false, repairsBy: "evidence" };
 }

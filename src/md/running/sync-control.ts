@@ -43,6 +43,8 @@ export interface SyncControlOptions {
   readonly isBroken: () => boolean;
   /** Writes the whole bitmap to all members in slots; calls `done` at once if there is none. */
   readonly writeBitmap: (done: () => void) => void;
+  /** A pass was registered, or reaped. */
+  readonly onPass?: () => void;
 }
 
 /** For sync_completed and mdstat. */
@@ -152,7 +154,12 @@ export class SyncControl {
     this.changed();
   }
 
-  /** Resolves when nothing is being synced, nor is about to be. */
+  /** Nothing is being synced, nor is about to be. */
+  get isAtRest(): boolean {
+    return this.#cycle.isAtRest;
+  }
+
+  /** Resolves when it is so. */
   whenAtRest(): Promise<void> {
     return new Promise((atRest) => this.#cycle.whenAtRest(atRest));
   }
@@ -259,6 +266,7 @@ export class SyncControl {
       writeBitmap,
       reaped: (job, result) => this.#reaped(job, result),
     });
+    this.#options.onPass?.();
     return this.#job;
   }
 
@@ -268,5 +276,6 @@ export class SyncControl {
     if (result.kind === "failed") this.#failed = job.action;
     if (result.kind === "finished") this.settings.passFinished(this.#isByRequest);
     else if (this.#isByRequest) this.settings.passInterrupted(alignDown(result.position, 8));
+    this.#options.onPass?.();
   }
 }

@@ -31,17 +31,23 @@ export function promoteReplacements(members: Members): boolean {
 /** Puts spares into slots that are empty, or whose member is to be replaced. True if somebody was. */
 export function fillSlots(members: Members): boolean {
   let isChanged = false;
-  for (const spare of members.attached) {
-    if (spare.standing.kind !== "spare") continue;
+  const spares = members.attached.filter(({ standing }) => standing.kind === "spare");
+  // Who is meant for a place gets it before others do.
+  for (const spare of spares.toSorted((a, b) => Number(isFree(a)) - Number(isFree(b)))) {
     const place = placeFor(spare, members);
-    if (place === null) break;
+    if (place === null) continue;
     spare.standing = { kind: "recovering", slot: place.slot, recoveredSectors: 0 };
+    spare.meantForSlot = null;
     spare.isReplacement = place.isReplacement;
     // The bitmap knows what it missed only if it comes back to where it was.
     if (place.isReplacement || spare.savedSlot !== place.slot) spare.savedSlot = null;
     isChanged = true;
   }
   return isChanged;
+}
+
+function isFree({ meantForSlot }: Member): boolean {
+  return meantForSlot === null;
 }
 
 interface Place {
@@ -55,10 +61,11 @@ function placeFor(spare: Member, members: Members): Place | null {
   const empty = slots.filter((slot) => members.at(slot).member === null);
   const own = empty.find((slot) => slot === spare.savedSlot) ?? empty[0];
   if (own !== undefined) return { slot: own, isReplacement: false };
-  const wanted = slots.find((slot) => {
+  const wanting = slots.filter((slot) => {
     const { member, replacement } = members.at(slot);
     return member?.wantsReplacement === true && replacement === null;
   });
+  const wanted = wanting.find((slot) => slot === spare.meantForSlot) ?? wanting[0];
   return wanted === undefined ? null : { slot: wanted, isReplacement: true };
 }
 

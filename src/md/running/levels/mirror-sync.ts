@@ -3,7 +3,7 @@
  *
  *   resync   copies that may differ are made alike: the first good one counts. raid1 writes the others without looking; raid10 compares first.
  *   check    all copies that are in sync are compared; what differs is counted and remembered, what cannot be read is repaired.
- *   repair   the same, and the first good one is written over those that differ.
+ *   repair   the same, and what most copies have, or else the first good one, is written over those that differ.
  *   recover  members and replacements that are not in sync yet are written from those that are. Positions are member sectors; all the
  *            others are array sectors.
  *
@@ -18,6 +18,10 @@ import type { Raid10Geometry } from "../../geometry/raid10.ts";
 import type { Raid1Geometry } from "../../geometry/raid1.ts";
 import type { ArrayCore, SyncAction } from "../core.ts";
 import type { Member } from "../member.ts";
+import { MismatchList } from "../mismatches.ts";
+import type { ArraySettings } from "../settings.ts";
+import { compareCopies } from "./mirror-compare.ts";
+import type { HeldCopy } from "./mirror-compare.ts";
 import { advanced, isGood, whileHeld } from "./mirror-copies.ts";
 import type { Copy, MirrorCopies } from "./mirror-copies.ts";
 import type { MirrorSlots } from "./mirror-slots.ts";
@@ -25,15 +29,6 @@ import type { MirrorSlots } from "./mirror-slots.ts";
 /** 64 KiB. */
 const STEP_SECTORS = 128;
 const WINDOW = 16;
-/** Remembered at most. */
-const MAX_MISMATCHES = 1024;
-
-/** Array sectors, on one member, that differ from the first good copy. */
-export interface Mismatch {
-  readonly sector: number;
-  readonly sectors: number;
-  readonly member: string;
-}
 
 export interface MirrorSyncOptions {
   readonly core: ArrayCore;
@@ -56,16 +51,11 @@ interface RunResult {
 type RunWork = (sector: number, sectors: number) => Promise<RunResult>;
 
 export class MirrorSync {
+  readonly mismatches = new MismatchList();
   readonly #options: MirrorSyncOptions;
-  #mismatches: Mismatch[] = [];
 
   constructor(options: MirrorSyncOptions) {
     this.#options = options;
-  }
-
-  /** Of the last check or repair. */
-  get mismatches(): readonly Mismatch[] {
-    return this.#mismatches;
   }
 
   work(action: SyncAction): SyncWork | null {
@@ -82,7 +72,10 @@ export class MirrorSync {
       case "check":
         return this.#passOver((...range) => this.#compare(...range, false), "only looking");
       case "repair":
-        return this.#passOver((...range) => this.#compare(...range, true), "all");
+        return this.#passOver(
+          (...range) => this.#compare(...range, true, this.#options.core.settings.repairsBy),
+          "all",
+        );
     }
   }
 
@@ -102,7 +95,7 @@ export class MirrorSync {
       window: WINDOW,
       step: (sector, limit, end) => {
         // Asking for the work changes nothing: what the last one found is forgotten when this one starts.
-        if (!isStarted) this.#mismatches = [];
+        if (!isStarted) this.mismatches.clear();
         isStarted = true;
         const left = Math.min(limit - sector, geometry.pieceSectors(sector));
         const sectors = Math.min(left, STEP_SECTORS);
@@ -147,7 +140,12 @@ export class MirrorSync {
 
   // ---- check, repair, resync of raid10 ----
 
-  async #compare(sector: number, sectors: number, mends: boolean): Promise<RunResult> {
+  async #compare(
+    sector: number,
+    sectors: number,
+    mends: boolean,
+    believes: ArraySettings["repairsBy"] = "kernel rule",
+  ): Promise<RunResult> {
     const { copies, readFailed } = this.#options;
     const all = copies.at(sector);
     const read = await this.#readBest(all, sectors, (copy, why) => readFailed(copy, sectors, why));
@@ -156,49 +154,25 @@ export class MirrorSync {
       if (!mends) return { mismatches: 0, error: read.error, isFatal: false };
       return this.#writeTo(all, read);
     }
-    const differing = new Set<number>();
+    const held: HeldCopy[] = [{ copy: read.source, data: read.data }];
     const targets: Copy[] = [];
-    const data = new Uint8Array(sectors * SECTOR_BYTES);
     for (const copy of all) {
       if (copy === read.source) continue;
       if (!copy.member.isInSync || !isGood(copy, sectors)) {
         targets.push(copy);
         continue;
       }
+      const data = new Uint8Array(sectors * SECTOR_BYTES);
       const error = await copies.read(copy, data);
-      if (error !== null) readFailed(copy, sectors, error);
-      else if (this.#differences(sector, copy.member, read.data, data, differing))
-        targets.push(copy);
+      if (error === null) held.push({ copy, data });
+      else readFailed(copy, sectors, error);
     }
-    const mismatches = differing.size;
+    const found = compareCopies(sector, held, believes);
+    for (const one of found.mismatches) this.mismatches.add(one);
+    const mismatches = found.mismatches.reduce((sum, one) => sum + one.sectors, 0);
     if (!mends) return { mismatches, error: null, isFatal: false };
-    return { ...(await this.#writeTo(targets, read)), mismatches };
-  }
-
-  /** Adds the sectors that differ to `into`, and remembers where they are. True: there are some. */
-  #differences(
-    sector: number,
-    member: Member,
-    a: Uint8Array,
-    b: Uint8Array,
-    into: Set<number>,
-  ): boolean {
-    let isDifferent = false;
-    for (let at = 0; at * SECTOR_BYTES < a.length; at += 1) {
-      if (areAlike(a, b, at)) continue;
-      isDifferent = true;
-      into.add(at);
-      this.#remember(sector + at, member.label);
-    }
-    return isDifferent;
-  }
-
-  #remember(sector: number, member: string): void {
-    const last = this.#mismatches.at(-1);
-    if (last?.member === member && last.sector + last.sectors === sector)
-      this.#mismatches[this.#mismatches.length - 1] = { ...last, sectors: last.sectors + 1 };
-    else if (this.#mismatches.length < MAX_MISMATCHES)
-      this.#mismatches.push({ sector, sectors: 1, member });
+    targets.push(...found.differing);
+    return { ...(await this.#writeTo(targets, { ...read, data: found.data })), mismatches };
   }
 
   // ---- recovery ----
@@ -326,15 +300,6 @@ interface BestRead {
   readonly lost: readonly number[];
   /** Why there are some. */
   readonly error: HoldfastError | null;
-}
-
-/** Both start at the start of their memory. */
-function areAlike(a: Uint8Array, b: Uint8Array, sector: number): boolean {
-  const words = SECTOR_BYTES / 4;
-  const from = new Uint32Array(a.buffer, sector * SECTOR_BYTES, words);
-  const other = new Uint32Array(b.buffer, sector * SECTOR_BYTES, words);
-  for (let i = 0; i < words; i += 1) if (from[i] !== other[i]) return false;
-  return true;
 }
 
 function outcomeOf(results: readonly RunResult[]): StepOutcome {

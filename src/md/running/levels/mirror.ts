@@ -16,12 +16,12 @@ import { MirrorPersonality } from "../../personalities/mirror.ts";
 import { Piecewise } from "../../piecewise.ts";
 import type { Pieces } from "../../piecewise.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "../core.ts";
+import type { MismatchList } from "../mismatches.ts";
 import { BehindWrites } from "./mirror-behind.ts";
 import { MirrorCopies } from "./mirror-copies.ts";
 import { MirrorRepair } from "./mirror-repair.ts";
 import { MirrorSlots } from "./mirror-slots.ts";
 import { MirrorSync } from "./mirror-sync.ts";
-import type { Mismatch } from "./mirror-sync.ts";
 import { WriteFailures } from "./mirror-write-error.ts";
 import { MirrorWrites } from "./mirror-write.ts";
 
@@ -77,8 +77,7 @@ export class MirrorLevel implements RunningLevel {
     this.#behind.limit = limit;
   }
 
-  /** Where the last check or repair found copies that differ; the first ones, if they are many. */
-  get mismatches(): readonly Mismatch[] {
+  get mismatches(): MismatchList {
     return this.#sync.mismatches;
   }
 

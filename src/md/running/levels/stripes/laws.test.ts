@@ -7,7 +7,8 @@ import { Prng } from "../../../../base/prng.ts";
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import { Bio, BioFlags } from "../../../../block/bio.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
-import type { StripeWrite } from "./stripe-log.ts";
+import { noStripeLog } from "./stripe-log.ts";
+import type { StripeLog, StripeWrite } from "./stripe-log.ts";
 
 const CHUNK = 8;
 
@@ -266,12 +267,12 @@ describe("a write", () => {
   it("goes to the log before it goes to the members", () => {
     const logged: StripeWrite[] = [];
     let go: BioEnd = () => {};
-    const log = {
+    const log: StripeLog = {
+      ...noStripeLog,
       log: (stripe: StripeWrite, done: BioEnd) => {
         logged.push(stripe);
         go = done;
       },
-      written: () => {},
     };
     const array = striped("raid5", 4, { log });
     const errors = write(array, 0, CHUNK);
@@ -284,6 +285,32 @@ describe("a write", () => {
     go(null);
     array.pump();
     expect(errors).toEqual([null]);
+    expect(wrongDisks(array)).toEqual([]);
+  });
+
+  it("goes to a log that needs runs in as many writes as there are runs, one after the other", () => {
+    const logged: StripeWrite[] = [];
+    const ends: BioEnd[] = [];
+    const log: StripeLog = {
+      ...noStripeLog,
+      maxSectors: CHUNK / 2,
+      needsRuns: true,
+      log: (stripe, done) => {
+        logged.push(stripe);
+        ends.push(done);
+      },
+    };
+    const array = striped("raid5", 5, { log });
+    const first = write(array, CHUNK, CHUNK);
+    const later = [write(array, 0, CHUNK), write(array, 16, 2 * CHUNK)];
+    for (array.pump(); ends.length > 0; array.pump()) {
+      expect(ends).toHaveLength(1);
+      ends.shift()!(null);
+    }
+    expect([first, ...later]).toEqual([[null], [null], [null]]);
+    const { data } = array.geometry.rowLayout(0);
+    const chunks = logged.map(({ written }) => written.map((slot) => data.indexOf(slot)));
+    expect(chunks).toEqual([[1], [1], [0], [0], [2, 3], [2, 3]]);
     expect(wrongDisks(array)).toEqual([]);
   });
 
@@ -384,11 +411,27 @@ describe("background sync", () => {
     array.spoil(array.disks[data]!, 3, spoiled);
     expect(array.sync("check")).toEqual({ mismatches: 8, errors: [] });
     expect(array.count("write")).toBe(0);
-    expect(array.level.mismatches).toEqual([
-      { sector: 0, sectors: 8, suspect: expect.anything() as unknown },
+    const [mismatch] = array.level.mismatches.listed;
+    expect(mismatch).toMatchObject({ sector: 0, sectors: 8, row: 0 });
+    expect(mismatch!.parts.map(({ holds }) => holds).toSorted()).toEqual([
+      "data",
+      "data",
+      "data",
+      "p",
+      "q",
+    ]);
+    expect(mismatch!.parts.filter(({ isWrong }) => isWrong)).toEqual([
+      expect.objectContaining({
+        slot: data,
+        member: `disk${data}`,
+        memberSector: 0,
+        holds: "data",
+      }),
     ]);
     expect(array.sync("repair").mismatches).toBe(8);
+    expect(wrongDisks(array)).toEqual([]);
     expect(array.sync("check").mismatches).toBe(0);
+    expect(array.level.mismatches.listed).toEqual([]);
   });
 
   it("writes nothing where parity is right", () => {

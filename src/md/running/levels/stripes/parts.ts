@@ -82,6 +82,18 @@ export function segmentsOf(parts: readonly WritePart[]): Segment[] {
   return segments;
 }
 
+/** The written data slots, those whose chunks follow each other in the array together. @param data slots, in the array's order */
+export function runsIn(data: readonly number[], written: ReadonlySet<number>): Set<number>[] {
+  const runs: Set<number>[] = [];
+  let last: Set<number> | null = null;
+  for (const slot of data) {
+    if (!written.has(slot)) last = null;
+    else if (last === null) runs.push((last = new Set([slot])));
+    else last.add(slot);
+  }
+  return runs;
+}
+
 function runsOf(parts: readonly WritePart[]): Run[] {
   const runs: Run[] = [];
   for (const { start, end } of parts.toSorted((a, b) => a.start - b.start)) {

@@ -16,16 +16,17 @@ import type { StripeRange } from "./stripe.ts";
 export type PieceOutcome = HoldfastError | "split" | null;
 export type PieceEnd = (outcome: PieceOutcome) => void;
 
-/** One piece after the other; stops at the first error. */
+/** One piece after the other; stops at the first error. @param maxSectors of a piece */
 export function inPieces(
   members: Members,
   range: StripeRange,
   work: (piece: StripeRange, end: PieceEnd) => void,
   end: BioEnd,
+  maxSectors = WINDOW_SECTORS,
 ): void {
   const step = (at: number, ended: BioEnd): number => {
     const sector = range.sector + at;
-    const sectors = evenRun(members, sector, Math.min(range.sectors - at, WINDOW_SECTORS));
+    const sectors = evenRun(members, sector, Math.min(range.sectors - at, maxSectors));
     inHalves({ ...range, sector, sectors }, work, ended);
     return sectors;
   };

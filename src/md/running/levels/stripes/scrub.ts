@@ -1,13 +1,15 @@
 /**
- * Comparing the parity of a piece with its data, and making it right again. What cannot be read is rebuilt and written anew first, as
- * far as parity is left to do both; a data block is never taken for the wrong one, since nothing proves it.
+ * Comparing the parity of a piece with its data, and making them agree again. What cannot be read is rebuilt and written anew first, as
+ * far as parity is left to do both. A data block is taken for the wrong one only where both P and Q say so, in a page of 4 KiB as a whole,
+ * and only by a repair: after a crash whatever is on the disks counts, and the parity has to fit it.
  */
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import type { SectorRange } from "../../../../base/units.ts";
 import { WorkBuffers } from "../../../../parity/engine.ts";
 import { checkRow } from "../../../../parity/check.ts";
-import type { RowSuspect } from "../../../../parity/check.ts";
-import { lostSlots } from "./holders.ts";
+import { recoverData } from "../../../../parity/parity.ts";
+import type { Mismatch, MismatchPart } from "../../mismatches.ts";
+import { lostSlots, trustedHolder } from "./holders.ts";
 import { StripeLoad } from "./load.ts";
 import type { PieceEnd } from "./pieces.ts";
 import { repairAll } from "./reads.ts";
@@ -15,14 +17,10 @@ import { StripeStore } from "./store.ts";
 import { PAGE_SECTORS, parityBlocks } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
 
-/** A stripe whose parity was wrong: member sectors, and who explains it; null: the row has no Q to tell, or not all of it is there. */
-export interface Mismatch extends SectorRange {
-  readonly suspect: RowSuspect | null;
-}
-
 export interface ScrubOptions {
   readonly context: StripeContext;
-  readonly isRewriting: boolean;
+  /** Parity: it is made anew. Evidence: a data block is, where P and Q say that it is the one that is wrong. */
+  readonly rewrites: "nothing" | "parity" | "by evidence";
   readonly found: (mismatch: Mismatch) => void;
   /** So much is missing that nothing is left to compare. */
   readonly unproven: () => void;
@@ -89,13 +87,66 @@ function compare(
     else kernels.pq(null, block, data, layout.coefficients);
     right.set(slot, block);
   }
+  /** By slot: the whole block, as it is to be. */
+  const mended = new Map<number, Uint8Array>();
+  const mend = (slot: number): Uint8Array => {
+    const block = mended.get(slot) ?? blocks.get(slot)!.slice();
+    mended.set(slot, block);
+    return block;
+  };
   for (const page of pagesOf(piece)) {
-    if (!stored.some((slot) => differs(piece, page, blocks.get(slot)!, right.get(slot)!))) continue;
-    options.found({ ...page, suspect: isWhole ? suspectIn(piece, page, blocks) : null });
+    const wrong = stored.filter(
+      (slot) => !agrees(piece, page, blocks.get(slot)!, right.get(slot)!),
+    );
+    if (wrong.length === 0) continue;
+    const suspect = isWhole && layout.q !== null ? suspectIn(piece, page, blocks) : null;
+    options.found(mismatchAt(options.context, piece, page, suspect));
+    if (suspect !== null && layout.data.includes(suspect) && options.rewrites === "by evidence")
+      rebuildPage(options.context, piece, page, blocks, suspect, mend(suspect));
+    else
+      for (const slot of wrong)
+        inPage(piece, page, mend(slot)).set(inPage(piece, page, right.get(slot)!));
   }
-  const wrong = stored.filter((slot) => Buffer.compare(blocks.get(slot)!, right.get(slot)!) !== 0);
-  if (wrong.length === 0 || !options.isRewriting) end(null);
-  else new StripeStore(options.context, piece, wrong).write(right, 0, (error) => end(error));
+  if (mended.size === 0 || options.rewrites === "nothing") end(null);
+  else
+    new StripeStore(options.context, piece, mended.keys()).write(mended, 0, (error) => end(error));
+}
+
+/** Of one data block, from the others and P. @param out the block */
+function rebuildPage(
+  { core }: StripeContext,
+  piece: StripeRange,
+  page: SectorRange,
+  blocks: ReadonlyMap<number, Uint8Array>,
+  slot: number,
+  out: Uint8Array,
+): void {
+  const { layout } = piece;
+  const here = new Map(layout.slots.map((one) => [one, inPage(piece, page, blocks.get(one)!)]));
+  here.set(slot, inPage(piece, page, out));
+  recoverData(layout, here, new Set([slot]), core.parity().kernels);
+}
+
+function mismatchAt(
+  { core, geometry }: StripeContext,
+  piece: StripeRange,
+  page: SectorRange,
+  suspect: number | null,
+): Mismatch {
+  const { layout } = piece;
+  const parts = layout.slots.map((slot): MismatchPart => {
+    const holder = trustedHolder(core.members, slot, page.sector, page.sectors);
+    const parity = slot === layout.p ? "p" : "q";
+    return {
+      slot,
+      member: holder?.label ?? "nobody",
+      memberSector: page.sector,
+      holds: layout.data.includes(slot) ? "data" : parity,
+      variant: 0,
+      isWrong: slot === suspect,
+    };
+  });
+  return { ...page, row: geometry.rowOfMemberSector(page.sector), parts };
 }
 
 function pagesOf({ sector, sectors }: SectorRange): SectorRange[] {
@@ -114,18 +165,19 @@ function inPage(piece: SectorRange, page: SectorRange, block: Uint8Array): Uint8
   return block.subarray(from, from + page.sectors * SECTOR_BYTES);
 }
 
-function differs(piece: SectorRange, page: SectorRange, a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(inPage(piece, page, a), inPage(piece, page, b)) !== 0;
+function agrees(piece: SectorRange, page: SectorRange, a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(inPage(piece, page, a), inPage(piece, page, b)) === 0;
 }
 
+/** The slot whose block, if it is wrong, explains all that is off; null: none does. */
 function suspectIn(
   piece: StripeRange,
   page: SectorRange,
   blocks: ReadonlyMap<number, Uint8Array>,
-): RowSuspect | null {
+): number | null {
   const here = new Map(
     piece.layout.slots.map((slot) => [slot, inPage(piece, page, blocks.get(slot)!)]),
   );
   const { suspect } = checkRow(piece.layout, here);
-  return piece.layout.q === null ? null : suspect;
+  return suspect?.kind === "block" ? suspect.slot : null;
 }

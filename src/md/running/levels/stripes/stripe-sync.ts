@@ -7,12 +7,13 @@ import type { BioEnd } from "../../../../block/bio.ts";
 import { inRuns } from "../../../../block/fan-out.ts";
 import type { StepOutcome, SyncWork } from "../../../../sync/work.ts";
 import type { SyncAction } from "../../core.ts";
+import type { Mismatch, MismatchList } from "../../mismatches.ts";
 import { hasEmptySlot } from "./holders.ts";
 import { inPieces } from "./pieces.ts";
 import type { PieceEnd } from "./pieces.ts";
 import { isBeingFilled, recoverPiece } from "./recover.ts";
 import { scrubPiece } from "./scrub.ts";
-import type { Mismatch } from "./scrub.ts";
+import type { ScrubOptions } from "./scrub.ts";
 import { rangeAt } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
 
@@ -33,30 +34,20 @@ export class StripeSync implements SyncWork {
   readonly window = WINDOW;
   readonly #context: StripeContext;
   readonly #action: SyncAction;
-  readonly #found: (mismatch: Mismatch) => void;
-  readonly #started: () => void;
+  readonly #mismatches: MismatchList;
   #hasStarted = false;
 
-  /**
-   * @param started called before the first step
-   * @param found called for each page of 4 KiB whose parity is wrong
-   */
-  constructor(
-    context: StripeContext,
-    action: SyncAction,
-    started: () => void,
-    found: (mismatch: Mismatch) => void,
-  ) {
+  /** @param mismatches gets each page of 4 KiB where data and parity do not agree; what the last pass found is forgotten at the first step */
+  constructor(context: StripeContext, action: SyncAction, mismatches: MismatchList) {
     this.#context = context;
     this.#action = action;
-    this.#started = started;
-    this.#found = found;
+    this.#mismatches = mismatches;
     this.sectors = context.geometry.usedSectors;
   }
 
   step(sector: number, limit: number, end: (outcome: StepOutcome) => void): number {
     const { locks } = this.#context.core;
-    if (!this.#hasStarted) this.#started();
+    if (!this.#hasStarted && this.#action !== "recover") this.#mismatches.clear();
     this.#hasStarted = true;
     const sectors = Math.min(limit - sector, STEP_SECTORS);
     locks.lock(sector, sectors, "exclusive", (hold) => {
@@ -115,16 +106,22 @@ export class StripeSync implements SyncWork {
       recoverPiece(this.#context, piece, end);
       return;
     }
-    const isRewriting = this.#action !== "check";
     const found = (mismatch: Mismatch): void => {
       step.mismatches += mismatch.sectors;
-      if (!isRewriting) step.isProven = false;
-      this.#found(mismatch);
+      if (this.#action === "check") step.isProven = false;
+      this.#mismatches.add(mismatch);
     };
     const unproven = (): void => {
       step.isProven = false;
     };
-    scrubPiece({ context: this.#context, isRewriting, found, unproven }, piece, end);
+    const options = { context: this.#context, rewrites: this.#rewrites(), found, unproven };
+    scrubPiece(options, piece, end);
+  }
+
+  #rewrites(): ScrubOptions["rewrites"] {
+    if (this.#action === "check") return "nothing";
+    const { repairsBy } = this.#context.core.settings;
+    return this.#action === "repair" && repairsBy === "evidence" ? "by evidence" : "parity";
   }
 }
 

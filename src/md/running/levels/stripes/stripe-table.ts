@@ -12,13 +12,15 @@
 import { assert } from "../../../../base/assert.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
 import { BioFlags } from "../../../../block/bio.ts";
+import type { BioEnd } from "../../../../block/bio.ts";
+import { inSequence } from "../../../../block/fan-out.ts";
 import type { RangeHold } from "../../../../block/range-lock.ts";
-import { contentsOf, segmentsOf } from "./parts.ts";
+import { contentsOf, runsIn, segmentsOf } from "./parts.ts";
 import type { Segment, WritePart } from "./parts.ts";
 import { inPieces } from "./pieces.ts";
 import { SegmentWrite } from "./segment-write.ts";
 import type { NewContents } from "./segment-write.ts";
-import { rangeAt } from "./stripe.ts";
+import { rangeAt, WINDOW_SECTORS } from "./stripe.ts";
 import type { StripeContext } from "./stripe.ts";
 
 /** Of members' blocks that may be held at a time, as far as writes go. */
@@ -149,8 +151,23 @@ export class StripeTable {
     });
   }
 
+  /** One run after the other: each of them changes the parity. */
   #write(batch: Batch, segment: Segment): void {
-    const { geometry, core } = this.#context;
+    const { geometry, log } = this.#context;
+    const { layout } = rangeAt(geometry, segment.start, 1);
+    const runs = log.needsRuns ? runsIn(layout.data, segment.written) : [segment.written];
+    inSequence(
+      runs.length,
+      (run, end) => this.#writeRun(batch, { ...segment, written: runs[run]! }, end),
+      (error) => {
+        if (error !== null) failParts(batch.parts, segment, error);
+        this.#segmentEnded(batch);
+      },
+    );
+  }
+
+  #writeRun(batch: Batch, segment: Segment, runEnded: BioEnd): void {
+    const { geometry, core, log } = this.#context;
     const range = rangeAt(geometry, segment.start, segment.end - segment.start);
     const isDurable = batch.parts.some((part) => (part.flags & BioFlags.fua) !== 0);
     const flags = isDurable ? BioFlags.fua : BioFlags.none;
@@ -167,10 +184,8 @@ export class StripeTable {
         const { written } = segment;
         new SegmentWrite(this.#context, piece, written, contents, flags, ended).start();
       },
-      (error) => {
-        if (error !== null) failParts(batch.parts, segment, error);
-        this.#segmentEnded(batch);
-      },
+      runEnded,
+      Math.min(WINDOW_SECTORS, log.maxSectors),
     );
   }
 

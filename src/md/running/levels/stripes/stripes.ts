@@ -18,12 +18,12 @@ import type { SyncWork } from "../../../../sync/work.ts";
 import { StripePlace } from "../../../geometry/raid456.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
+import { MismatchList } from "../../mismatches.ts";
 import { ReadErrors } from "../../read-errors.ts";
 import { MemberIo } from "./member-io.ts";
 import { WritePart, WriteRequest } from "./parts.ts";
 import { StripeReads } from "./reads.ts";
 import { isBeingFilled } from "./recover.ts";
-import type { Mismatch } from "./scrub.ts";
 import { WINDOW_SECTORS } from "./stripe.ts";
 import type { StripeContext } from "./stripe.ts";
 import { StripeSync } from "./stripe-sync.ts";
@@ -31,16 +31,13 @@ import { StripeTable } from "./stripe-table.ts";
 import { noStripeLog } from "./stripe-log.ts";
 import type { StripeLog } from "./stripe-log.ts";
 
-/** More are counted only. */
-const MAX_MISMATCHES = 1000;
-
 export class StripesLevel implements RunningLevel {
+  readonly mismatches = new MismatchList();
   readonly #context: StripeContext;
   readonly #windowSectors: number;
   readonly #reads: StripeReads;
   readonly #table: StripeTable;
   readonly #place = new StripePlace();
-  #mismatches: Mismatch[] = [];
 
   constructor(core: ArrayCore, geometry: StripeGeometry, log: StripeLog = noStripeLog) {
     const { chunkSectors } = geometry;
@@ -51,9 +48,12 @@ export class StripesLevel implements RunningLevel {
     this.#table = new StripeTable(this.#context, this.#windowSectors);
   }
 
-  /** Stripes whose parity was wrong, of the last pass that compared any; the first of them. */
-  get mismatches(): readonly Mismatch[] {
-    return this.#mismatches;
+  startWriting(started: () => void): void {
+    this.#context.log.start(started);
+  }
+
+  settle(settled: () => void): void {
+    this.#context.log.settle(settled);
   }
 
   run(bio: Bio, end: BioEnd): void {
@@ -109,13 +109,7 @@ export class StripesLevel implements RunningLevel {
 
   syncWork(action: SyncAction): SyncWork | null {
     const { members } = this.#context.core;
-    const isFilling = action === "recover";
-    if (isFilling && !members.attached.some(isBeingFilled)) return null;
-    const started = (): void => {
-      if (!isFilling) this.#mismatches = [];
-    };
-    return new StripeSync(this.#context, action, started, (mismatch) => {
-      if (this.#mismatches.length < MAX_MISMATCHES) this.#mismatches.push(mismatch);
-    });
+    if (action === "recover" && !members.attached.some(isBeingFilled)) return null;
+    return new StripeSync(this.#context, action, this.mismatches);
   }
 }

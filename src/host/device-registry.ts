@@ -1,0 +1,165 @@
+/**
+ * The devices that arrays of this host hold, each held once: opened by path, with the name and the numbers by which others know it.
+ *
+ * Who has a disk has its partitions too, and the other way round. Nobody but this process is kept away here: that is for the opener, which
+ * is told to have the device for itself.
+ */
+import { HoldfastError } from "../base/errors.ts";
+import type { BlockDevice } from "../block/device.ts";
+import type { Env } from "../env/env.ts";
+import { collectDevices } from "../volume/devices.ts";
+import type { DeviceCollection } from "../volume/devices.ts";
+import { locateDevice } from "../volume/locate.ts";
+import type { DevicePlace } from "../volume/locate.ts";
+
+/** Opens a device for one user alone. */
+export type MemberOpener = (
+  env: Env,
+  path: string,
+  options: { readonly readOnly: boolean; readonly exclusive: boolean },
+) => Promise<BlockDevice>;
+
+export interface HeldDevice {
+  readonly path: string;
+  readonly device: BlockDevice;
+  /** The base name of its path, as the kernel would call it: "sda", "d0.img". */
+  readonly name: string;
+  readonly major: number;
+  readonly minor: number;
+  /** Equal for what lies on one disk. */
+  readonly disk: string;
+  release(): Promise<void>;
+}
+
+export interface TakeOptions {
+  /** Who wants it, for messages: "/dev/md0". */
+  readonly holder: string;
+  /** `if-need-be`: where it may not be written, it is opened for reading. */
+  readonly readOnly: "no" | "if-need-be";
+}
+
+/** Of loop devices, which files are to a kernel. */
+const MAJOR = 7;
+
+interface Claim {
+  readonly holder: string;
+  readonly path: string;
+  readonly place: DevicePlace;
+  name: string;
+  minor: number;
+}
+
+function isShared(one: DevicePlace, other: DevicePlace): boolean {
+  if (one.disk !== other.disk) return false;
+  return one.partitions.every(
+    (number, depth) => depth >= other.partitions.length || other.partitions[depth] === number,
+  );
+}
+
+/** Neither blanks nor what stands behind names in /proc/mdstat. */
+function baseName(path: string): string {
+  const last = path.slice(path.lastIndexOf("/") + 1).replaceAll(/[^\w.:+@=,-]/g, "_");
+  return last === "" ? "device" : last;
+}
+
+export class DeviceRegistry {
+  readonly #env: Env;
+  readonly #open: MemberOpener;
+  readonly #claims = new Set<Claim>();
+
+  constructor(env: Env, open: MemberOpener) {
+    this.#env = env;
+    this.#open = open;
+  }
+
+  /**
+   * @throws HoldfastError `busy` when somebody has it, or a part of it; `usage` for a folder; what opening fails with
+   */
+  async take(path: string, options: TakeOptions): Promise<HeldDevice> {
+    const place = await locateDevice(this.#env, path);
+    const claim = this.#claim(path, place, options.holder);
+    try {
+      const collection = await this.#opened(path, options.readOnly);
+      return this.#held(claim, collection);
+    } catch (error) {
+      this.#claims.delete(claim);
+      throw error;
+    }
+  }
+
+  #claim(path: string, place: DevicePlace, holder: string): Claim {
+    for (const other of this.#claims)
+      if (isShared(place, other.place))
+        throw new HoldfastError("busy", `${path} is in use by ${other.holder}`);
+    const claim = { holder, path, place, name: this.#freeName(path), minor: this.#freeMinor() };
+    this.#claims.add(claim);
+    return claim;
+  }
+
+  #freeName(path: string): string {
+    const wanted = baseName(path);
+    const names = new Set([...this.#claims].map(({ name }) => name));
+    let name = wanted;
+    for (let n = 2; names.has(name); n += 1) name = `${wanted}-${n}`;
+    return name;
+  }
+
+  #freeMinor(): number {
+    const minors = new Set([...this.#claims].map(({ minor }) => minor));
+    let minor = 0;
+    while (minors.has(minor)) minor += 1;
+    return minor;
+  }
+
+  async #opened(path: string, readOnly: TakeOptions["readOnly"]): Promise<DeviceCollection> {
+    const collection = await this.#collect(path, false);
+    const [error] = collection.errors;
+    if (error === undefined) return collection;
+    await collection.close();
+    const mayRead = error.code === "permission" || error.code === "read-only";
+    if (readOnly === "no" || !mayRead) throw error;
+    const readable = await this.#collect(path, true);
+    const [reason] = readable.errors;
+    if (reason === undefined) return readable;
+    await readable.close();
+    throw reason;
+  }
+
+  #collect(path: string, readOnly: boolean): Promise<DeviceCollection> {
+    return collectDevices(this.#env, [path], {
+      readOnly,
+      open: (env, base, how) => this.#open(env, base, { ...how, exclusive: true }),
+    });
+  }
+
+  async #held(claim: Claim, collection: DeviceCollection): Promise<HeldDevice> {
+    const found = collection.devices.find(({ path }) => path === claim.path);
+    if (found === undefined) {
+      await collection.close();
+      throw new HoldfastError("usage", `${claim.path} is no device`);
+    }
+    const { path, name, minor, place } = claim;
+    const release = async (): Promise<void> => {
+      if (!this.#claims.has(claim)) return;
+      await collection.close();
+      this.#claims.delete(claim);
+    };
+    return { path, device: found.device, name, major: MAJOR, minor, disk: place.disk, release };
+  }
+
+  /** Who has the device or a part of it; null: nobody. */
+  async holderOf(path: string): Promise<string | null> {
+    const place = await locateDevice(this.#env, path);
+    return [...this.#claims].find((one) => isShared(place, one.place))?.holder ?? null;
+  }
+
+  /** Is it the same device, however it was named? */
+  async isSame(held: HeldDevice, path: string): Promise<boolean> {
+    if (held.path === path) return true;
+    const [one, other] = await Promise.all([
+      locateDevice(this.#env, held.path),
+      locateDevice(this.#env, path),
+    ]);
+    return isShared(one, other) && one.partitions.length === other.partitions.length;
+  }
+}

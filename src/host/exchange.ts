@@ -1,0 +1,172 @@
+/**
+ * Changing what superblocks say of an array that is used: it is stopped in order, its superblocks are written anew, and it is started again with
+ * them. Requests wait meanwhile (array-volume.ts); a background sync goes on where it was.
+ */
+import { HoldfastError, toHoldfastError } from "../base/errors.ts";
+import { BioFlags } from "../block/bio.ts";
+import { flush, writeSectors } from "../block/promises.ts";
+import {
+  deviceNumbers,
+  superblockPart,
+  updateSuperblock,
+} from "../formats/md/superblock-update.ts";
+import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts";
+import type { ManagedArray } from "../md/running/managed-array.ts";
+import type { Member } from "../md/running/member.ts";
+import { deviceImage } from "../md/running/member-images.ts";
+import type { AssemblyMode } from "./array-host.ts";
+import { planOf } from "./assemble.ts";
+import { startPlan } from "./context.ts";
+import type { HostContext } from "./context.ts";
+import type { HostedArray } from "./hosted-array.ts";
+
+/** What superblocks are to say. */
+export interface Change {
+  readonly raidDisks?: number;
+  readonly componentSectors?: number;
+  readonly resyncOffsetSectors?: number;
+  readonly hasBitmap?: boolean;
+  /** Written, and durable, before the first superblock. */
+  readonly body?: readonly {
+    readonly member: Member;
+    readonly sector: number;
+    readonly bytes: Uint8Array;
+  }[];
+  /** What is a member's own, put into the superblock that stands on it. */
+  readonly own?: (member: Member, image: Uint8Array) => Uint8Array;
+  /** Who stands elsewhere than before. */
+  readonly device?: (image: DeviceImage) => DeviceImage;
+}
+
+/** @throws HoldfastError `busy`, `read-only` when it cannot be changed now */
+export function checkQuiet(hosted: HostedArray): ManagedArray {
+  const { managed, names, isBuilt } = hosted;
+  const { array, sync } = managed;
+  if (isBuilt)
+    throw new HoldfastError(
+      "unsupported",
+      `${names.path} has no superblocks that could tell of a change`,
+    );
+  if (array.mode === "read-only")
+    throw new HoldfastError("read-only", `${names.path} is read-only`);
+  if (array.broken !== null)
+    throw new HoldfastError("busy", `${names.path}: ${array.broken.message}`);
+  const { kind } = sync.state;
+  if (kind === "running" || kind === "delayed")
+    throw new HoldfastError("busy", `${names.path} is busy with ${sync.action}: wait for its end`);
+  const faulty = array.members.attached.find(({ isFaulty }) => isFaulty);
+  if (faulty !== undefined)
+    throw new HoldfastError(
+      "busy",
+      `${faulty.label} is faulty: take it out of ${names.path} first`,
+    );
+  return managed;
+}
+
+function arrayImage(
+  { array, bitmap }: ManagedArray,
+  change: Change,
+  nowSeconds: number,
+): ArrayImage {
+  const { record, members } = array;
+  const { attached } = members;
+  const raidDisks = change.raidDisks ?? record.raidDisks;
+  const images = attached.map(deviceImage).map(change.device ?? same);
+  // In 0.90 they follow from the places.
+  const numbers = deviceNumbers(attached[0]!.superblock, raidDisks, images);
+  return {
+    // Fresher than what stands there: a crash before all are written finds the new ones speaking for the array.
+    events: record.events + 1,
+    updatedSeconds: nowSeconds,
+    raidDisks,
+    componentSectors: change.componentSectors ?? record.componentSectors,
+    isClean: true,
+    resyncOffsetSectors: change.resyncOffsetSectors ?? record.resyncOffsetSectors,
+    hasBitmap: change.hasBitmap ?? bitmap !== null,
+    devices: images.map((one, at) => ({ ...one, number: numbers[at]! })),
+  };
+}
+
+function same(image: DeviceImage): DeviceImage {
+  return image;
+}
+
+/**
+ * 1 what superblocks will point at, flush, 2 superblocks. A crash before 2 leaves the array as it was; in the middle of 2 the event counts differ by
+ * one, and the array is taken as the fresher superblocks tell it, with those members that they fit.
+ */
+async function write(managed: ManagedArray, change: Change, image: ArrayImage): Promise<void> {
+  const { attached } = managed.array.members;
+  const superblocks = attached.map((member, at) => {
+    const base = change.own?.(member, member.image) ?? member.image;
+    return superblockPart(
+      member.superblock,
+      updateSuperblock(member.superblock, base, image, image.devices[at]!),
+    );
+  });
+  for (const { member, sector, bytes } of change.body ?? [])
+    await writeSectors(member.device, sector, bytes);
+  await Promise.all(attached.map(({ device }) => flush(device)));
+  await Promise.all(
+    attached.map(({ device, superblock }, at) =>
+      writeSectors(device, superblock.superSector, superblocks[at]!, BioFlags.fua),
+    ),
+  );
+}
+
+/** What is set for an array and stands in no superblock. */
+function keepSettings(from: ManagedArray, to: ManagedArray): void {
+  const { settings } = from.sync;
+  const { limits } = settings;
+  if (settings.isSpeedMinLocal) to.sync.settings.setSpeedMin(limits.minKiBps);
+  if (settings.isSpeedMaxLocal) to.sync.settings.setSpeedMax(limits.maxKiBps);
+  to.array.safeModeDelayMs = from.array.safeModeDelayMs;
+  Object.assign(to.array.settings, from.array.settings);
+  for (const member of to.array.members.attached) {
+    const before = from.array.members.attached.find(({ device }) => device === member.device);
+    member.wantsReplacement = before?.wantsReplacement ?? false;
+    member.hasWriteErrors = before?.hasWriteErrors ?? false;
+  }
+}
+
+async function restart(
+  context: HostContext,
+  hosted: HostedArray,
+  mode: AssemblyMode,
+): Promise<ManagedArray> {
+  const { names } = hosted;
+  const plan = planOf(await hosted.candidates(), false, names.path);
+  hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
+  const managed = await startPlan(context, names, plan, mode, () => hosted.held);
+  hosted.state = { kind: "running", plan, managed };
+  return managed;
+}
+
+/**
+ * The array must be quiet (`checkQuiet`). When it cannot be started again, it is inactive, and requests end with an error.
+ * @throws HoldfastError what writing or starting fails with
+ */
+export async function exchange(
+  context: HostContext,
+  hosted: HostedArray,
+  change: (managed: ManagedArray) => Change,
+): Promise<void> {
+  const { managed, openedVolume } = hosted;
+  const wanted = change(managed);
+  const mode = managed.array.mode === "read-auto" ? "read-auto" : "read-write";
+  openedVolume?.hold();
+  try {
+    await managed.close();
+    // Behind the last superblocks of the old one.
+    const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
+    await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
+    const next = await restart(context, hosted, mode);
+    keepSettings(managed, next);
+    openedVolume?.resume(next.array);
+  } catch (thrown) {
+    const error = toHoldfastError(thrown);
+    openedVolume?.end();
+    hosted.state = { kind: "inactive", plan: hosted.plan, reason: error.message };
+    throw error;
+  }
+}

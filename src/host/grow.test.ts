@@ -1,0 +1,160 @@
+/** Changes of size and bitmap while clients use the array. */
+import { describe, expect, it } from "vitest";
+import { HostWorld } from "../../test/support/host-world.ts";
+import { readSectors, writeSectors } from "../block/promises.ts";
+import type { BlockDevice } from "../block/device.ts";
+import type { CreateCall, GrowCall } from "./array-host.ts";
+
+const BITMAP = { chunkSectors: 128, delaySeconds: 5, writeBehind: 0 };
+const block = (fill: number): Uint8Array => new Uint8Array(4096).fill(fill);
+
+async function running(count: number, more: Partial<CreateCall> = {}) {
+  const world = new HostWorld();
+  const disks = world.addDisks(count);
+  await world.create(disks, more);
+  await world.quiet();
+  const volume = world.volume();
+  await world.do(writeSectors(volume, 8, block(7)));
+  const grow = (call: GrowCall) => world.do(world.host.grow(call));
+  return { world, disks, volume, grow };
+}
+
+async function holds(world: HostWorld, volume: BlockDevice): Promise<boolean> {
+  return Buffer.from(await world.do(readSectors(volume, 8, 8))).equals(block(7));
+}
+
+describe("a bitmap", () => {
+  it.each([
+    ["raid1", "0.90"],
+    ["raid1", "1.0"],
+    ["raid5", "1.1"],
+    ["raid10", "1.2"],
+  ] as const)(
+    "is added to a %s of version %s and taken away, under load",
+    async (level, version) => {
+      const chunkSectors = level === "raid1" ? null : 128;
+      const { world, disks, volume, grow } = await running(4, {
+        level,
+        version,
+        chunkSectors,
+        force: true,
+      });
+      // Comes in the middle, and waits.
+      const write = writeSectors(volume, 16, block(9));
+      const added = grow({ kind: "bitmap", array: "md0", bitmap: BITMAP });
+      const view = (await Promise.all([added, write]))[0];
+      expect(view).toMatchObject({ consistencyPolicy: "bitmap", degraded: 0 });
+      expect(view.bitmap).toMatchObject({ chunkBytes: 65536, daemonSleepSeconds: 5 });
+      expect(await holds(world, volume)).toBe(true);
+      await world.idle(60_000);
+      expect((await world.view()).bitmap).toMatchObject({ usedPages: 0 });
+      world.crash();
+      const again = await world.assemble(disks);
+      expect(again).toMatchObject({ kind: "started", active: 4 });
+      expect(again.array.bitmap).not.toBeNull();
+      await world.quiet();
+      const without = await world.do(
+        world.host.grow({ kind: "bitmap", array: "md0", bitmap: null }),
+      );
+      expect(without).toMatchObject({ bitmap: null, consistencyPolicy: "resync" });
+      await world.stop();
+      expect(await world.assemble(disks)).toMatchObject({ kind: "started", active: 4 });
+    },
+  );
+
+  it("is refused where it makes no sense, and nothing is written", async () => {
+    const { world, grow } = await running(2, { level: "raid0", chunkSectors: 128 });
+    const before = world.snapshot();
+    const bitmap = grow({ kind: "bitmap", array: "md0", bitmap: BITMAP });
+    await expect(bitmap).rejects.toMatchObject({ code: "unsupported" });
+    const mirror = await running(2);
+    await expect(
+      mirror.grow({ kind: "bitmap", array: "md0", bitmap: { ...BITMAP, chunkSectors: 1 } }),
+    ).rejects.toMatchObject({ code: "usage" });
+    await expect(mirror.grow({ kind: "bitmap", array: "md0", bitmap: null })).rejects.toThrow(
+      "has no bitmap",
+    );
+    expect(world.snapshot()).toEqual(before);
+    expect(await holds(mirror.world, mirror.volume)).toBe(true);
+  });
+
+  it("waits for nobody: a faulty member or a running sync come first", async () => {
+    const { world, disks, grow } = await running(3);
+    await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
+    const call = { kind: "bitmap", array: "md0", bitmap: BITMAP } as const;
+    await expect(grow(call)).rejects.toThrow("is faulty");
+  });
+});
+
+describe("size", () => {
+  it("of members grows and is synced, and shrinks", async () => {
+    const { world, volume, grow } = await running(2, { componentSectors: 4096 });
+    expect(volume.sectors).toBe(4096);
+    const grown = await grow({ kind: "size", array: "md0", componentSectors: "max" });
+    expect(grown.componentKib).toBe(7168);
+    expect(volume.sectors).toBe(14336);
+    expect(grown.resyncStartSectors).toBe(4096);
+    expect(await world.quiet()).toMatchObject({ resyncStartSectors: null });
+    expect(await holds(world, volume)).toBe(true);
+    const release = world.host.use("md0");
+    const small = { kind: "size", array: "md0", componentSectors: 4096 } as const;
+    await expect(grow(small)).rejects.toMatchObject({ code: "busy" });
+    release();
+    expect((await grow(small)).componentKib).toBe(2048);
+    expect(await holds(world, volume)).toBe(true);
+    const tooMuch = grow({ kind: "size", array: "md0", componentSectors: 1e6 });
+    await expect(tooMuch).rejects.toMatchObject({ code: "no-space" });
+  });
+
+  it("of a raid5 grows in whole chunks", async () => {
+    const options = { level: "raid5", chunkSectors: 128, componentSectors: 4096 } as const;
+    const { world, disks, volume, grow } = await running(3, options);
+    await grow({ kind: "size", array: "md0", componentSectors: 8000 });
+    expect(volume.sectors).toBe(2 * 7936);
+    await world.quiet();
+    await world.stop();
+    expect(await world.assemble(disks)).toMatchObject({ kind: "started", active: 3 });
+  });
+
+  it("in members: a mirror gets one more, and one less", async () => {
+    for (const version of ["0.90", "1.2"] as const) {
+      const { world, disks, volume, grow } = await running(3, { spareDisks: 1, version });
+      await grow({ kind: "raid-disks", array: "md0", raidDisks: 3 });
+      expect(await world.quiet()).toMatchObject({ raidDisks: 3, degraded: 0 });
+      await expect(grow({ kind: "raid-disks", array: "md0", raidDisks: 2 })).rejects.toMatchObject({
+        code: "busy",
+      });
+      await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
+      await world.do(world.host.remove({ array: "md0", device: disks[0]! }));
+      const less = await grow({ kind: "raid-disks", array: "md0", raidDisks: 2 });
+      expect(less).toMatchObject({ raidDisks: 2, degraded: 0 });
+      expect(await holds(world, volume)).toBe(true);
+      await world.stop();
+      expect(await world.assemble(disks.slice(1))).toMatchObject({ kind: "started", active: 2 });
+    }
+  });
+
+  it("that takes a reshape is refused by name", async () => {
+    const { grow } = await running(3, { level: "raid5", chunkSectors: 128 });
+    const wider = grow({ kind: "raid-disks", array: "md0", raidDisks: 4 });
+    await expect(wider).rejects.toMatchObject({ code: "unsupported" });
+  });
+});
+
+describe("when a disk fails in the middle", () => {
+  it("the array is inactive, and whoever waits is told", async () => {
+    const { world, disks, volume, grow } = await running(2);
+    const disk = world.disks.get(disks[0]!)!;
+    const error = new Error("gone");
+    let isArmed = false;
+    disk.fault = ({ op, sector }) => {
+      if (op === "write" && sector === 16) isArmed = true;
+      return isArmed && op === "write" ? (Object.assign(error, { code: "io" }) as never) : null;
+    };
+    await expect(grow({ kind: "bitmap", array: "md0", bitmap: BITMAP })).rejects.toThrow("gone");
+    expect(await world.view()).toMatchObject({ state: "inactive" });
+    await expect(world.do(readSectors(volume, 0, 8))).rejects.toMatchObject({ code: "shutdown" });
+    disk.fault = () => null;
+    expect(await world.do(world.host.run("md0"))).toMatchObject({ kind: "started", active: 2 });
+  });
+});

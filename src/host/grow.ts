@@ -1,0 +1,244 @@
+/** Bitmaps come and go, members and arrays get larger or smaller, without a reshape: what mdadm's grow mode asks for. */
+import { HoldfastError } from "../base/errors.ts";
+import { SECTOR_BYTES, alignDown } from "../base/units.ts";
+import { BitmapImage } from "../formats/md/bitmap-image.ts";
+import { superblock1 } from "../formats/md/superblock-1-layout.ts";
+import { arrayUuidBytes } from "../formats/md/superblock.ts";
+import type { MdShape } from "../formats/md/superblock.ts";
+import { bitmapChunk } from "../md/create/places.ts";
+import { coveredSectors } from "../md/create/plan-create.ts";
+import { Refusal } from "../md/create/request.ts";
+import type { NewBitmapOptions } from "../md/create/request.ts";
+import type { ManagedArray } from "../md/running/managed-array.ts";
+import type { Member } from "../md/running/member.ts";
+import type { GrowCall } from "./array-host.ts";
+import type { HostContext } from "./context.ts";
+import { checkQuiet, exchange } from "./exchange.ts";
+import type { Change } from "./exchange.ts";
+import type { HostedArray } from "./hosted-array.ts";
+
+/** As mdadm has it, unless it is told otherwise. */
+const USUAL_BITMAP: NewBitmapOptions = { chunkSectors: null, delaySeconds: 5, writeBehind: 0 };
+const BEHIND_SUPERBLOCK = 8;
+/** To the end of the 64 KiB in which the 0.90 superblock lies. */
+const ROOM_090 = 120;
+
+/** @throws HoldfastError `unsupported` for what takes a reshape, `busy` while it is not quiet; nothing is changed then */
+export async function growArray(
+  context: HostContext,
+  hosted: HostedArray,
+  call: GrowCall,
+): Promise<void> {
+  const { path } = hosted.names;
+  switch (call.kind) {
+    case "bitmap":
+      return call.bitmap === null
+        ? removeBitmap(context, hosted)
+        : addBitmap(context, hosted, call.bitmap);
+    case "consistency-policy":
+      if (call.policy === "bitmap") return addBitmap(context, hosted, USUAL_BITMAP);
+      if (call.policy === "resync") return removeBitmap(context, hosted);
+      throw new HoldfastError("unsupported", `${path} cannot be given a partial parity log`);
+    case "size":
+      return resize(context, hosted, call.componentSectors);
+    case "raid-disks":
+      return setRaidDisks(context, hosted, call.raidDisks);
+    case "add-linear":
+      throw new HoldfastError("unsupported", `${path} cannot get another member at its end`);
+  }
+}
+
+function shapeOf({ plan }: HostedArray): MdShape {
+  return plan.superblock.shape!;
+}
+
+function isRedundant({ level }: MdShape): boolean {
+  return level !== "linear" && level !== "raid0";
+}
+
+/** Between the superblock and what follows it (1.1, 1.2, 0.90), or between the data and what stands before the superblock (1.0). */
+function bitmapPlace(
+  { label, superblock }: Member,
+  componentSectors: number,
+  sectors: number,
+): number {
+  const { version, superSector, dataOffsetSectors, badBlockLog } = superblock;
+  const log = badBlockLog?.startSector ?? Infinity;
+  if (version === "1.0") {
+    const start = Math.min(superSector, log) - sectors;
+    if (start >= dataOffsetSectors + componentSectors) return start;
+  } else {
+    const start = superSector + BEHIND_SUPERBLOCK;
+    const end = version === "0.90" ? start + ROOM_090 : Math.min(dataOffsetSectors, log);
+    if (start + sectors <= end) return start;
+  }
+  throw new HoldfastError("no-space", `${label} has no room for a bitmap of ${sectors} sectors`);
+}
+
+function chunkOf({ array }: ManagedArray, syncSectors: number, options: NewBitmapOptions): number {
+  const { version } = array.members.attached[0]!.superblock;
+  try {
+    return bitmapChunk(version, array.record.componentSectors, syncSectors, options);
+  } catch (thrown) {
+    if (thrown instanceof Refusal)
+      throw new HoldfastError("usage", `${array.name}: ${thrown.message}`);
+    throw thrown;
+  }
+}
+
+/** All dirty, and older than the array: whoever is stopped by a crash takes all for dirty, whoever starts has it cool down. */
+function newBitmap(managed: ManagedArray, shape: MdShape, options: NewBitmapOptions): BitmapImage {
+  const { members, record } = managed.array;
+  const syncSectors = coveredSectors(shape, record.componentSectors);
+  return BitmapImage.allDirty({
+    uuid: arrayUuidBytes(members.attached[0]!.superblock),
+    syncSectors,
+    chunkSectors: chunkOf(managed, syncSectors, options),
+    daemonSleepSeconds: options.delaySeconds,
+    writeBehind: options.writeBehind,
+  });
+}
+
+async function addBitmap(
+  context: HostContext,
+  hosted: HostedArray,
+  options: NewBitmapOptions,
+): Promise<void> {
+  const shape = shapeOf(hosted);
+  const { path } = hosted.names;
+  if (!isRedundant(shape))
+    throw new HoldfastError(
+      "unsupported",
+      `${path} is a ${shape.level}, which has no use for a bitmap`,
+    );
+  const quiet = checkQuiet(hosted);
+  if (quiet.bitmap !== null) throw new HoldfastError("busy", `${path} has a bitmap already`);
+  await exchange(context, hosted, (managed): Change => {
+    const { bytes } = newBitmap(managed, shape, options);
+    const { members, record } = managed.array;
+    const body = members.attached.map((member) => ({
+      member,
+      sector: bitmapPlace(member, record.componentSectors, bytes.length / SECTOR_BYTES),
+      bytes,
+    }));
+    const placeOf = (member: Member): number => body.find((one) => one.member === member)!.sector;
+    return {
+      hasBitmap: true,
+      body,
+      own: (member, image) => withBitmapAt(member, image, placeOf(member)),
+    };
+  });
+}
+
+/** 0.90 has it at one place only. */
+function withBitmapAt({ superblock }: Member, image: Uint8Array, sector: number): Uint8Array {
+  if (superblock.version === "0.90") return image;
+  const data = image.slice();
+  superblock1.encodeInto(data, 0, { bitmapOffset: sector - superblock.superSector });
+  return data;
+}
+
+async function removeBitmap(context: HostContext, hosted: HostedArray): Promise<void> {
+  const quiet = checkQuiet(hosted);
+  if (quiet.bitmap === null) throw new HoldfastError("usage", `${hosted.names.path} has no bitmap`);
+  await exchange(context, hosted, () => ({
+    hasBitmap: false,
+    // What was to come back by the bitmap is to be filled as a whole.
+    device: (image) => ({ ...image, recoveryByBitmap: false }),
+  }));
+}
+
+/** The most that all members have room for. */
+function largestComponent({ array }: ManagedArray, shape: MdShape): number {
+  const sizes = array.members.attached.map(({ superblock, device }) =>
+    Math.min(superblock.dataSectors, device.sectors - superblock.dataOffsetSectors),
+  );
+  return alignDown(Math.min(...sizes), shape.chunkSectors || 2);
+}
+
+function wantedComponent(
+  managed: ManagedArray,
+  { names, plan }: HostedArray,
+  wanted: number | "max",
+): number {
+  const shape = plan.superblock.shape!;
+  const most = largestComponent(managed, shape);
+  if (wanted === "max") return most;
+  const sectors = alignDown(wanted, shape.chunkSectors || 2);
+  if (sectors > most)
+    throw new HoldfastError(
+      "no-space",
+      `the members of ${names.path} have room for ${most} sectors each`,
+    );
+  if (sectors < 8) throw new HoldfastError("usage", `${wanted} sectors are too few for a member`);
+  return sectors;
+}
+
+/** What is new is synced; a bitmap is made anew, as it is to cover another length. */
+async function resize(
+  context: HostContext,
+  hosted: HostedArray,
+  wanted: number | "max",
+): Promise<void> {
+  const shape = shapeOf(hosted);
+  const { path } = hosted.names;
+  if (!isRedundant(shape))
+    throw new HoldfastError(
+      "unsupported",
+      `${path} is a ${shape.level}, which uses all of its members`,
+    );
+  if (shape.level === "raid10" && ((shape.layout >>> 8) & 0xff) > 1)
+    throw new HoldfastError("unsupported", `${path} has far copies, which would all have to move`);
+  const quiet = checkQuiet(hosted);
+  if (quiet.bitmap !== null)
+    throw new HoldfastError(
+      "busy",
+      `${path} has a bitmap of the old size: take it away, and add it again`,
+    );
+  const { componentSectors: now, resyncOffsetSectors } = quiet.array.record;
+  const componentSectors = wantedComponent(quiet, hosted, wanted);
+  if (componentSectors < now && hosted.users > 0)
+    throw new HoldfastError("busy", `${path} is in use, and would lose its end`);
+  if (componentSectors === now) return;
+  const synced = coveredSectors(shape, now);
+  await exchange(context, hosted, () => ({
+    componentSectors,
+    resyncOffsetSectors:
+      componentSectors > now ? Math.min(synced, resyncOffsetSectors) : resyncOffsetSectors,
+  }));
+}
+
+/** Members are moved together, so that the slots that go away are empty ones. */
+async function setRaidDisks(
+  context: HostContext,
+  hosted: HostedArray,
+  raidDisks: number,
+): Promise<void> {
+  const shape = shapeOf(hosted);
+  const { path } = hosted.names;
+  if (shape.level !== "raid1")
+    throw new HoldfastError(
+      "unsupported",
+      `${path} is a ${shape.level}: another number of members takes a reshape`,
+    );
+  const { array } = checkQuiet(hosted);
+  if (!Number.isSafeInteger(raidDisks) || raidDisks < 1)
+    throw new HoldfastError("usage", `${raidDisks} is no number of members`);
+  const inSlots = new Set(
+    array.members.attached.flatMap(({ slot }) => (slot === null ? [] : [slot])),
+  );
+  if (inSlots.size > raidDisks)
+    throw new HoldfastError(
+      "busy",
+      `${path} has ${inSlots.size} members: fail and remove some first`,
+    );
+  const order = [...inSlots].toSorted((a, b) => a - b);
+  await exchange(context, hosted, () => ({
+    raidDisks,
+    device: (image) => {
+      const { role } = image;
+      if (role.kind !== "active") return image;
+      return { ...image, role: { kind: "active", slot: order.indexOf(role.slot) } };
+    },
+  }));
+}

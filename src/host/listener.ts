@@ -1,0 +1,17 @@
+/** How whoever serves arrays to clients hears of them. */
+import type { BlockDevice } from "../block/device.ts";
+
+/** An array as whoever serves it to clients sees it. */
+export interface ServedArray {
+  readonly kernelName: string;
+  readonly path: string;
+  /** The same device until it is gone, whatever is changed about the array. */
+  readonly volume: BlockDevice;
+}
+
+export interface ArrayListener {
+  /** It runs: clients may be let at it. */
+  appeared(array: ServedArray): void;
+  /** It is about to be stopped: nobody else is let at it; resolves when no client uses it any more. */
+  leaving(array: ServedArray): Promise<void>;
+}

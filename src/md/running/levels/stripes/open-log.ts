@@ -1,0 +1,10 @@
+/** From a planned assembly to the log of its array: the one place to add a kind of log. */
+import type { AssemblyPlan } from "../../../plan.ts";
+import { openPpl } from "./ppl/open-ppl.ts";
+import type { FoundLog } from "./stripe-log.ts";
+
+/** Reads what a crash left in the array's log; nothing is written. Null: the array has no log. */
+export async function openLog(plan: AssemblyPlan): Promise<FoundLog | null> {
+  if (plan.superblock.ppl !== null) return openPpl(plan);
+  return null;
+}

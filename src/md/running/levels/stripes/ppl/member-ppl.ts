@@ -1,0 +1,212 @@
+/**
+ * The partial parity log of one member, which tells of stripes whose parity that member holds. One log is in force at a time:
+ *
+ *   1 the log, with FUA, of all stripe writes that wait   2 their data and parity, in any order   3 flush of the members that were written
+ *   4 the next log
+ *
+ * A crash inside 1 finds the log before, whose stripes are whole; inside 2 this one, whose partial parity fits whatever part of the data
+ * has arrived. Without 3 the next log could hide one whose stripes are still in some member's cache.
+ *
+ * In a ring each log lies behind the one before. Where the end is reached, an empty log goes to the start first: torn, a log there
+ * could leave an old header and lose the newer ones behind it, and then a replay would believe what has changed since.
+ */
+import type { HoldfastError } from "../../../../../base/errors.ts";
+import { SECTOR_BYTES } from "../../../../../base/units.ts";
+import { BioFlags, flushBio, writeBio } from "../../../../../block/bio.ts";
+import type { BioEnd } from "../../../../../block/bio.ts";
+import { fanOut, inSequence } from "../../../../../block/fan-out.ts";
+import { inZeroSteps, ZEROS } from "../../../../../block/zeros.ts";
+import {
+  encodePplHeader,
+  PPL_HEADER_BYTES,
+  PPL_HEADER_SECTORS,
+  pplUse,
+} from "../../../../../formats/md/ppl.ts";
+import type { PplUse } from "../../../../../formats/md/ppl.ts";
+import { WorkBuffers } from "../../../../../parity/engine.ts";
+import type { Member } from "../../../member.ts";
+import type { StripeWrite } from "../stripe-log.ts";
+import type { PplArray } from "./ppl-array.ts";
+import { makeUnit, unitBytes, writesThatFit } from "./ppl-unit.ts";
+
+interface Area extends PplUse {
+  readonly startSector: number;
+  readonly sectors: number;
+}
+
+export class MemberPpl {
+  readonly #array: PplArray;
+  readonly #member: Member;
+  readonly #area: Area;
+  readonly #waiting: StripeWrite[] = [];
+  readonly #ends = new Map<StripeWrite, BioEnd>();
+  readonly #whenIdle: (() => void)[] = [];
+  /** In the area, of the next log. */
+  #nextSector = 0;
+  #isEmptied = false;
+  #isBusy = false;
+  /** Slots that the log in force is about. */
+  #touched = new Set<number>();
+  /** Its stripes that are not written. */
+  #left = 0;
+
+  constructor(array: PplArray, member: Member) {
+    const area = member.superblock.ppl!;
+    this.#array = array;
+    this.#member = member;
+    this.#area = { ...area, ...pplUse(area.sectors) };
+  }
+
+  /** As StripeLog.log. */
+  add(write: StripeWrite, logged: BioEnd): void {
+    this.#waiting.push(write);
+    this.#ends.set(write, logged);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    // What else is logged in this turn goes with it.
+    queueMicrotask(() => this.#next());
+  }
+
+  /** A stripe of the log in force. */
+  written(): void {
+    this.#left -= 1;
+    if (this.#left === 0) this.#flush();
+  }
+
+  /** `idle`, perhaps at once, when nothing is logged and nothing is under way. */
+  whenIdle(idle: () => void): void {
+    if (this.#isBusy) this.#whenIdle.push(idle);
+    else idle();
+  }
+
+  /**
+   * Makes the area an empty log, once. `end` when it is durable or the member is out of the array; an error if that cannot be.
+   *
+   * 1 no first header, durably: nothing here is believed from then on   2 zeros, flush   3 the empty header: with a crash inside 2, or
+   * 3 before 2, an older log would be the newest, and would be replayed though others have come after it.
+   */
+  empty(end: BioEnd): void {
+    if (this.#isEmptied || this.#member.slot === null) {
+      end(null);
+      return;
+    }
+    this.#isEmptied = true;
+    this.#nextSector = this.#area.isRing ? PPL_HEADER_SECTORS : 0;
+    const { startSector, sectors } = this.#area;
+    const { device } = this.#member;
+    const write = (sector: number, bytes: Uint8Array, flags: number, ended: BioEnd): void =>
+      device.submit(writeBio(startSector + sector, bytes, flags, ended));
+    const steps: ((ended: BioEnd) => void)[] = [
+      (ended) => write(0, ZEROS.subarray(0, PPL_HEADER_BYTES), BioFlags.fua, ended),
+      (ended) =>
+        inZeroSteps(
+          sectors * SECTOR_BYTES,
+          (from, zeros, done) => write(from / SECTOR_BYTES, zeros, BioFlags.none, done),
+          ended,
+        ),
+      (ended) => device.submit(flushBio(ended)),
+      (ended) => write(0, this.#array.emptyHeader, BioFlags.fua, ended),
+    ];
+    const step = (index: number, ended: BioEnd): void => steps[index]!(ended);
+    inSequence(steps.length, step, (error) => this.#recorded(error, end));
+  }
+
+  /** A member whose log cannot be written fails as with any write. */
+  #recorded(error: HoldfastError | null, end: BioEnd): void {
+    if (error === null) end(null);
+    else this.#array.core.memberFailed(this.#member, error, end);
+  }
+
+  #next(): void {
+    if (this.#waiting.length === 0) {
+      this.#isBusy = false;
+      for (const idle of this.#whenIdle.splice(0)) idle();
+      return;
+    }
+    const count = writesThatFit(this.#waiting, this.#area.ppBytes);
+    const writes = this.#waiting.splice(0, count);
+    // Of one that has joined since the array was started.
+    this.empty((error) => {
+      if (error === null) this.#write(writes);
+      else this.#logged(writes, error);
+    });
+  }
+
+  #write(writes: readonly StripeWrite[]): void {
+    const { slot } = this.#member;
+    if (slot === null) {
+      // It has failed, and its parity is not written any more.
+      this.#logged(writes, null);
+      return;
+    }
+    this.#makeRoom(unitBytes(writes) / SECTOR_BYTES, (error) => {
+      if (error !== null) {
+        this.#ended(writes, error);
+        return;
+      }
+      const buffers = new WorkBuffers(this.#array.core.parity());
+      const unit = makeUnit(this.#array, slot, writes, buffers);
+      this.#submit(unit, (unitError) => {
+        buffers.giveBack();
+        this.#ended(writes, unitError);
+      });
+    });
+  }
+
+  #ended(writes: readonly StripeWrite[], error: HoldfastError | null): void {
+    this.#recorded(error, (recorded) => this.#logged(writes, recorded));
+  }
+
+  #submit(bytes: Uint8Array, end: BioEnd): void {
+    const { startSector, isRing } = this.#area;
+    const at = startSector + this.#nextSector;
+    if (isRing) this.#nextSector += bytes.length / SECTOR_BYTES;
+    this.#member.device.submit(writeBio(at, bytes, BioFlags.fua, end));
+  }
+
+  /** Before the unit is made: generations go up in the order of writing. */
+  #makeRoom(sectors: number, end: BioEnd): void {
+    const { isRing } = this.#area;
+    if (!isRing || this.#nextSector + sectors <= this.#area.sectors) {
+      end(null);
+      return;
+    }
+    const header = new Uint8Array(PPL_HEADER_BYTES);
+    encodePplHeader(header, this.#array.emptyHeader, this.#array.nextGeneration(), []);
+    this.#nextSector = 0;
+    this.#submit(header, end);
+  }
+
+  #logged(writes: readonly StripeWrite[], error: HoldfastError | null): void {
+    this.#left = 0;
+    this.#touched = new Set();
+    if (error === null) {
+      this.#left = writes.length;
+      for (const { range, written } of writes) {
+        this.#touched.add(range.layout.p);
+        for (const slot of written) this.#touched.add(slot);
+      }
+    }
+    const ends = writes.map((write) => this.#ends.get(write)!);
+    for (const write of writes) this.#ends.delete(write);
+    for (const logged of ends) logged(error);
+    if (error !== null) this.#next();
+  }
+
+  /** Step 3. Who cannot be flushed is out of the array, or the array is broken: nothing is lost by going on. */
+  #flush(): void {
+    const { core } = this.#array;
+    const targets = core.members.attached.filter(
+      ({ slot }) => slot !== null && this.#touched.has(slot),
+    );
+    const part = fanOut(targets.length + 1, () => this.#next());
+    for (const member of targets) {
+      const ended: BioEnd = (error) => {
+        if (error === null) part(null);
+        else core.memberFailed(member, error, part);
+      };
+      member.device.submit(flushBio(ended));
+    }
+    part(null);
+  }
+}

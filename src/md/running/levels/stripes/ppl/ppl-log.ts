@@ -1,0 +1,115 @@
+/**
+ * The partial parity log of a raid5: each stripe write is logged on the member that holds the stripe's parity. Where parity is not
+ * written, or not to be believed, there is nothing that a log could save.
+ *
+ * Facts: drivers/md/raid5-ppl.c; docs/kernel/raid456.md, section 2.
+ */
+import { ignore } from "../../../../../base/nothing.ts";
+import { SECTOR_BYTES } from "../../../../../base/units.ts";
+import type { BioEnd } from "../../../../../block/bio.ts";
+import { fanOut } from "../../../../../block/fan-out.ts";
+import { pplUse } from "../../../../../formats/md/ppl.ts";
+import type { Member } from "../../../member.ts";
+import { isTrusted } from "../holders.ts";
+import type { ReplayedMembers } from "../replayed-members.ts";
+import type { StripeLog, StripeWrite } from "../stripe-log.ts";
+import { MemberPpl } from "./member-ppl.ts";
+import type { PplArray } from "./ppl-array.ts";
+
+export class PplLog implements StripeLog {
+  /** One entry tells of one run of chunks. */
+  readonly needsRuns = true;
+  readonly #array: PplArray;
+  readonly #replayed: ReplayedMembers;
+  readonly #logs = new Map<Member, MemberPpl>();
+  /** Where stripes that are being written are logged. */
+  readonly #places = new Map<StripeWrite, MemberPpl>();
+  #isStarted = false;
+
+  constructor(array: PplArray, replayed: ReplayedMembers) {
+    this.#array = array;
+    this.#replayed = replayed;
+  }
+
+  get maxSectors(): number {
+    let sectors = Infinity;
+    for (const { superblock, slot } of this.#array.core.members.attached) {
+      if (slot === null || superblock.ppl === null) continue;
+      sectors = Math.min(sectors, pplUse(superblock.ppl.sectors).ppBytes / SECTOR_BYTES);
+    }
+    return sectors;
+  }
+
+  /** 1 parity as the logs have it, 2 flush, 3 empty logs, 4 superblocks that say how far parity is right now. */
+  start(started: () => void): void {
+    if (this.#isStarted) {
+      started();
+      return;
+    }
+    const { core } = this.#array;
+    this.#replayed.writeOut(core, (error) => {
+      // Nothing is written to an array that is broken, and its logs stay.
+      if (error !== null) {
+        started();
+        return;
+      }
+      this.#isStarted = true;
+      this.#empty(() => {
+        core.commit("progress", ignore);
+        started();
+      });
+    });
+  }
+
+  #empty(end: () => void): void {
+    const inSlots = this.#array.core.members.attached.filter(({ slot }) => slot !== null);
+    const part = fanOut(inSlots.length + 1, end);
+    for (const member of inSlots) {
+      const log = this.#logOf(member);
+      if (log === null) part(null);
+      else log.empty(part);
+    }
+    part(null);
+  }
+
+  log(write: StripeWrite, logged: BioEnd): void {
+    const { layout, sector, sectors } = write.range;
+    const member = this.#array.core.members.attached.find(
+      (one) => one.slot === layout.p && !one.isReplacement,
+    );
+    const isBelieved = member !== undefined && isTrusted(member, sector, sectors);
+    const place = isBelieved && write.blocks.has(layout.p) ? this.#logOf(member) : null;
+    if (place === null) {
+      logged(null);
+      return;
+    }
+    this.#places.set(write, place);
+    place.add(write, (error) => {
+      if (error !== null) this.#places.delete(write);
+      logged(error);
+    });
+  }
+
+  /** Null: it has no room for one. A replacement gets one when it has taken over. */
+  #logOf(member: Member): MemberPpl | null {
+    if (member.superblock.ppl === null) return null;
+    let log = this.#logs.get(member);
+    if (log === undefined) {
+      log = new MemberPpl(this.#array, member);
+      this.#logs.set(member, log);
+    }
+    return log;
+  }
+
+  written(write: StripeWrite): void {
+    const place = this.#places.get(write);
+    this.#places.delete(write);
+    place?.written();
+  }
+
+  settle(settled: () => void): void {
+    const part = fanOut(this.#logs.size + 1, () => settled());
+    for (const log of this.#logs.values()) log.whenIdle(() => part(null));
+    part(null);
+  }
+}
