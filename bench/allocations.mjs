@@ -185,7 +185,7 @@ function running(shape, makeMember) {
     clock: nodeEnv().clock,
     timers: nodeEnv().timers,
     parity: () => engine,
-    makeLevel: (core) => makeLevel(core, geometry),
+    makeLevel: (core) => makeLevel(core, geometry, shape, null),
     prepare: null,
   });
   return { device, finish: () => disks.forEach(({ finish }) => finish()) };

@@ -10,7 +10,6 @@ import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { Env } from "../env/env.ts";
 import type { JudgedCandidate } from "../md/candidate.ts";
-import { makeLevel } from "../md/running/levels/make.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { PlanOptions } from "../md/plan.ts";
@@ -113,7 +112,6 @@ async function run(
     clock: env.clock,
     timers: env.timers,
     parity: parityEngine,
-    makeLevel,
     scheduler,
     systemLimits,
     syncUsers: null,
