@@ -4,6 +4,7 @@
  *   dist/holdfast.cjs         the entry, a few KiB without any import, since most of a short command's time is loading
  *   dist/engine-worker.cjs    what the engine's thread runs, as one file of CommonJS: it starts 15 ms earlier than
  *                             modules in chunks do, and clients wait for it
+ *   dist/array-engine-worker.cjs   the same with arrays that run, for the daemon
  *   dist/run.mjs              everything else, as ES modules; what is imported dynamically becomes a chunk that is
  *   dist/chunks/*.mjs         loaded only when needed
  *   dist/build.json           what went in (each file's sha256) and what came out
@@ -66,7 +67,10 @@ export async function build() {
     }),
     esbuild.build({
       ...common,
-      entryPoints: { "engine-worker": "src/bin/engine-worker.ts" },
+      entryPoints: {
+        "engine-worker": "src/bin/engine-worker.ts",
+        "array-engine-worker": "src/bin/array-engine-worker.ts",
+      },
       format: "cjs",
       target: "node20.19",
       outExtension: { ".js": ".cjs" },

@@ -36,13 +36,15 @@ export const RULES = {
     ["volume"],
     ["nbd", "host"],
     ["engine"],
-    ["mdadm"],
+    ["api"],
+    ["daemon", "mdadm"],
     ["cli"],
     ["bin"],
   ],
   packages: {
     commander: ["cli"],
     koffi: ["env", "bin"],
+    zod: ["api", "daemon"],
   },
   choosers: { "env/node": ["env/node", "env/ring", "bin"], "env/ring": ["env/ring", "bin"] },
 };

@@ -1,41 +1,4 @@
-/**
- * What the engine's thread runs: a backend, an engine on it, and answers to the main thread until it is told to stop. Then the
- * thread ends by itself, since nothing is left open: it is never terminated (docs/decisions/0009-engine-thread.md).
- */
-import { parentPort } from "node:worker_threads";
-import type { MessagePort } from "node:worker_threads";
-import { assert } from "../base/assert.ts";
-import type { Engine } from "../engine/engine.ts";
-import { hostEngine } from "../engine/engine-host.ts";
-import { LocalEngine } from "../engine/local-engine.ts";
-import type { EngineMessage } from "../engine/messages.ts";
-import type { Log } from "../env/env.ts";
-import { nodeEnv } from "../env/node/env.ts";
-import { watchLoopDelay } from "../env/node/loop-delay.ts";
-import { chooseBackend } from "./backend.ts";
-import type { Backend } from "./backend.ts";
+/** The thread of an engine that opens volumes: `holdfast open`. */
+import { runEngineThread } from "./engine-thread.ts";
 
-async function main(way: MessagePort): Promise<void> {
-  const send = (message: EngineMessage): void => way.postMessage(message);
-  const log: Log = {
-    write: (level, message) => send({ kind: "log", level, message }),
-  };
-  const backend = chooseBackend(nodeEnv({ log }));
-  await hostEngine(
-    { send, receive: (handler) => void way.on("message", handler) },
-    backend.then(engineOn),
-  );
-  await backend.then(
-    (chosen) => chosen.stop(),
-    // Why there is none was the answer to each request.
-    () => {},
-  );
-  way.close();
-}
-
-function engineOn({ env, name }: Backend): Engine {
-  return new LocalEngine(env, { backend: name, loopDelays: watchLoopDelay() });
-}
-
-assert(parentPort !== null, "this is a thread of holdfast");
-void main(parentPort);
+void runEngineThread();

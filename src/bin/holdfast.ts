@@ -3,12 +3,17 @@
  * `--version` and refuses a Node that is too old; only then is the rest loaded (run.ts, an ES module, which
  * loads each command when it is asked for).
  *
- * HOLDFAST_ARGV0 is set by bin/holdfast: the name it was called by. `mdadm` and `dmsetup` are commands of that name.
+ * HOLDFAST_ARGV0 is set by bin/holdfast: the name it was called by. `mdadm` and `dmsetup` are commands of that name, `holdfastd`
+ * is the command `daemon`.
  */
 import { VERSION } from "../base/version.ts";
 
 const OLDEST_NODE = "20.19";
-const CALLED_AS = ["mdadm", "dmsetup"];
+const VERB_OF_NAME = new Map([
+  ["mdadm", "mdadm"],
+  ["dmsetup", "dmsetup"],
+  ["holdfastd", "daemon"],
+]);
 
 async function main(): Promise<number> {
   if (!isNodeNewEnough(process.versions.node)) {
@@ -39,7 +44,8 @@ function commandLine(): string[] {
   // Programs started from here are called by their own names.
   delete process.env["HOLDFAST_ARGV0"];
   const args = process.argv.slice(2);
-  return calledAs !== undefined && CALLED_AS.includes(calledAs) ? [calledAs, ...args] : args;
+  const verb = calledAs === undefined ? undefined : VERB_OF_NAME.get(calledAs);
+  return verb === undefined ? args : [verb, ...args];
 }
 
 function isNodeNewEnough(found: string): boolean {

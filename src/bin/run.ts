@@ -8,21 +8,29 @@ import { nodeTerminal } from "../cli/terminal-node.ts";
 import type { RunningEngine } from "../engine/engine.ts";
 import type { Log } from "../env/env.ts";
 import { nodeEnv } from "../env/node/env.ts";
+import { stderrLog } from "../env/node/log.ts";
 // Loaded from the start: when it is needed, nothing may load any more.
 import { exitNow } from "./exit-now.ts";
 
-/** Lies beside this file once both are built. */
-const ENGINE_SCRIPT = new URL("engine-worker.cjs", import.meta.url);
+/** What the engine's thread runs, by verb. These lie beside this file once all are built. */
+const ENGINE_SCRIPTS: ReadonlyMap<string | undefined, URL> = new Map([
+  ["open", new URL("engine-worker.cjs", import.meta.url)],
+  ["daemon", new URL("array-engine-worker.cjs", import.meta.url)],
+]);
 
 /** Runs one command line (without the program's name); resolves to the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
-  const env = nodeEnv();
+  const log = stderrLog("warning");
+  const env = nodeEnv({ log });
   // Its thread starts while the rest is loaded here: nobody waits for it then.
-  const early = needsEngine(args) ? startEarly(env.log) : null;
+  const script = engineScript(args);
+  const early = script === undefined ? null : startEarly(script, log);
   // The command hears of a failure when it asks for the engine.
   early?.catch(() => {});
   const services: Services = {
     ...loadedServices,
+    process: { uid: process.getuid?.() ?? null, processId: process.pid, folder: process.cwd() },
+    setLogLevel: (level) => log.setLevel(level),
     startEngine: () => early ?? Promise.reject(new Error("this verb has no engine")),
     async watchProcess() {
       const { watchProcess } = await import("./watch-process.ts");
@@ -37,13 +45,14 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-function needsEngine([verb, ...words]: readonly string[]): boolean {
-  return verb === "open" && !words.includes("--help") && !words.includes("-h");
+function engineScript([verb, ...words]: readonly string[]): URL | undefined {
+  const wantsHelp = words.includes("--help") || words.includes("-h");
+  return wantsHelp ? undefined : ENGINE_SCRIPTS.get(verb);
 }
 
-async function startEarly(log: Log): Promise<RunningEngine> {
+async function startEarly(script: URL, log: Log): Promise<RunningEngine> {
   const { startEngine } = await import("./start-engine.ts");
-  return startEngine(ENGINE_SCRIPT, log);
+  return startEngine(script, log);
 }
 
 /** The text of `holdfast --version --verbose`. */

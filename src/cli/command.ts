@@ -3,7 +3,6 @@
  * completion, so they cannot disagree. `run` does the work with what was parsed.
  */
 import type { Env } from "../env/env.ts";
-import type { ExitCode } from "./exit-codes.ts";
 import type { Output } from "./output.ts";
 import type { Services } from "./services.ts";
 import type { Terminal } from "./terminal.ts";
@@ -52,6 +51,8 @@ export interface CommandMeta {
   readonly arguments: readonly ArgumentSpec[];
   readonly options: readonly OptionSpec[];
   readonly examples: readonly Example[];
+  /** The words behind the verb are another program's language: they come as operands, unread, --help and all. */
+  readonly ownGrammar?: true;
   /** Words that begin with "/" behind --volume are files in the volume (file-arguments.ts). */
   readonly fileArguments?: { readonly lastIsLocal: boolean };
 }
@@ -74,5 +75,6 @@ export interface CommandContext {
 
 export interface Command {
   readonly meta: CommandMeta;
-  run(context: CommandContext, args: ParsedArguments): Promise<ExitCode>;
+  /** An ExitCode, but for languages of other programs. */
+  run(context: CommandContext, args: ParsedArguments): Promise<number>;
 }

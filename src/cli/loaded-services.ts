@@ -5,7 +5,10 @@ import type { Services } from "./services.ts";
 /** One for all volumes, made when the first needs it: a degraded array, or one whose member fails. */
 let parityEngine: ParityEngine | undefined;
 
-export const loadedServices: Omit<Services, "startEngine" | "watchProcess"> = {
+export const loadedServices: Omit<
+  Services,
+  "startEngine" | "watchProcess" | "process" | "setLogLevel"
+> = {
   async scan(env, paths) {
     const { scanPaths } = await import("../volume/scan.ts");
     return scanPaths(env, paths);
@@ -24,6 +27,10 @@ export const loadedServices: Omit<Services, "startEngine" | "watchProcess"> = {
     return openVolumes(env, request, () => (parityEngine ??= createParityEngine()));
   },
   arena: () => parityEngine?.arena ?? null,
+  async arrayHost(env, socketPath) {
+    const { connect } = await import("../api/client.ts");
+    return connect(env, socketPath);
+  },
   async files(device) {
     const { openExt4 } = await import("../filesystems/ext4.ts");
     return openExt4(device);

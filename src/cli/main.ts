@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
-import type { CommandContext } from "./command.ts";
+import type { CommandContext, ParsedArguments } from "./command.ts";
 import { EXIT_DONE, EXIT_USAGE, exitCodeOf } from "./exit-codes.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { Output } from "./output.ts";
@@ -21,7 +21,7 @@ export interface CliHost {
 }
 
 /** Runs one command line (without the program's name); resolves to the exit code. */
-export async function runCli(args: readonly string[], host: CliHost): Promise<ExitCode> {
+export async function runCli(args: readonly string[], host: CliHost): Promise<number> {
   const context: CommandContext = { ...host, output: new Output(host.terminal) };
   try {
     return await dispatch(args, context);
@@ -45,19 +45,25 @@ const LONG_FORMS: Readonly<Record<string, string>> = {
   "-V": "version",
 };
 
-async function dispatch(args: readonly string[], context: CommandContext): Promise<ExitCode> {
+async function dispatch(args: readonly string[], context: CommandContext): Promise<number> {
   const [first, ...words] = args;
   if (first === undefined) return showOverview(context);
   const verb = LONG_FORMS[first] ?? first;
   const entry = findCommand(verb);
   if (entry === undefined) return refuseFirst(first);
   const { command } = await entry.load();
+  if (command.meta.ownGrammar === true) return command.run(context, unread(words));
   if (asksForHelp(words)) {
     const { commandHelp } = await import("./help.ts");
     await context.output.lines(commandHelp(command.meta, context.output.tableStyle));
     return EXIT_DONE;
   }
   return command.run(context, await parseArguments(command.meta, words));
+}
+
+/** Words of another program's language. */
+function unread(words: readonly string[]): ParsedArguments {
+  return { operands: words, has: () => false, value: () => undefined };
 }
 
 function asksForHelp(words: readonly string[]): boolean {

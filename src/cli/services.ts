@@ -5,9 +5,10 @@
 import type { Arena } from "../base/arena.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { RunningEngine } from "../engine/engine.ts";
-import type { Env } from "../env/env.ts";
+import type { Env, LogLevel } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import type { Ext4 } from "../filesystems/ext4.ts";
+import type { ArrayHost } from "../host/array-host.ts";
 import type { SetExplanation } from "../md/explanation.ts";
 import type { ExamineReport, ScanReport } from "../volume/report.ts";
 import type { OpenedVolumes, OpenRequest } from "../volume/volume.ts";
@@ -17,6 +18,15 @@ export interface ProcessFigures {
   readonly residentBytes: number;
   /** Of the main thread. */
   readonly loopDelay: LoopDelays;
+}
+
+/** The process as others see it. */
+export interface ProcessIds {
+  /** Null where users have no numbers. */
+  readonly uid: number | null;
+  readonly processId: number;
+  /** Where relative paths begin. */
+  readonly folder: string;
 }
 
 /** A file system inside a volume, read-only. */
@@ -30,8 +40,13 @@ export interface Services {
   /** Memory in which what an opened volume has lost is rebuilt without copying; null when nothing is lost, or there is none. */
   arena(): Arena | null;
   files(device: BlockDevice): Promise<VolumeFiles>;
-  /** A data plane in a thread of its own, whose `stop` is the caller's to call. What it logs goes to the Env's log. */
+  readonly process: ProcessIds;
+  /** Lines of the log below it are not shown; "warning" until then. */
+  setLogLevel(level: LogLevel): void;
+  /** A data plane in a thread of its own (for `daemon` one with arrays that run), whose `stop` is the caller's to call. What it logs goes to the Env's log. */
   startEngine(): Promise<RunningEngine>;
+  /** The arrays of the daemon that listens on a unix socket. Rejects with how to start it where none does. */
+  arrayHost(env: Env, socketPath: string): Promise<ArrayHost>;
   /** Starts watching; the function tells the figures so far. */
   watchProcess(): Promise<() => ProcessFigures>;
 }

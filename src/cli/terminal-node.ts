@@ -1,4 +1,7 @@
 /** The Terminal of this process. */
+import { spawn } from "node:child_process";
+import { hostname } from "node:os";
+import { createInterface } from "node:readline";
 import { HoldfastError } from "../base/errors.ts";
 import { ClosedPipeError } from "./terminal.ts";
 import type { OutputStream, Terminal } from "./terminal.ts";
@@ -65,6 +68,27 @@ function onFiguresWanted(handler: () => void): () => void {
   };
 }
 
+/** What follows the line stays unread, but for what came with it. */
+async function readLine(): Promise<string | null> {
+  const lines = createInterface({ input: process.stdin, terminal: false });
+  try {
+    for await (const line of lines) return line;
+    return null;
+  } finally {
+    lines.close();
+  }
+}
+
+function runProgram(path: string, words: readonly string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, words, { stdio: ["ignore", "inherit", "inherit"] });
+    child.once("error", (error) =>
+      reject(new HoldfastError("not-found", error.message, { cause: error })),
+    );
+    child.once("exit", () => resolve());
+  });
+}
+
 /** @param exitNow how this process ends at once */
 export function nodeTerminal(exitNow: Terminal["exitNow"]): Terminal {
   return {
@@ -73,6 +97,10 @@ export function nodeTerminal(exitNow: Terminal["exitNow"]): Terminal {
     variable: (name) => process.env[name],
     onInterrupt,
     onFiguresWanted,
+    folder: process.cwd(),
+    hostName: hostname(),
+    readLine,
+    runProgram,
     exitNow,
   };
 }

@@ -26,6 +26,14 @@ export interface Terminal {
   onInterrupt(handler: (count: number) => void): () => void;
   /** From now on SIGUSR1 calls `handler`; once the function it returns was called, the signal does nothing. */
   onFiguresWanted(handler: () => void): () => void;
+  /** The folder that relative paths start from. */
+  readonly folder: string;
+  /** Of this machine. */
+  readonly hostName: string;
+  /** The next line of standard input, without its end; null when there is no more. */
+  readLine(): Promise<string | null>;
+  /** Runs a program with our streams and resolves when it has ended, however it did. Rejects when it cannot be started. */
+  runProgram(path: string, words: readonly string[]): Promise<void>;
   /** Ends the process at once, whatever is under way, after removing `leftovers`: files, and folders that are empty then. */
   exitNow(code: number, leftovers?: readonly string[]): void;
 }

@@ -6,7 +6,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import type { TlsSettings } from "../env/sockets.ts";
-import { readSmallFile } from "./files-text.ts";
+import { readSmallFile } from "../env/small-file.ts";
 
 export async function certificateSettings(env: Env, folder: string): Promise<TlsSettings> {
   const authority = `${folder}/ca-cert.pem`;

@@ -174,8 +174,9 @@ export class FileDevice implements OpenedDevice {
 export async function openFileDevice(
   env: Env,
   path: string,
-  options: { readonly readOnly: boolean },
+  options: { readonly readOnly: boolean; readonly exclusive?: boolean },
 ): Promise<OpenedDevice> {
-  const file = await env.files.open(path, options.readOnly ? "read" : "read-write");
+  const reading = options.exclusive === true ? "read-exclusive" : "read";
+  const file = await env.files.open(path, options.readOnly ? reading : "read-write");
   return new FileDevice(file, options.readOnly);
 }

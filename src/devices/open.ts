@@ -7,6 +7,8 @@ import { openNbdDevice } from "./nbd.ts";
 
 export interface OpenOptions {
   readonly readOnly: boolean;
+  /** Nobody else may write to it meanwhile, though it is only read here; what is written to is had exclusively in any case. */
+  readonly exclusive?: boolean;
 }
 
 /** @throws HoldfastError naming the path: `not-found`, `permission`, `busy`, `usage`, `unsupported`, `protocol` or `io` */

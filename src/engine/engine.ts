@@ -3,6 +3,7 @@
  * that is done for a request happens in its thread.
  *
  *   open (any number of times) -> serve -> ... -> stop: the server is drained, then overlays and volumes are closed
+ *   serveArrays -> callHost ... -> stop: the server is drained, then the arrays are stopped
  *
  * What goes in and comes out is plain data that a structured clone keeps (docs/decisions/0009-engine-thread.md): an engine may live in this
  * thread (local-engine.ts) or in another (remote-engine.ts), and nobody who holds one can tell. A new kind of request is a method with
@@ -11,7 +12,8 @@
 import type { ArenaCounters } from "../base/arena.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import type { SocketAddress } from "../env/sockets.ts";
-import type { NbdTls } from "../nbd/server.ts";
+import type { HostCall } from "../host/host-call.ts";
+import type { NbdListen, NbdTls } from "../nbd/server.ts";
 import type { NbdStats } from "../nbd/stats.ts";
 import type { VolumeReport } from "../volume/report.ts";
 import type { OpenRequest } from "../volume/volume.ts";
@@ -68,6 +70,22 @@ export interface Serving {
   readonly uris: readonly string[];
 }
 
+/** Every array that runs is exported at all of these places, under its volume's name, for as long as it runs. */
+export interface ServeArraysCall {
+  readonly places: readonly NbdListen[];
+}
+
+export interface ArrayExport {
+  /** Its kernel name. */
+  readonly array: string;
+  /** Of the export. */
+  readonly name: string;
+  /** That have it open. */
+  readonly clients: number;
+  /** One for each place. */
+  readonly uris: readonly string[];
+}
+
 export interface EngineFigures {
   /** What moves the bytes: "ring", or "node" with the reason in brackets. */
   readonly backend: string;
@@ -109,6 +127,14 @@ export interface Engine {
    * @throws HoldfastError as openVolumes and openOverlay do; `usage` for a name that is taken
    */
   open(call: OpenCall): Promise<OpenedByEngine>;
+  /**
+   * Administers arrays, as ArrayHost says; calls are worked on side by side.
+   * @throws HoldfastError as the method does
+   */
+  callHost(call: HostCall): Promise<unknown>;
+  /** @throws HoldfastError as startNbdServer does; `busy` when it serves already */
+  serveArrays(call: ServeArraysCall): Promise<void>;
+  arrayExports(): Promise<readonly ArrayExport[]>;
   /** @throws HoldfastError as startNbdServer does; `not-found` for no such volume, `busy` when it serves already */
   serve(call: ServeCall): Promise<Serving>;
   figures(): Promise<EngineFigures>;

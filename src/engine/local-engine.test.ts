@@ -7,9 +7,12 @@ import { goldenCase, sha256, unpackToFolder } from "../../test/support/golden.ts
 import type { UnpackedCase } from "../../test/support/golden.ts";
 import { readSets } from "../../test/support/open.ts";
 import { NbdTestClient } from "../../test/support/nbd-client.ts";
+import { memoryArrays } from "../../test/support/memory-arrays.ts";
 import { testFolder } from "../../test/support/temp.ts";
+import type { SocketAddress } from "../env/sockets.ts";
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
+import { nodeEnv } from "../env/node/env.ts";
 import type { Engine, OpenCall, ServeCall } from "./engine.ts";
 import { LocalEngine } from "./local-engine.ts";
 
@@ -182,10 +185,7 @@ describeBackends((backend) => {
 });
 
 describe("an engine", () => {
-  const start = async (): Promise<Engine> => {
-    const { nodeEnv } = await import("../env/node/env.ts");
-    return engineOn(nodeEnv());
-  };
+  const start = async (): Promise<Engine> => engineOn(nodeEnv());
 
   it("serves once, and only what is open", async () => {
     const engine = await start();
@@ -205,5 +205,61 @@ describe("an engine", () => {
     for (const one of late) expect(await codeOf(one)).toBe("shutdown");
     expect((await opened).volumes).toHaveLength(1);
     expect(await stopped).toMatchObject({ nbd: null });
+  });
+});
+
+/** A client that closes when the server has said goodbye. */
+async function polite(address: SocketAddress, name: string): Promise<NbdTestClient> {
+  const client = await NbdTestClient.open(address, { name });
+  client.socket.once("end", () => client.destroy());
+  return client;
+}
+
+describe("arrays", () => {
+  const loopDelays = () => ({ p50Ms: 1, p99Ms: 2, maxMs: 3 });
+  const assemble = (kernelName: string) => ({
+    method: "assemble" as const,
+    argument: { names: { kernelName, path: null }, devices: ["a", "b"], mode: "read-write" },
+  });
+
+  it("are exported while they run, busy while a client has them open, and stopped after the server", async () => {
+    const arrays = memoryArrays();
+    const engine = new LocalEngine(nodeEnv(), {
+      backend: "tested",
+      loopDelays,
+      makeHost: arrays.make,
+    });
+    const path = join(testFolder("engine"), "s");
+    const address = { kind: "unix", path } as const;
+    await engine.callHost(assemble("md0"));
+    await engine.serveArrays({ places: [{ listen: address }] });
+    await engine.callHost(assemble("md1"));
+    const uri = (name: string) => `nbd+unix:///${name}?socket=${path}`;
+    expect(await engine.arrayExports()).toEqual([
+      { array: "md0", name: "md0", clients: 0, uris: [uri("md0")] },
+      { array: "md1", name: "md1", clients: 0, uris: [uri("md1")] },
+    ]);
+    const client = await polite(address, "md0");
+    const stop = (force: boolean) =>
+      engine.callHost({ method: "stop", argument: { array: "md0", force } });
+    expect(await codeOf(stop(false))).toBe("busy");
+    expect(await client.errno({ type: 1, data: Buffer.alloc(512, 1) })).toBe(0);
+    await stop(true);
+    await expect(client.take(1)).rejects.toThrow("closed with 0 bytes");
+    expect((await engine.arrayExports()).map(({ name }) => name)).toEqual(["md1"]);
+    expect(await codeOf(engine.serveArrays({ places: [{ listen: address }] }))).toBe("busy");
+
+    const last = await polite(address, "md1");
+    await engine.stop();
+    await expect(last.take(1)).rejects.toThrow("closed with 0 bytes");
+    expect(arrays.log).toEqual(["assemble md0", "assemble md1", "stop md0", "stop md1", "close"]);
+    expect(await codeOf(engine.callHost(assemble("md2")))).toBe("shutdown");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("are not to be had from an engine that is made without", async () => {
+    const engine = engineOn(nodeEnv());
+    expect(await codeOf(engine.callHost(assemble("md0")))).toBe("unsupported");
+    await engine.stop();
   });
 });

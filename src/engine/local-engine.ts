@@ -1,31 +1,38 @@
 /**
  * An engine in the thread that calls it, on any Env.
  *
- * Its requests are worked on one after the other, but for `figures`. What it holds is given back in the reverse order of its coming.
+ * Its requests are worked on one after the other, but for `figures` and what is asked of its arrays. What it holds is given back in the reverse order of its coming.
  * There is one arena: the parity kernels work in it, and the server's buffers come from it.
  */
 import { createArena } from "../base/arena.ts";
 import type { Arena } from "../base/arena.ts";
+import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { Env } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
+import { callHost } from "../host/host-call.ts";
+import type { HostCall } from "../host/host-call.ts";
+import type { OwnedArrayHost } from "../host/owned-host.ts";
 import { startNbdServer } from "../nbd/server.ts";
-import type { NbdServer } from "../nbd/server.ts";
+import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { openVolumes } from "../volume/open.ts";
 import type { SetStarter } from "../volume/open.ts";
 import type { OpenedVolume } from "../volume/volume.ts";
+import { ArrayExports } from "./array-exports.ts";
 import type { RunningArrays } from "./running-arrays.ts";
 import type {
   Access,
+  ArrayExport,
   Engine,
   EngineFigures,
   EngineVolume,
   OpenCall,
   OpenedByEngine,
+  ServeArraysCall,
   ServeCall,
   Serving,
 } from "./engine.ts";
@@ -36,6 +43,8 @@ const ARENA_BYTES = 64 * 1024 * 1024;
 const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
 
 export interface LocalEngineOptions {
+  /** Called when it is first asked for arrays; without it there are none to administer. */
+  readonly makeHost?: (env: Env, parity: () => ParityEngine) => OwnedArrayHost;
   /** Of the Env, for the figures. */
   readonly backend: string;
   /** Of this thread, so far. */
@@ -56,6 +65,9 @@ export class LocalEngine implements Engine {
   #arena: Arena | null | undefined;
   #parity: ParityEngine | undefined;
   #server: NbdServer | null = null;
+  /** Asks for the host only once it has arrays. */
+  readonly #arrays = new ArrayExports((array) => this.#arrayHost().use(array));
+  #host: OwnedArrayHost | null = null;
   /** When the last request is done, however it ended. */
   #lastDone: Promise<unknown> = Promise.resolve();
   #stopping: Promise<EngineFigures> | null = null;
@@ -74,7 +86,21 @@ export class LocalEngine implements Engine {
     return this.#inTurn(() => this.#serve(call));
   }
 
-  // Async, so that it rejects and does not throw.
+  // Async, so that they reject and do not throw.
+  async callHost(call: HostCall): Promise<unknown> {
+    this.#refuseWhenStopping();
+    return callHost(this.#arrayHost(), call);
+  }
+
+  serveArrays(call: ServeArraysCall): Promise<void> {
+    return this.#inTurn(() => this.#serveArrays(call));
+  }
+
+  async arrayExports(): Promise<readonly ArrayExport[]> {
+    this.#refuseWhenStopping();
+    return this.#arrays.list();
+  }
+
   async figures(): Promise<EngineFigures> {
     this.#refuseWhenStopping();
     return this.#figures();
@@ -151,20 +177,44 @@ export class LocalEngine implements Engine {
     for (const [name, device] of devices) this.#devices.set(name, device);
   }
 
-  async #serve({ listen, exports, tls }: ServeCall): Promise<Serving> {
+  #arrayHost(): OwnedArrayHost {
+    if (this.#host !== null) return this.#host;
+    const { makeHost } = this.#options;
+    if (makeHost === undefined)
+      throw new HoldfastError("unsupported", "This engine has no arrays to administer.");
+    const host = makeHost(this.#env, () => this.#parityEngine());
+    this.#host = host;
+    host.listen(this.#arrays);
+    // Whoever asks for arrays before they are served has them stopped after the server, too.
+    this.#closes.unshift(() => host.close());
+    return host;
+  }
+
+  async #serveArrays({ places }: ServeArraysCall): Promise<void> {
+    const [first, ...alsoListen] = places;
+    assert(first !== undefined, "there is a place to serve at");
+    const server = await this.#startServer({ ...first, alsoListen, exports: [] });
+    this.#arrays.serveBy(server);
+  }
+
+  async #startServer(options: NbdServerOptions): Promise<NbdServer> {
     if (this.#server !== null) throw new HoldfastError("busy", "The engine serves already.");
-    const server = await startNbdServer(this.#env, {
+    const server = await startNbdServer(this.#env, { ...options, arena: this.#sharedArena() });
+    this.#server = server;
+    this.#closes.push(() => server.stop());
+    return server;
+  }
+
+  async #serve({ listen, exports, tls }: ServeCall): Promise<Serving> {
+    const server = await this.#startServer({
       listen,
       exports: exports.map(({ volume, name, description }) => ({
         name,
         description,
         device: this.#device(volume),
       })),
-      arena: this.#sharedArena(),
       ...(tls === undefined ? {} : { tls }),
     });
-    this.#server = server;
-    this.#closes.push(() => server.stop());
     return { address: server.address, uris: exports.map(({ name }) => server.uri(name)) };
   }
 

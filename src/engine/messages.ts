@@ -19,6 +19,9 @@ export type EngineMethod = keyof Engine;
 const ENGINE_METHODS: Readonly<Record<EngineMethod, true>> = {
   open: true,
   serve: true,
+  callHost: true,
+  serveArrays: true,
+  arrayExports: true,
   figures: true,
   stop: true,
 };

@@ -70,6 +70,9 @@ function fakeEngine(changes: Partial<Engine>): Promise<Engine> {
   return Promise.resolve({
     open: () => Promise.resolve(NOTHING),
     serve: () => Promise.reject(new Error("not expected")),
+    callHost: () => Promise.reject(new Error("not expected")),
+    serveArrays: () => Promise.reject(new Error("not expected")),
+    arrayExports: () => Promise.resolve([]),
     figures: () => Promise.resolve(FIGURES),
     stop: () => Promise.resolve(FIGURES),
     ...changes,
@@ -164,6 +167,14 @@ describe("stopping an engine at the other end", () => {
     way.end(null);
     await stopped;
     expect(order).toEqual(["answered", "gone", "stopped"]);
+  });
+
+  it("leaves nobody waiting who has no answer by then", async () => {
+    const way = new FakeWay();
+    way.host(fakeEngine({ callHost: () => new Promise(() => {}) }));
+    const waiting = failure(way.remote.callHost({ method: "wait", argument: "md0" }));
+    await way.remote.stop();
+    expect(await waiting).toMatchObject({ code: "shutdown" });
   });
 
   it("happens once; later requests are refused", async () => {

@@ -7,11 +7,14 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { Log } from "../env/env.ts";
+import type { HostCall } from "../host/host-call.ts";
 import type {
+  ArrayExport,
   EngineFigures,
   OpenCall,
   OpenedByEngine,
   RunningEngine,
+  ServeArraysCall,
   ServeCall,
   Serving,
 } from "./engine.ts";
@@ -68,6 +71,18 @@ export class RemoteEngine implements RunningEngine {
     return this.#call("serve", call) as Promise<Serving>;
   }
 
+  callHost(call: HostCall): Promise<unknown> {
+    return this.#call("callHost", call);
+  }
+
+  serveArrays(call: ServeArraysCall): Promise<void> {
+    return this.#call("serveArrays", call) as Promise<void>;
+  }
+
+  arrayExports(): Promise<readonly ArrayExport[]> {
+    return this.#call("arrayExports", undefined) as Promise<readonly ArrayExport[]>;
+  }
+
   figures(): Promise<EngineFigures> {
     return this.#call("figures", undefined) as Promise<EngineFigures>;
   }
@@ -120,14 +135,20 @@ export class RemoteEngine implements RunningEngine {
 
   #over(error: Error | null): void {
     if (this.#isStopAnswered) {
+      // What was still being worked on has no answer any more.
+      this.#rejectAll(new HoldfastError("shutdown", "The engine is stopped."));
       this.#tellGone(error);
       return;
     }
     const why = error ?? new HoldfastError("io", "The engine has ended without being asked to.");
     this.#dead = why;
-    for (const waiting of this.#waiting.values()) waiting.reject(why);
-    this.#waiting.clear();
+    this.#rejectAll(why);
     this.#tellGone(why);
     this.#tellDied(why);
+  }
+
+  #rejectAll(why: Error): void {
+    for (const waiting of this.#waiting.values()) waiting.reject(why);
+    this.#waiting.clear();
   }
 }

@@ -4,6 +4,7 @@
  * files or sockets in any other way.
  */
 import type { Files } from "./files.ts";
+import type { LocalHttp } from "./http.ts";
 import type { Sockets } from "./sockets.ts";
 
 export interface Clock {
@@ -39,5 +40,6 @@ export interface Env {
   readonly random: RandomSource;
   readonly files: Files;
   readonly sockets: Sockets;
+  readonly http: LocalHttp;
   readonly log: Log;
 }

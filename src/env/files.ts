@@ -11,9 +11,11 @@ export interface FileStat {
 }
 
 export type OpenMode =
-  /** Existing file, never written. */
+  /** Existing file, never written. Keeps nobody out, and nobody keeps it out. */
   | "read"
-  /** Existing file, read and written. */
+  /** Existing file, never written; as long as it is open nobody else can have it so or "read-write", in this process or another. */
+  | "read-exclusive"
+  /** Existing file, read and written, and as exclusive. */
   | "read-write"
   /** New file, read and written; fails if it exists. */
   | "create-new"
@@ -64,7 +66,7 @@ export interface FileAttributes {
 }
 
 export interface Files {
-  /** Throws HoldfastError `not-found`, `permission`, `busy` or `io`, naming the path. */
+  /** Throws HoldfastError `not-found`, `permission`, `busy` (exclusive, and somebody has it) or `io`, naming the path. */
   open(path: string, mode: OpenMode): Promise<FileHandle>;
   /** Null if there is nothing at `path`. */
   stat(path: string): Promise<FileStat | null>;
@@ -78,6 +80,11 @@ export interface Files {
   isLink(path: string): Promise<boolean>;
   /** Makes a symbolic link that says `target`. Throws `usage` if there is something at `path`. */
   makeLink(path: string, target: string): Promise<void>;
+  /**
+   * Makes this the whole content of `path`, new or not, with these permission bits. Whoever reads it, also after a power cut, finds the
+   * old content or the new one. Not for two at a time.
+   */
+  replace(path: string, content: Uint8Array, mode: number): Promise<void>;
   /** Of a file or folder; follows links. */
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
 }

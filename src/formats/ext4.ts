@@ -40,6 +40,7 @@ export const extSuperblock = struct("extSuperblock", "little", 1024, {
   logBlockSize: u32(24),
   blocksPerGroup: u32(32),
   inodesPerGroup: u32(40),
+  mountedSeconds: u32(44),
   magic: u16(56),
   state: u16(58),
   revision: u32(76),

@@ -103,7 +103,10 @@ export class ArrayList {
         this.events.add(eventsBetween(before, null));
       }
     for (const hosted of this.#arrays) {
-      if (hosted.state.kind === "gone") continue;
+      const { state } = hosted;
+      // One that is stopped or exchanged just now is told of when that is done.
+      const isOnTheWay = state.kind === "running" && state.managed.array.mode === "stopped";
+      if (state.kind === "gone" || isOnTheWay) continue;
       const after = viewOf(hosted);
       this.events.add(eventsBetween(this.#seen.get(hosted) ?? null, after));
       this.#seen.set(hosted, after);

@@ -1,7 +1,6 @@
 /** What the parts of a host share. */
 import type { Env } from "../env/env.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
-import { makeLevel } from "../md/running/levels/make.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { ParityEngine } from "../parity/engine.ts";
@@ -36,10 +35,9 @@ export async function startPlan(
     clock: env.clock,
     timers: env.timers,
     parity,
-    makeLevel,
     scheduler,
     systemLimits,
-    diskOf: ({ device }) => held().find((one) => one.device === device)?.disk ?? device,
+    diskOf: ({ label, device }) => held().find(({ path }) => path === label)?.disk ?? device,
     // Clients hand over their buffers for as long as a write is under way.
     syncUsers: null,
     onPass: changed,

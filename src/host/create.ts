@@ -1,5 +1,5 @@
 /** New arrays: what is asked for becomes a plan (md/create), the plan is written, and the array is started. */
-import { createHash } from "node:crypto";
+import { homehostHash } from "../formats/md/homehost.ts";
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { flush, writeSectors, writeZeroes } from "../block/promises.ts";
@@ -53,11 +53,6 @@ export function uuidBytes(uuid: string): Uint8Array {
   if (!/^[0-9a-f]{32}$/i.test(digits))
     throw new HoldfastError("usage", `a UUID has 32 hex digits, and "${uuid}" has not`);
   return Uint8Array.from(digits.match(/../g)!, (byte) => Number.parseInt(byte, 16));
-}
-
-/** The second half of the UUIDs of 0.90: such an array is at home where it fits. */
-export function homehostHash(homehost: string): Uint8Array {
-  return createHash("sha1").update(homehost).digest().subarray(0, 8);
 }
 
 function arrayUuid({ uuid, version, homehost }: CreateCall, { env }: HostContext): Uint8Array {

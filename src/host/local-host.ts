@@ -83,7 +83,9 @@ export class LocalArrayHost implements ArrayHost {
   }
 
   arrays(): Promise<readonly ArrayView[]> {
-    return Promise.resolve(this.#list.arrays.map(viewOf));
+    // One that lets its devices go is listed until it has.
+    const there = this.#list.arrays.filter(({ state }) => state.kind !== "gone");
+    return Promise.resolve(there.map(viewOf));
   }
 
   async array(array: string): Promise<ArrayView> {

@@ -113,7 +113,7 @@ async function updated(
 }
 
 /** The bitmap as a new member is to get it. */
-export function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
+function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
   const sample = array.members.attached.find(({ isFaulty }) => !isFaulty);
   if (bitmap === null || sample === undefined) return null;
   return {

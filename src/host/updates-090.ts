@@ -1,4 +1,5 @@
 /** What --update changes in a superblock of version 0.90. */
+import { homehostHash } from "../formats/md/homehost.ts";
 import { HoldfastError } from "../base/errors.ts";
 import type { ByteOrder } from "../codec/fields.ts";
 import {
@@ -10,7 +11,6 @@ import {
 import type { Superblock090 } from "../formats/md/superblock-090.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyUpdate } from "./array-host.ts";
-import { homehostHash } from "./create.ts";
 import type { UpdateFacts } from "./updates-1.ts";
 
 function uuidWords(uuid: Uint8Array): Partial<Superblock090> {

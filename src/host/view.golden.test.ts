@@ -19,11 +19,11 @@ function casesOf(golden: GoldenCase): Case[] {
   if (view === undefined) return [];
   const assembly = viewAssemblies(golden, view).find((one) => one.read !== null && one.readonly);
   const recorded = assembly === undefined ? null : recordedView(assembly.read!);
-  // Arrays in the middle of a reshape, and those with logs of writes, are not run here.
+  // Arrays in the middle of a reshape, and those with a journal, are not run here.
   const isRun =
     recorded !== null &&
     recorded.reshape === null &&
-    ["none", "resync", "bitmap"].includes(recorded.consistencyPolicy) &&
+    ["none", "resync", "bitmap", "ppl"].includes(recorded.consistencyPolicy) &&
     recorded.bitmap?.kind !== "file";
   return isRun ? [{ golden, assembly: assembly!, recorded }] : [];
 }

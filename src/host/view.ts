@@ -68,11 +68,14 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
 
 const KINDS = { resync: "resync", recover: "recovery", check: "check", repair: "repair" } as const;
 
-function syncView({ state }: SyncControl): SyncView | null {
+function syncView({ state, action }: SyncControl): SyncView | null {
   const none = { doneSectors: 0, totalSectors: 0, sinceMarkSeconds: 0, sinceMarkSectors: 0 };
   switch (state.kind) {
     case "none":
-      return null;
+      // Asked for, and about to begin.
+      return action === "check" || action === "repair"
+        ? { kind: action, phase: "pending", ...none }
+        : null;
     case "pending":
       return { kind: "resync", phase: "pending", ...none };
     case "delayed":

@@ -1,4 +1,5 @@
 /** mdadm --detail, --brief and --export of a running array, as version 4.2 prints them. */
+import { isLocal090 } from "../formats/md/homehost.ts";
 import { levelText } from "../formats/md/layout-names.ts";
 import { ctimeText } from "../base/dates.ts";
 import { isRunning, slotsInSync } from "../md/view/array-view.ts";
@@ -142,7 +143,9 @@ function superLines(view: ArrayView, { homehost }: DetailContext): string[] {
     const local = isLocalName(view.name, homehost) ? `  (local to host ${homehost})` : "";
     lines.push(line("Name", `${view.name}${local}`));
   }
-  return [...lines, line("UUID", view.uuid), line("Events", eventsText(view)), ""];
+  const isLocal = view.metadata === "0.90" && isLocal090(view.uuid, homehost);
+  const local = isLocal ? ` (local to host ${homehost})` : "";
+  return [...lines, line("UUID", `${view.uuid}${local}`), line("Events", eventsText(view)), ""];
 }
 
 /** "set-A" and so on: which of a near layout's copies a slot holds; "" where copies do not divide the members. */

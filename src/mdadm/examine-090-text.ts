@@ -1,4 +1,5 @@
 /** mdadm --examine of a member with a version 0.90 superblock, byte for byte as version 4.2 prints it. */
+import { isLocal090 } from "../formats/md/homehost.ts";
 import { levelText } from "../formats/md/layout-names.ts";
 import { ctimeText } from "../base/dates.ts";
 import {
@@ -90,14 +91,15 @@ function two(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-export function examine090({ path, superblock, data, pathOf }: Examined): string {
+export function examine090({ path, superblock, data, pathOf, homehost }: Examined): string {
   const raw = superblock090.decode(data, 0, superblock.byteOrder);
   const sum = superblock090Checksum(data, superblock.byteOrder);
+  const local = isLocal090(superblock.arrayUuid, homehost) ? ` (local to host ${homehost})` : "";
   return joinLines([
     `${path}:`,
     line("Magic", raw.magic.toString(16)),
     line("Version", `${raw.majorVersion}.${two(raw.minorVersion)}.${two(raw.patchVersion)}`),
-    line("UUID", superblock.arrayUuid),
+    line("UUID", `${superblock.arrayUuid}${local}`),
     ...(raw.notPersistent === 0 ? [] : [line("Eedk", "not persistent")]),
     line("Creation Time", ctimeText(raw.ctime)),
     line("Raid Level", levelText(raw.level)),

@@ -7,6 +7,8 @@
  * While the phase is stalled the transport is paused, and what had come already waits in the backlog, which
  * is as long as what the transport delivers after `pause` at most. States: open -> finishing (output, then goodbye) -> closed.
  */
+import { ignore } from "../base/nothing.ts";
+import type { ServedExport } from "./exports.ts";
 import { Handshake } from "./handshake.ts";
 import { Output } from "./output.ts";
 import type { Transport } from "./output.ts";
@@ -33,6 +35,7 @@ export class NbdConnection implements ConnectionHost {
   #inputEnded = false;
   #wakeQueued = false;
   #whenIdle: (() => void) | null = null;
+  #release: () => void = ignore;
 
   /** @param dropped is told why, when the connection is closed for something the client did */
   constructor(server: ServerContext, transport: Transport, dropped: (why: string) => void) {
@@ -59,6 +62,11 @@ export class NbdConnection implements ConnectionHost {
 
   get phaseName(): Phase["name"] {
     return this.#phase.name;
+  }
+
+  /** What the client has open; null in the handshake. */
+  get exported(): ServedExport | null {
+    return this.#phase.exported;
   }
 
   get isStopping(): boolean {
@@ -136,6 +144,7 @@ export class NbdConnection implements ConnectionHost {
     this.#backlog = [];
     this.#phase.closed();
     this.output.close();
+    this.#release();
   }
 
   /** Looks after the clock; drops a client that has taken too long. To be called every few seconds. */
@@ -159,6 +168,7 @@ export class NbdConnection implements ConnectionHost {
 
   enter(phase: Phase): void {
     this.#phase = phase;
+    this.#release = phase.exported?.opened() ?? ignore;
     if (this.#isStopping) phase.stop();
   }
 

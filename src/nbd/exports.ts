@@ -8,6 +8,7 @@
  * with these and the default limits a client that does not ask for sizes is right too.
  */
 import { HoldfastError } from "../base/errors.ts";
+import { ignore } from "../base/nothing.ts";
 import { ByteDevice } from "../block/bytes.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { RangeLock } from "../block/range-lock.ts";
@@ -22,11 +23,16 @@ export interface NbdExport {
   readonly description?: string;
   /** Lent to the server until `stop` has ended; the server does not close it. */
   readonly device: BlockDevice;
+  /** A client has it open, until the function it returns is called. */
+  readonly opened?: () => () => void;
 }
 
 const MIN_PREFERRED_BYTES = 4096;
 
 export class ServedExport {
+  readonly #given: NbdExport;
+  readonly #limits: NbdLimits;
+  readonly #lock: RangeLock;
   readonly name: string;
   readonly description: string;
   readonly bytes: ByteDevice;
@@ -39,20 +45,44 @@ export class ServedExport {
   readonly preferredBytes: number;
   readonly maximumBytes: number;
 
-  constructor(given: NbdExport, limits: NbdLimits) {
+  /** @param lock of an earlier one of the same device */
+  constructor(given: NbdExport, limits: NbdLimits, lock?: RangeLock) {
     const { limits: device } = given.device;
     const holds = limits.maxConnections * limits.maxRequestsPerConnection;
+    this.#given = given;
+    this.#limits = limits;
+    this.#lock = lock ?? new RangeLock(holds + 1);
     this.name = given.name;
     this.description = given.description ?? "";
     // One for all connections: its lock keeps unaligned writes of different clients apart, and a flush on one
     // connection covers what was answered on any other, as multi-conn promises.
-    this.bytes = new ByteDevice(given.device, new RangeLock(holds + 1));
+    this.bytes = new ByteDevice(given.device, this.#lock);
     this.sizeBytes = this.bytes.sizeBytes;
     this.readOnly = device.readOnly;
     this.canDiscard = device.discard && !device.readOnly;
     this.canFastZero = device.writeZeroes && !device.readOnly;
     this.maximumBytes = limits.maxPayloadBytes;
     this.preferredBytes = preferredBytes(device.optimalIoBytes, limits.maxPayloadBytes);
+  }
+
+  get device(): BlockDevice {
+    return this.#given.device;
+  }
+
+  /** A client has it open, until the function it returns is called. */
+  opened(): () => void {
+    return this.#given.opened?.() ?? ignore;
+  }
+
+  /** For new clients: the device may have grown, or become writable, since. Those who have this one keep what they were told. */
+  renewed(): ServedExport {
+    const now = new ServedExport(this.#given, this.#limits, this.#lock);
+    const isSame =
+      now.sizeBytes === this.sizeBytes &&
+      now.readOnly === this.readOnly &&
+      now.canDiscard === this.canDiscard &&
+      now.canFastZero === this.canFastZero;
+    return isSame ? this : now;
   }
 
   /** @param hasContexts the client has chosen metadata contexts */
@@ -83,27 +113,49 @@ function preferredBytes(optimalIoBytes: number, maximumBytes: number): number {
   return Math.max(MIN_PREFERRED_BYTES, power);
 }
 
+/** What is offered now; it may change while clients are there. */
 export class ExportTable {
-  readonly all: readonly ServedExport[];
+  readonly #limits: NbdLimits;
+  readonly #byName = new Map<string, ServedExport>();
 
   /** Throws `usage` for names that clash or that the protocol cannot carry. */
   constructor(given: readonly NbdExport[], limits: NbdLimits) {
-    const names = new Set<string>();
-    for (const { name, description } of given) {
-      checkText(`The export name ${JSON.stringify(name)}`, name);
-      checkText(`The description of export ${JSON.stringify(name)}`, description ?? "");
-      if (names.has(name))
-        throw new HoldfastError("usage", `Two exports have the name ${JSON.stringify(name)}.`);
-      names.add(name);
-    }
-    this.all = given.map((one) => new ServedExport(one, limits));
+    this.#limits = limits;
+    for (const one of given) this.add(one);
+  }
+
+  /** In the order in which they came. */
+  get all(): readonly ServedExport[] {
+    return [...this.#byName.values()];
+  }
+
+  /** Throws as the constructor does. */
+  add(given: NbdExport): ServedExport {
+    const { name, description } = given;
+    checkText(`The export name ${JSON.stringify(name)}`, name);
+    checkText(`The description of export ${JSON.stringify(name)}`, description ?? "");
+    if (this.#byName.has(name))
+      throw new HoldfastError("usage", `Two exports have the name ${JSON.stringify(name)}.`);
+    const made = new ServedExport(given, this.#limits);
+    this.#byName.set(name, made);
+    return made;
+  }
+
+  /** Clients that have it keep it. */
+  remove(name: string): ServedExport | undefined {
+    const found = this.#byName.get(name);
+    this.#byName.delete(name);
+    return found;
   }
 
   /** By its name; "" is also the only export, if there is just one. */
   find(name: string): ServedExport | undefined {
-    const found = this.all.find((one) => one.name === name);
-    if (found === undefined && name === "" && this.all.length === 1) return this.all[0];
-    return found;
+    const isOnly = name === "" && this.#byName.size === 1;
+    const found = this.#byName.get(name) ?? (isOnly ? this.all[0] : undefined);
+    if (found === undefined) return undefined;
+    const renewed = found.renewed();
+    this.#byName.set(found.name, renewed);
+    return renewed;
   }
 }
 

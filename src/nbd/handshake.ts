@@ -33,6 +33,7 @@ type Receiving =
 
 export class Handshake implements Phase {
   readonly name = "handshake";
+  readonly exported = null;
   readonly isIdle = true;
   readonly #host: ConnectionHost;
   readonly #replies: OptionReplies;

@@ -2,7 +2,7 @@
  * The two phases of a connection (handshake, transmission) as the connection sees them, and the connection as they see it.
  * Bytes go in by `consume`; replies go out by `host.output`.
  */
-import type { ExportTable } from "./exports.ts";
+import type { ExportTable, ServedExport } from "./exports.ts";
 import type { Budget } from "./budget.ts";
 import type { BufferPool } from "./buffers.ts";
 import type { NbdLimits } from "./limits.ts";
@@ -47,6 +47,8 @@ export interface PartialMessage {
 
 export interface Phase {
   readonly name: "handshake" | "transmission";
+  /** What the client has chosen. */
+  readonly exported: ServedExport | null;
   /** No more input can be taken now. */
   readonly isStalled: boolean;
   /** Takes bytes `at..end` of `data` (lent), and gives the place of the first that was not taken. */

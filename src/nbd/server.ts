@@ -1,10 +1,10 @@
 /**
  * The NBD server: listens, holds the sessions, looks after their clocks, stops in order.
  *
- *   stop: no new clients -> requests in flight finish, later ones get ESHUTDOWN -> each connection is closed once
+ *   stop, removeExport: no new clients -> requests in flight finish, later ones get ESHUTDOWN -> each connection is closed once
  *         it has nothing in flight -> what is left at the time limit is cut off
  *
- * Devices are lent: whoever started the server closes them after `stop`.
+ * Devices are lent: their owner closes them after `stop` or `removeExport`.
  */
 import { createArena } from "../base/arena.ts";
 import type { Arena } from "../base/arena.ts";
@@ -14,11 +14,13 @@ import type { Connection, Listener, SocketAddress, TlsSettings } from "../env/so
 import { Budget } from "./budget.ts";
 import { BufferPool } from "./buffers.ts";
 import { ExportTable } from "./exports.ts";
-import type { NbdExport } from "./exports.ts";
+import type { NbdExport, ServedExport } from "./exports.ts";
 import { DEFAULT_NBD_LIMITS } from "./limits.ts";
 import type { NbdLimits } from "./limits.ts";
 import type { ServerContext, TlsMode } from "./phase.ts";
 import { Session } from "./session.ts";
+import { SessionSet } from "./session-set.ts";
+import type { WhichSessions } from "./session-set.ts";
 import { StatsCounters } from "./stats.ts";
 import type { NbdStats } from "./stats.ts";
 import { formatNbdUri } from "../formats/nbd/uri.ts";
@@ -29,12 +31,18 @@ export interface NbdTls {
   readonly settings: TlsSettings;
 }
 
-export interface NbdServerOptions {
+/** A place to listen at. */
+export interface NbdListen {
   /** A TCP port of 0 is chosen by the system; `server.address` has it. */
   readonly listen: SocketAddress;
-  readonly exports: readonly NbdExport[];
   /** Without it there is no TLS. */
   readonly tls?: NbdTls;
+}
+
+export interface NbdServerOptions extends NbdListen {
+  /** Further places with the same exports. */
+  readonly alsoListen?: readonly NbdListen[];
+  readonly exports: readonly NbdExport[];
   readonly limits?: Partial<NbdLimits>;
   /** Where payloads lie; shared with who computes parity. Without it the server makes one of its own when it needs it. */
   readonly arena?: Arena | null;
@@ -58,55 +66,96 @@ export async function startNbdServer(env: Env, options: NbdServerOptions): Promi
 
 export class NbdServer {
   readonly #env: Env;
-  readonly #options: NbdServerOptions;
-  readonly #context: ServerContext;
-  readonly #sessions = new Set<Session>();
-  /** Closed, but some device still works for them. */
-  readonly #lingering = new Set<Session>();
-  #listener: Listener | null = null;
+  readonly #places: readonly NbdListen[];
+  readonly #exports: ExportTable;
+  readonly #context: Omit<ServerContext, "tlsMode">;
+  readonly #sessions: SessionSet;
+  readonly #listeners: Listener[] = [];
   #check: Timer | null = null;
   #stopping: Promise<void> | null = null;
-  #changed: () => void = () => {};
 
   constructor(env: Env, options: NbdServerOptions) {
     const limits = checkedLimits({ ...DEFAULT_NBD_LIMITS, ...options.limits });
     this.#env = env;
-    this.#options = options;
+    this.#places = [options, ...(options.alsoListen ?? [])];
+    this.#exports = new ExportTable(options.exports, limits);
+    this.#sessions = new SessionSet(env.timers);
     this.#context = {
-      exports: new ExportTable(options.exports, limits),
+      exports: this.#exports,
       limits,
-      tlsMode: options.tls?.mode ?? "off",
       pool: new BufferPool(POOL_BYTES, arenaOf(options)),
       budget: new Budget(limits.maxHeldBytes),
       stats: new StatsCounters(),
     };
   }
 
+  /** All places, or none. */
   async start(): Promise<void> {
-    const { listen, tls } = this.#options;
-    if (tls !== undefined) await this.#env.sockets.checkTls(tls.settings);
-    this.#listener = await this.#env.sockets.listen(listen, (connection) =>
-      this.#accept(connection),
-    );
+    for (const { tls } of this.#places)
+      if (tls !== undefined) await this.#env.sockets.checkTls(tls.settings);
+    try {
+      for (const place of this.#places) this.#listeners.push(await this.#listen(place));
+    } catch (error) {
+      await Promise.all(this.#listeners.map((listener) => listener.close()));
+      throw error;
+    }
     this.#scheduleCheck();
+  }
+
+  #listen({ listen, tls }: NbdListen): Promise<Listener> {
+    const server = { ...this.#context, tlsMode: tls?.mode ?? ("off" as const) };
+    return this.#env.sockets.listen(listen, (connection) =>
+      this.#accept(connection, server, tls?.settings ?? null),
+    );
   }
 
   /** Where it listens, with the port that was chosen. */
   get address(): SocketAddress {
-    return this.#listener?.address ?? this.#options.listen;
+    return this.#addressOf(0);
   }
 
-  /** The URI of an export, for any NBD client. */
+  #addressOf(place: number): SocketAddress {
+    return this.#listeners[place]?.address ?? this.#places[place]!.listen;
+  }
+
+  /** The URI of an export, for any NBD client, at the first place. */
   uri(exportName: string): string {
-    const tls = this.#options.tls;
-    const isForced = tls?.mode === "require";
-    const { address } = this;
+    return this.#uriAt(0, exportName);
+  }
+
+  /** One for each place. */
+  uris(exportName: string): string[] {
+    return this.#places.map((_place, index) => this.#uriAt(index, exportName));
+  }
+
+  #uriAt(place: number, exportName: string): string {
+    const isForced = this.#places[place]!.tls?.mode === "require";
+    const address = this.#addressOf(place);
     const isEverywhere = address.kind === "tcp" && ["0.0.0.0", "::"].includes(address.host);
     return formatNbdUri({
       address: isEverywhere ? { ...address, host: "localhost" } : address,
       exportName,
       tls: isForced ? "require" : "allow",
     });
+  }
+
+  /** @throws `usage` as startNbdServer does */
+  addExport(given: NbdExport): void {
+    this.#exports.add(given);
+  }
+
+  /** Clients that have it open. */
+  clientsOf(exportName: string): number {
+    const exported = this.#exports.all.find(({ name }) => name === exportName);
+    if (exported === undefined) return 0;
+    return this.#sessions.connected(hasOpen(exported)).length;
+  }
+
+  /** As `stop`, for the clients of one export: others notice nothing. */
+  async removeExport(exportName: string): Promise<void> {
+    const exported = this.#exports.remove(exportName);
+    if (exported === undefined) return;
+    await this.#end(hasOpen(exported), `Export ${exportName}`);
   }
 
   get stats(): NbdStats {
@@ -137,51 +186,34 @@ export class NbdServer {
   }
 
   async #stop(): Promise<void> {
-    const { stopTimeoutMs } = this.#context.limits;
-    const closed = this.#listener?.close();
-    for (const session of this.#sessions) session.protocol.stop();
-    await closed;
-    await this.#allOver(Math.min(HANDSHAKE_GRACE_MS, stopTimeoutMs));
-    this.#cut((session) => session.protocol.phaseName === "handshake");
-    await this.#allOver(Math.max(0, stopTimeoutMs - HANDSHAKE_GRACE_MS));
-    this.#cut(() => true);
-    // Sockets that were cut off close in the next turns; a device that does not answer is not waited for.
-    await this.#allOver(HANDSHAKE_GRACE_MS);
+    const closed = Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#end(() => true, "NBD", closed);
     this.#check?.cancel();
-    if (this.#lingering.size > 0)
-      this.#env.log.write("warning", "Requests were still with a device when NBD was stopped.");
   }
 
-  #cut(which: (session: Session) => boolean): void {
-    for (const session of this.#sessions) {
-      if (which(session)) session.protocol.drop("the server is being stopped");
-    }
+  /** @param what for the log */
+  async #end(which: WhichSessions, what: string, closed?: Promise<unknown>): Promise<void> {
+    const { stopTimeoutMs } = this.#context.limits;
+    const sessions = this.#sessions;
+    for (const { protocol } of sessions.connected(which)) protocol.stop();
+    await closed;
+    await sessions.over(which, Math.min(HANDSHAKE_GRACE_MS, stopTimeoutMs));
+    this.#cut((session) => which(session) && session.protocol.phaseName === "handshake");
+    await sessions.over(which, Math.max(0, stopTimeoutMs - HANDSHAKE_GRACE_MS));
+    this.#cut(which);
+    // Sockets that were cut off close in the next turns; a device that does not answer is not waited for.
+    await sessions.over(which, HANDSHAKE_GRACE_MS);
+    if (sessions.lingers(which))
+      this.#env.log.write("warning", `Requests were still with a device when ${what} was stopped.`);
   }
 
-  /** Waits until all sessions are over, at most so long. */
-  #allOver(limitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      let timer: Timer | null = null;
-      const end = (): void => {
-        timer?.cancel();
-        this.#changed = () => {};
-        resolve();
-      };
-      this.#changed = () => {
-        if (this.#isQuiet()) end();
-      };
-      if (this.#isQuiet()) end();
-      else timer = this.#env.timers.set(limitMs, end);
-    });
+  #cut(which: WhichSessions): void {
+    for (const { protocol } of this.#sessions.connected(which))
+      protocol.drop("the server is being stopped");
   }
 
-  #isQuiet(): boolean {
-    for (const session of this.#lingering) if (session.isOver) this.#lingering.delete(session);
-    return this.#sessions.size === 0 && this.#lingering.size === 0;
-  }
-
-  #accept(connection: Connection): void {
-    const { limits, stats } = this.#context;
+  #accept(connection: Connection, server: ServerContext, tls: TlsSettings | null): void {
+    const { limits, stats } = server;
     if (this.#stopping !== null || this.#sessions.size >= limits.maxConnections) {
       stats.refused += 1;
       connection.destroy();
@@ -190,32 +222,28 @@ export class NbdServer {
     }
     stats.accepted += 1;
     const session = new Session(connection, {
-      server: this.#context,
-      tls: this.#options.tls?.settings ?? null,
+      server,
+      tls,
       log: this.#env.log,
-      closed: (closed) => this.#closed(closed),
+      closed: (closed) => this.#sessions.closed(closed),
     });
     this.#sessions.add(session);
     session.start();
   }
 
-  #closed(session: Session): void {
-    this.#sessions.delete(session);
-    if (!session.isOver) {
-      this.#lingering.add(session);
-      session.protocol.whenIdle(() => this.#changed());
-    }
-    this.#changed();
-  }
-
   #scheduleCheck(): void {
     this.#check = this.#env.timers.set(CHECK_EVERY_MS, () => {
       const nowMs = this.#env.clock.monotonicMs();
-      for (const session of this.#sessions) session.protocol.check(nowMs);
-      for (const session of this.#lingering) if (session.isOver) this.#lingering.delete(session);
+      for (const { protocol } of this.#sessions.connected(() => true)) protocol.check(nowMs);
+      this.#sessions.forgetOver();
       this.#scheduleCheck();
     });
   }
+}
+
+/** Whatever it was told of its size. */
+function hasOpen({ device }: ServedExport): WhichSessions {
+  return ({ protocol }) => protocol.exported?.device === device;
 }
 
 function arenaOf({ arena }: NbdServerOptions): () => Arena | null {

@@ -23,6 +23,7 @@ import { extendedRequest, request as compactRequest } from "../formats/nbd/trans
 import { Holding } from "./budget.ts";
 import type { RequestRules } from "./checks.ts";
 import { Commands } from "./commands.ts";
+import type { ServedExport } from "./exports.ts";
 import { Collector } from "./phase.ts";
 import type { ConnectionHost, PartialMessage, Phase } from "./phase.ts";
 import { NbdRequest } from "./request.ts";
@@ -52,6 +53,7 @@ function wide(high: number, low: number): number {
 
 export class Transmission implements Phase, RequestOwner {
   readonly name = "transmission";
+  readonly exported: ServedExport;
   readonly #host: ConnectionHost;
   readonly #commands: Commands;
   readonly #holding: Holding;
@@ -74,6 +76,7 @@ export class Transmission implements Phase, RequestOwner {
   constructor(host: ConnectionHost, rules: RequestRules) {
     const { server } = host;
     this.#host = host;
+    this.exported = rules.exported;
     this.#commands = new Commands(rules, server, host.output);
     this.#isExtended = rules.mode === "extended";
     this.#header.begin(this.#isExtended ? extendedRequest.size : compactRequest.size);

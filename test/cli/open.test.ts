@@ -73,6 +73,9 @@ function fakes({ volumes = [engineVolume()], refused = [], figures = [FIGURES] }
       const uris = call.exports.map(({ name }) => formatNbdUri({ address, exportName: name, tls }));
       return Promise.resolve({ address, uris });
     },
+    callHost: () => Promise.reject(new Error("not expected")),
+    serveArrays: () => Promise.reject(new Error("not expected")),
+    arrayExports: () => Promise.reject(new Error("not expected")),
     figures() {
       const now = figures[Math.min(asked, figures.length - 1)]!;
       asked += 1;

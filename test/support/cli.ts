@@ -60,6 +60,11 @@ export class FakeTerminal implements Terminal {
   readonly #variables: Readonly<Record<string, string>>;
   readonly #handlers = new Map<(count: number) => void, number>();
   #wantFigures: () => void = () => {};
+  readonly folder: string;
+  readonly hostName = "machine";
+  readonly #input: string[];
+  /** Programs that were to be run, with their words. */
+  readonly programs: string[][] = [];
   /** What exitNow was called with. */
   exitedWith: number | null = null;
   leftovers: readonly string[] = [];
@@ -72,6 +77,18 @@ export class FakeTerminal implements Terminal {
     const stderrColumns = options.stderrColumns ?? options.columns;
     this.stderr = new FakeStream(stderrColumns === undefined ? {} : { columns: stderrColumns });
     this.#variables = options.variables ?? {};
+    this.folder = options.folder ?? "/";
+    this.#input = [...(options.input ?? [])];
+  }
+
+  async readLine(): Promise<string | null> {
+    await Promise.resolve();
+    return this.#input.shift() ?? null;
+  }
+
+  async runProgram(path: string, words: readonly string[]): Promise<void> {
+    await Promise.resolve();
+    this.programs.push([path, ...words]);
   }
 
   variable(name: string): string | undefined {
@@ -119,6 +136,10 @@ export interface RunOptions {
   /** Just stderr is. */
   readonly stderrColumns?: number;
   readonly variables?: Readonly<Record<string, string>>;
+  /** Lines of standard input. */
+  readonly input?: readonly string[];
+  /** Where relative paths start. */
+  readonly folder?: string;
   /** Whoever reads stdout goes away after so many writes. */
   readonly closedAfter?: number;
 }
@@ -140,7 +161,10 @@ const NO_SERVICES: Services = {
   explain: refuse("explain"),
   open: refuse("open"),
   arena: () => null,
+  arrayHost: refuse("arrayHost"),
   files: refuse("files"),
+  process: { uid: 1000, processId: 4711, folder: "/work" },
+  setLogLevel: () => {},
   startEngine: refuse("startEngine"),
   watchProcess: () =>
     Promise.resolve(() => ({

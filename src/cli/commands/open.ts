@@ -10,8 +10,9 @@
 import { HoldfastError } from "../../base/errors.ts";
 import type { Access, OpenedByEngine, RunningEngine, Serving } from "../../engine/engine.ts";
 import type { Command, CommandContext, ParsedArguments } from "../command.ts";
-import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
+import { EXIT_DONE } from "../exit-codes.ts";
 import { FiguresTeller } from "../figures.ts";
+import { Interruption } from "../interruption.ts";
 import { SyncTeller } from "../sync-progress.ts";
 import { choosePlace, removeLeftovers } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
@@ -55,29 +56,6 @@ function needPaths(paths: readonly string[], overlay: string | null): readonly s
     "usage",
     `open: missing required argument 'PATH'${taken}; see 'holdfast open --help'.`,
   );
-}
-
-/** `happened` resolves at the first signal; the second one ends the process. */
-class Interruption {
-  readonly happened: Promise<void>;
-  readonly forget: () => void;
-  /** What is to be removed even when there is no time for anything else. */
-  leftovers: readonly string[] = [];
-
-  constructor({ terminal, output }: CommandContext) {
-    let resolve: () => void;
-    this.happened = new Promise((resolved) => {
-      resolve = resolved;
-    });
-    this.forget = terminal.onInterrupt((count) => {
-      if (count > 1) {
-        terminal.exitNow(EXIT_FAILED, this.leftovers);
-        return;
-      }
-      void output.note("stopping once requests in flight are done; a second signal stops at once");
-      resolve();
-    });
-  }
 }
 
 function servedVolumes(

@@ -7,6 +7,7 @@
 import { close, ftruncate } from "node:fs";
 import { promisify } from "node:util";
 import { HoldfastError } from "../../base/errors.ts";
+import { ignore } from "../../base/nothing.ts";
 import type { FileExtent, FileHandle } from "../files.ts";
 import { fileError } from "./file-errors.ts";
 import { libc } from "./libc.ts";
@@ -23,6 +24,7 @@ export abstract class DescriptorFile implements FileHandle {
   #sizeBytes: number;
   #flushFailure: HoldfastError | null = null;
   #isOpen = true;
+  #closed: () => void = ignore;
   /**
    * The last run of data that was found. Where the next hole is far away finding it can take milliseconds (tmpfs looks at each
    * page), and what has become a hole behind our back may still be called data, though never the reverse.
@@ -86,9 +88,18 @@ export abstract class DescriptorFile implements FileHandle {
   async close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    await closeDescriptor(this.descriptor).catch((error: unknown) => {
+    try {
+      await closeDescriptor(this.descriptor);
+    } catch (error) {
       throw fileError(error, this.path, "closing");
-    });
+    } finally {
+      this.#closed();
+    }
+  }
+
+  /** Called once the descriptor is closed. */
+  whenClosed(closed: () => void): void {
+    this.#closed = closed;
   }
 
   /** A write has ended there. */

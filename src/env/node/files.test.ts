@@ -132,6 +132,24 @@ describeBackends(({ env: { files } }) => {
       await expect(files.remove(inner)).rejects.toMatchObject({ code: "not-found" });
     });
 
+    it("replaces the content of a file in one step", async () => {
+      const inner = join(folder, "replaced");
+      await files.makeFolder(inner);
+      const path = join(inner, "state");
+      await files.replace(path, Buffer.from("one"), 0o600);
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      const before = statSync(path).ino;
+      // What a crash has left beside it is no hindrance.
+      writeFileSync(`${path}.new`, "half of somethi");
+      await files.replace(path, Buffer.from("two"), 0o600);
+      expect(readFileSync(path, "utf8")).toBe("two");
+      expect(statSync(path).ino).not.toBe(before);
+      expect(readdirSync(inner)).toEqual(["state"]);
+      await expect(files.replace(join(inner, "no", "state"), Buffer.of(), 0o600)).rejects.toThrow(
+        `${join(inner, "no", "state")} does not exist`,
+      );
+    });
+
     it("refuses with a sentence that names the path", async () => {
       const missing = join(folder, "missing.img");
       await expect(files.open(missing, "read")).rejects.toMatchObject({

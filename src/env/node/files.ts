@@ -1,8 +1,8 @@
 /**
  * Files and block devices through node:fs; node-file.ts reads and writes them.
  *
- * Opening never blocks (O_NONBLOCK: a FIFO without a writer), and a block device that is to be written is opened
- * with O_EXCL, so one that is mounted or in a running array is refused with `busy`.
+ * Opening never blocks (O_NONBLOCK: a FIFO without a writer), and what is to be written is had exclusively (claims.ts): a block device
+ * that is mounted or in a running array, or an image that another holdfast writes to, is refused with `busy`.
  */
 import * as fs from "node:fs";
 import { close, constants, fstat, lstat, open, read } from "node:fs";
@@ -11,12 +11,16 @@ import { chmod, mkdir, readdir, rmdir, stat, symlink, unlink, utimes } from "nod
 import { promisify } from "node:util";
 import { HoldfastError } from "../../base/errors.ts";
 import type { FileHandle, FileKind, FileStat, Files, OpenMode } from "../files.ts";
+import type { DescriptorFile } from "./descriptor-file.ts";
 import { sizeByProbing, sizeFromSysfs } from "./block-device-size.ts";
+import { claimFile } from "./claims.ts";
+import type { ReleaseClaim } from "./claims.ts";
 import { nodeClock } from "./clock.ts";
 import { fileError, isMissing } from "./file-errors.ts";
 import { NodeFile } from "./node-file.ts";
 import type { FileSystem } from "./node-file.ts";
 import { isRemote } from "./remote.ts";
+import { replaceFile } from "./replace-file.ts";
 import { Turns } from "./turns.ts";
 
 const openDescriptor = promisify(open);
@@ -41,6 +45,8 @@ function flagsFor(mode: OpenMode, isBlockDevice: boolean): number {
   switch (mode) {
     case "read":
       return O_RDONLY | common;
+    case "read-exclusive":
+      return O_RDONLY | common | (isBlockDevice ? O_EXCL : 0);
     case "read-write":
       return O_RDWR | common | (isBlockDevice ? O_EXCL : 0);
     case "create-new":
@@ -72,13 +78,25 @@ async function sizeOf(path: string, stats: BigIntStats, descriptor: number): Pro
   );
 }
 
+function isExclusive(mode: OpenMode): boolean {
+  switch (mode) {
+    case "read-exclusive":
+    case "read-write":
+      return true;
+    case "read":
+    case "create-new":
+    case "create-or-truncate":
+      return false;
+  }
+}
+
 /** Makes the handle of a descriptor that was opened for it. */
 export type FileMaker = (
   path: string,
   descriptor: number,
   sizeBytes: number,
   kind: "file" | "block-device",
-) => FileHandle | Promise<FileHandle>;
+) => DescriptorFile | Promise<DescriptorFile>;
 
 const system: FileSystem = { calls: fs, clock: nodeClock, turns: new Turns(setImmediate) };
 
@@ -94,6 +112,7 @@ export async function openFile(
   make: FileMaker = nodeFile,
 ): Promise<FileHandle> {
   let descriptor = -1;
+  let release: ReleaseClaim | null = null;
   try {
     const isBlockDevice = mode !== "create-new" && (await isBlockDeviceAt(path));
     descriptor = await openDescriptor(path, flagsFor(mode, isBlockDevice), 0o666);
@@ -103,8 +122,12 @@ export async function openFile(
       const what = kind === "folder" ? "is a folder" : "is neither a file nor a block device";
       throw new HoldfastError("usage", `${path} ${what}; name a disk image or a block device.`);
     }
-    return await make(path, descriptor, await sizeOf(path, stats, descriptor), kind);
+    if (isExclusive(mode)) release = await claimFile({ path, descriptor, stats });
+    const file = await make(path, descriptor, await sizeOf(path, stats, descriptor), kind);
+    if (release !== null) file.whenClosed(release);
+    return file;
   } catch (error) {
+    release?.();
     if (descriptor >= 0) await closeDescriptor(descriptor).catch(() => {});
     throw fileError(error, path);
   }
@@ -173,6 +196,7 @@ export const nodeFiles: Files = {
       throw fileError(error, path);
     }
   },
+  replace: replaceFile,
   async setAttributes(path, { mode, accessedMs, modifiedMs }) {
     try {
       await chmod(path, mode);

@@ -3,15 +3,24 @@ import type { Log, LogLevel } from "../env.ts";
 
 const ORDER: readonly LogLevel[] = ["debug", "info", "warning", "error"];
 
+export interface LevelledLog extends Log {
+  /** Lines below this level are dropped from now on. */
+  setLevel(least: LogLevel): void;
+}
+
 /**
- * @param least lines below this level are dropped
+ * @param initial lines below this level are dropped
  * @param writeLine gets each line without its newline; stderr by default
  */
 export function stderrLog(
-  least: LogLevel,
+  initial: LogLevel,
   writeLine: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
-): Log {
+): LevelledLog {
+  let least = initial;
   return {
+    setLevel(level) {
+      least = level;
+    },
     write(level, message) {
       if (ORDER.indexOf(level) < ORDER.indexOf(least)) return;
       writeLine(`holdfast: ${level === "info" ? "" : `${level}: `}${message}`);

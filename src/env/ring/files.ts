@@ -10,7 +10,7 @@
  */
 import { ignore } from "../../base/nothing.ts";
 import type { Clock } from "../env.ts";
-import type { FileHandle, Files } from "../files.ts";
+import type { Files } from "../files.ts";
 import { Pace } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
@@ -248,7 +248,7 @@ class RingFile extends DescriptorFile {
 /** @param base for everything but open files */
 export function ringFiles(loop: RingLoop, clock: Clock, base: Files): Files {
   const space = new FileSpace(loop, clock);
-  const make = (path: string, descriptor: number, sizeBytes: number): FileHandle =>
+  const make = (path: string, descriptor: number, sizeBytes: number): RingFile =>
     new RingFile(space, path, descriptor, sizeBytes);
   return { ...base, open: (path, mode) => openFile(path, mode, make) };
 }

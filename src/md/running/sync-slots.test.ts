@@ -25,7 +25,7 @@ function told(members: Members): string {
 it("spares go into the slots that are empty, lowest first, and wait if there are none", () => {
   const members = membersOf(inSync(1), SPARE, SPARE, SPARE);
   expect(fillSlots(members)).toBe(true);
-  expect(told(members)).toBe("1 0< 2< spare");
+  expect(told(members)).toBe("1 spare 2< 0<");
   expect(fillSlots(members)).toBe(false);
 });
 
@@ -49,7 +49,7 @@ it("empty slots come before replacements, and each member gets one", () => {
   const members = membersOf(inSync(0), inSync(1), SPARE, SPARE, SPARE);
   members.withNumber(0)!.wantsReplacement = true;
   fillSlots(members);
-  expect(told(members)).toBe("0 1 2< 0R< spare");
+  expect(told(members)).toBe("0 1 spare 0R< 2<");
 });
 
 it("faulty ones and journals are left alone", () => {

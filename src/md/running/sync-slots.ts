@@ -31,7 +31,8 @@ export function promoteReplacements(members: Members): boolean {
 /** Puts spares into slots that are empty, or whose member is to be replaced. True if somebody was. */
 export function fillSlots(members: Members): boolean {
   let isChanged = false;
-  const spares = members.attached.filter(({ standing }) => standing.kind === "spare");
+  // The one that came last is the first that kernels take (bind_rdev_to_array): of a new raid5 the member that mdadm made a spare.
+  const spares = members.attached.filter(({ standing }) => standing.kind === "spare").toReversed();
   // Who is meant for a place gets it before others do.
   for (const spare of spares.toSorted((a, b) => Number(isFree(a)) - Number(isFree(b)))) {
     const place = placeFor(spare, members);

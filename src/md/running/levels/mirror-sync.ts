@@ -100,11 +100,10 @@ export class MirrorSync {
         // Asking for the work changes nothing: what the last one found is forgotten when this one starts.
         if (!isStarted) this.mismatches.clear();
         isStarted = true;
-        const alike =
-          which === "as needed" ? (core.regions.alikeRun?.(sector, limit - sector) ?? 0) : 0;
-        if (alike > 0) {
+        const skipped = which === "as needed" ? this.#nothingToDo(sector, limit) : 0;
+        if (skipped > 0) {
           end({ kind: "skipped" });
-          return alike;
+          return skipped;
         }
         const left = Math.min(limit - sector, geometry.pieceSectors(sector));
         const sectors = Math.min(left, STEP_SECTORS);
@@ -112,6 +111,19 @@ export class MirrorSync {
         return sectors;
       },
     };
+  }
+
+  /** Sectors from here on. */
+  #nothingToDo(sector: number, limit: number): number {
+    if (this.#isAlone()) return limit - sector;
+    return this.#options.core.regions.alikeRun?.(sector, limit - sector) ?? 0;
+  }
+
+  /** There is nobody to differ from: such a pass is over at once (raid1_sync_request). */
+  #isAlone(): boolean {
+    const { geometry, slots } = this.#options;
+    slots.refresh();
+    return geometry.level === "raid1" && slots.inSync === 1;
   }
 
   /** The runs of a range, which is held, that are to be synced. @param all those too that are known to be alike */

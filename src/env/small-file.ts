@@ -1,8 +1,10 @@
-/** Small files that options name, read as text: certificates and keys. */
+/** Small files read whole, as text: certificates, keys, configurations. */
 import { HoldfastError, toHoldfastError } from "../base/errors.ts";
-import type { Env } from "../env/env.ts";
+import type { Env } from "./env.ts";
+import type { FileHandle } from "./files.ts";
 
 const MAX_BYTES = 1024 * 1024;
+const PIECE_BYTES = 64 * 1024;
 
 /** Throws what Files.open throws, and `usage` for a file that is too large to be what it should be. */
 export async function readSmallFile(env: Env, path: string): Promise<string> {
@@ -14,14 +16,25 @@ export async function readSmallFile(env: Env, path: string): Promise<string> {
         `${path} is larger than such a file can be; check the name.`,
       );
     }
-    const data = new Uint8Array(file.sizeBytes);
-    const bytes = await new Promise<number>((resolve, reject) => {
-      file.read(data, 0, (error, count) =>
-        error === null ? resolve(count) : reject(toHoldfastError(error)),
-      );
-    });
-    return new TextDecoder().decode(data.subarray(0, bytes));
+    return await readAll(file);
   } finally {
     await file.close();
   }
+}
+
+/** To its end, since files in /proc tell no size. */
+async function readAll(file: FileHandle): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < MAX_BYTES;) {
+    const piece = new Uint8Array(PIECE_BYTES);
+    const bytes = await new Promise<number>((resolve, reject) => {
+      file.read(piece, at, (error, count) =>
+        error === null ? resolve(count) : reject(toHoldfastError(error)),
+      );
+    });
+    if (bytes === 0) break;
+    pieces.push(piece.subarray(0, bytes));
+    at += bytes;
+  }
+  return Buffer.concat(pieces).toString();
 }

@@ -1,0 +1,79 @@
+/** `holdfast mdadm`: mdadm's command line, carried out by the daemon and, where no array is needed, here. */
+import type { Command } from "../command.ts";
+import { daemonSocket } from "../daemon-socket.ts";
+
+/** What stands in front of mdadm's own words: --socket PATH. */
+function withSocket(words: readonly string[]): {
+  readonly socket: string | null;
+  readonly words: readonly string[];
+} {
+  const at = words[0] === "--json" ? 1 : 0;
+  const [option = "", value = ""] = words.slice(at);
+  if (option === "--socket")
+    return { socket: value, words: [...words.slice(0, at), ...words.slice(at + 2)] };
+  if (!option.startsWith("--socket=")) return { socket: null, words };
+  return {
+    socket: option.slice("--socket=".length),
+    words: [...words.slice(0, at), ...words.slice(at + 1)],
+  };
+}
+
+export const command: Command = {
+  meta: {
+    name: "mdadm",
+    summary: "mdadm's command line, for arrays that the daemon runs",
+    description: [
+      "Takes the words that mdadm takes and does what mdadm does: makes, assembles, changes, watches and stops arrays, and tells about their members. Called by the name mdadm it is the same.",
+      "Arrays run in the daemon: /dev/md0, md0 and /dev/md/data are names that it knows, and need not be there in /dev. Members are images, block devices or NBD URIs. What needs no array (--examine, --zero-superblock and the like) needs no daemon either.",
+      "With --json as the first word, what was found or done is printed for programs (docs/json.md). --socket PATH in front of mdadm's words, or HOLDFAST_SOCKET, names the daemon's socket.",
+    ],
+    arguments: [
+      {
+        name: "WORDS",
+        required: false,
+        repeated: true,
+        text: "mdadm's options and devices; 'holdfast mdadm --help' shows them",
+        completes: "files",
+      },
+    ],
+    options: [],
+    examples: [
+      {
+        command: "holdfast mdadm --create /dev/md0 --level=1 --raid-devices=2 a.img b.img",
+        text: "Make a mirror of two images.",
+      },
+      {
+        command: "holdfast mdadm /dev/md0 --fail a.img --remove a.img --add c.img",
+        text: "Put another in the place of one of them.",
+      },
+      { command: "holdfast mdadm --examine a.img", text: "What a member says of its array." },
+    ],
+    ownGrammar: true,
+  },
+  async run({ env, terminal, services }, { operands }) {
+    const { runMdadm } = await import("../../mdadm/run/run-mdadm.ts");
+    const { socket, words } = withSocket(operands);
+    let forget = (): void => {};
+    try {
+      return await runMdadm(words, {
+        env,
+        host: () => services.arrayHost(env, daemonSocket(terminal, socket)),
+        stdout: (text) => terminal.stdout.write(text),
+        stderr: (text) => terminal.stderr.write(text).catch(() => {}),
+        readLine: () => terminal.readLine(),
+        folder: terminal.folder,
+        hostName: terminal.hostName,
+        runProgram: (path, given) => terminal.runProgram(path, given),
+        interrupted: () =>
+          new Promise((resolve) => {
+            forget = terminal.onInterrupt((count) => {
+              if (count > 1) terminal.exitNow(1);
+              else resolve();
+            });
+          }),
+      });
+    } finally {
+      forget();
+    }
+  },
+};

@@ -1,0 +1,50 @@
+/** The engine's arrays, with everything that changes them written down before it is answered. */
+import { HoldfastError } from "../base/errors.ts";
+import type { ArrayHost } from "../host/array-host.ts";
+import { callHost, hostBehind } from "../host/host-call.ts";
+import type { HostCall, HostMethod } from "../host/host-call.ts";
+import type { StateKeeper } from "./state-keeper.ts";
+
+/** Whether it may change what a restart has to know. */
+const CHANGES: Readonly<Record<HostMethod, boolean>> = {
+  arrays: false,
+  array: false,
+  mismatches: false,
+  wait: false,
+  events: false,
+  zeroSuperblock: false,
+  create: true,
+  build: true,
+  assemble: true,
+  include: true,
+  run: true,
+  stop: true,
+  set: true,
+  add: true,
+  remove: true,
+  fail: true,
+  replace: true,
+  grow: true,
+};
+
+export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
+  return hostBehind(async (call) => {
+    if (!CHANGES[call.method]) return callHost(host, call);
+    try {
+      return await callHost(host, call);
+    } catch (error) {
+      if (await isForgotten(call, error, keeper)) return undefined;
+      throw error;
+    } finally {
+      // What failed may have been done in part.
+      await keeper.record();
+    }
+  });
+}
+
+/** Stopping what does not run but is listed. */
+async function isForgotten(call: HostCall, error: unknown, keeper: StateKeeper): Promise<boolean> {
+  if (call.method !== "stop" || !(error instanceof HoldfastError) || error.code !== "not-found")
+    return false;
+  return keeper.forget((call.argument as { readonly array: string }).array);
+}

@@ -1,0 +1,55 @@
+/**
+ * STATE/state.json: which arrays run here, from which devices, in which mode. It is only ever whole (Files.replace), and says nothing that
+ * superblocks know better: a restart reads them again.
+ */
+import * as z from "zod";
+import { HoldfastError } from "../base/errors.ts";
+import type { Env } from "../env/env.ts";
+import { readSmallFile } from "../env/small-file.ts";
+
+const array = z.strictObject({
+  kernelName: z.string().min(1),
+  path: z.string().min(1),
+  uuid: z.string().nullable(),
+  mode: z.enum(["read-write", "read-auto", "read-only"]),
+  devices: z.array(z.string().min(1)),
+});
+
+const VERSION = 1;
+const state = z.strictObject({ version: z.literal(VERSION), arrays: z.array(array) });
+
+export type ListedArray = z.infer<typeof array>;
+
+function pathIn(folder: string): string {
+  return `${folder}/state.json`;
+}
+
+/** @throws HoldfastError `bad-metadata` for what no daemon has written */
+export async function loadState(env: Env, folder: string): Promise<readonly ListedArray[]> {
+  const path = pathIn(folder);
+  if ((await env.files.stat(path)) === null) return [];
+  const text = await readSmallFile(env, path);
+  const found = state.safeParse(parsed(text));
+  if (found.success) return found.data.arrays;
+  throw new HoldfastError(
+    "bad-metadata",
+    `${path} is damaged, or of another version of holdfast, so it cannot be known which arrays ran here; move it away to start without any, and assemble them again from their disks.`,
+  );
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+export async function saveState(
+  env: Env,
+  folder: string,
+  arrays: readonly ListedArray[],
+): Promise<void> {
+  const text = `${JSON.stringify({ version: VERSION, arrays }, null, 2)}\n`;
+  await env.files.replace(pathIn(folder), new TextEncoder().encode(text), 0o600);
+}

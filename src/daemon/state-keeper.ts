@@ -1,0 +1,147 @@
+/**
+ * Keeps the state file as the arrays are: what runs, and what is listed but could not be started ("dormant"), until it is stopped by name.
+ *
+ *   listed --- assembled --> running --- stopped --> forgotten
+ *     |                                                 ^
+ *     +--- cannot be started --> dormant --- stopped ---+
+ */
+import { toHoldfastError } from "../base/errors.ts";
+import type { Env } from "../env/env.ts";
+import type { ArrayHost, AssemblyMode } from "../host/array-host.ts";
+import type { ArrayView } from "../md/view/array-view.ts";
+import { loadState, saveState } from "./state-file.ts";
+import type { ListedArray } from "./state-file.ts";
+
+interface Dormant {
+  readonly listed: ListedArray;
+  /** A sentence. */
+  readonly why: string;
+}
+
+export class StateKeeper {
+  readonly #env: Env;
+  readonly #folder: string;
+  readonly #host: ArrayHost;
+  #dormant: readonly Dormant[] = [];
+  #saved: string | null = null;
+  #saving: Promise<void> = Promise.resolve();
+  #saveProblem: string | null = null;
+  #isFrozen = false;
+
+  constructor(env: Env, folder: string, host: ArrayHost) {
+    this.#env = env;
+    this.#folder = folder;
+    this.#host = host;
+  }
+
+  /** A sentence for everything that is not as it should be. */
+  get problems(): readonly string[] {
+    const dormant = this.#dormant.map(({ why }) => why);
+    return this.#saveProblem === null ? dormant : [...dormant, this.#saveProblem];
+  }
+
+  /** Starts what the file lists; what cannot be started stays listed. @throws what loadState throws */
+  async restore(): Promise<void> {
+    for (const listed of await loadState(this.#env, this.#folder)) {
+      const why = await this.#start(listed);
+      if (why === null) continue;
+      this.#dormant = [...this.#dormant, { listed, why }];
+      this.#env.log.write("warning", why);
+    }
+    await this.record();
+  }
+
+  /** Null when it runs, else why not. */
+  async #start(listed: ListedArray): Promise<string | null> {
+    const { kernelName, path, devices, mode } = listed;
+    try {
+      const outcome = await this.#host.assemble({
+        names: { kernelName, path },
+        devices,
+        mode,
+        force: false,
+        run: false,
+        noDegraded: false,
+        update: null,
+      });
+      return outcome.kind === "started" ? null : `${path} was not started: ${outcome.reason}`;
+    } catch (error) {
+      return `${path} was not started: ${toHoldfastError(error).message}`;
+    }
+  }
+
+  /** Brings the file up to date; what cannot be saved is a problem, and no error of whoever changed something. */
+  record(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#record());
+    return this.#saving;
+  }
+
+  async #record(): Promise<void> {
+    if (this.#isFrozen) return;
+    try {
+      const views = await this.#host.arrays();
+      this.#dormant = this.#dormant.filter(({ listed }) => !isAmong(listed, views));
+      const running = views.map((view) => listedAs(view));
+      const arrays = [...running, ...this.#dormant.map(({ listed }) => listed)];
+      const text = JSON.stringify(arrays);
+      // Stopping began while the host was asked: what it said may be half the truth.
+      if (this.#isFrozen || text === this.#saved) return;
+      await saveState(this.#env, this.#folder, arrays);
+      this.#saved = text;
+      this.#saveProblem = null;
+    } catch (error) {
+      const { message } = toHoldfastError(error);
+      this.#saveProblem = `What runs could not be written down, and a restart would not know of it: ${message}`;
+      this.#env.log.write("error", this.#saveProblem);
+    }
+  }
+
+  /** Nothing is recorded from now on: arrays that are stopped now are to run again. */
+  async freeze(): Promise<void> {
+    this.#isFrozen = true;
+    await this.#saving;
+  }
+
+  /** Takes an array that does not run off the list. False: there is none of that name. */
+  async forget(array: string): Promise<boolean> {
+    const left = this.#dormant.filter(
+      ({ listed }) => listed.path !== array && listed.kernelName !== array.replace(/^\/dev\//, ""),
+    );
+    if (left.length === this.#dormant.length) return false;
+    this.#dormant = left;
+    await this.record();
+    return true;
+  }
+}
+
+/** An inactive array that holds its devices is listed by its view as well. */
+function isAmong(listed: ListedArray, views: readonly ArrayView[]): boolean {
+  return views.some(
+    ({ uuid, path, state }) =>
+      (path === listed.path || (uuid !== null && uuid === listed.uuid)) && state !== "inactive",
+  );
+}
+
+function listedAs({ kernelName, path, uuid, state, members }: ArrayView): ListedArray {
+  const devices = members.flatMap((member) =>
+    member.path === null || member.faulty ? [] : [member.path],
+  );
+  return { kernelName, path, uuid, mode: modeOf(state), devices };
+}
+
+function modeOf(state: ArrayView["state"]): AssemblyMode {
+  switch (state) {
+    case "readonly":
+      return "read-only";
+    case "read-auto":
+      return "read-auto";
+    case "clear":
+    case "inactive":
+    case "clean":
+    case "active":
+    case "write-pending":
+    case "active-idle":
+    case "broken":
+      return "read-write";
+  }
+}

@@ -1,0 +1,80 @@
+/** One array from its members: hands them to the host and says what became of it. */
+import { HoldfastError } from "../../base/errors.ts";
+import type {
+  ArrayNames,
+  AssembleOutcome,
+  AssemblyMode,
+  AssemblyUpdate,
+} from "../../host/array-host.ts";
+import { assemblyText } from "./assembly-text.ts";
+import type { Candidate } from "./probe.ts";
+import type { Session } from "./session.ts";
+
+export interface OneAssembly {
+  readonly names: ArrayNames;
+  /** The name to say; null: the one that it gets. */
+  readonly shown: string | null;
+  readonly members: readonly Candidate[];
+  readonly mode: AssemblyMode;
+  readonly run: boolean;
+  readonly noDegraded: boolean;
+  readonly update: AssemblyUpdate | null;
+}
+
+function isDirty(members: readonly Candidate[]): boolean {
+  const newest = members
+    .map(({ superblock }) => superblock)
+    .toSorted((a, b) => b.events - a.events)[0];
+  return newest !== undefined && newest.resyncOffsetSectors < Infinity && newest.ppl === null;
+}
+
+function tellSlots(session: Session, name: string, members: readonly Candidate[]): void {
+  for (const { path, superblock } of members) {
+    const { role } = superblock;
+    const slot = role.kind === "active" ? `slot ${role.slot}` : role.kind;
+    session.detail(`${path} is identified as a member of ${name}, ${slot}.`);
+  }
+}
+
+/** What did not take part, and what was done by force. */
+function tellRemarks(session: Session, outcome: AssembleOutcome): void {
+  if (session.isQuiet) return;
+  for (const { path, why } of outcome.leftOut) session.warn(`ignoring ${path}: ${why}`);
+  for (const sentence of outcome.forced) session.warn(sentence);
+}
+
+export async function assembleOne(session: Session, one: OneAssembly): Promise<number> {
+  const host = await session.host();
+  const { members, names, mode, run, noDegraded, update } = one;
+  if (one.shown !== null) tellSlots(session, one.shown, members);
+  let outcome: AssembleOutcome;
+  try {
+    outcome = await host.assemble({
+      names,
+      devices: members.map(({ absolute }) => absolute),
+      mode,
+      force: session.common.force,
+      run,
+      noDegraded,
+      update,
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError)) throw thrown;
+    return session.refuse(1, thrown.message);
+  }
+  session.result(outcome);
+  tellRemarks(session, outcome);
+  const name = one.shown ?? outcome.array.path;
+  const { text, isStarted } = assemblyText(name, outcome, {
+    isDirty: isDirty(members),
+    noDegraded,
+  });
+  if (isStarted) {
+    session.info(text);
+    return 0;
+  }
+  session.warn(text);
+  // What was put together for this and is not to run is in nobody's way.
+  await host.stop({ array: outcome.array.kernelName, force: false });
+  return noDegraded ? 0 : 1;
+}

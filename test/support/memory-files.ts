@@ -1,0 +1,95 @@
+/** Files that are bytes in memory, as Env offers files. What is done with them ends in the same turn of the event loop. */
+import { HoldfastError } from "../../src/base/errors.ts";
+import type { FileExtent, FileHandle, FileStat, Files, OpenMode } from "../../src/env/files.ts";
+
+class MemoryFile implements FileHandle {
+  readonly path: string;
+  readonly #files: Map<string, Uint8Array>;
+
+  constructor(path: string, files: Map<string, Uint8Array>) {
+    this.path = path;
+    this.#files = files;
+  }
+
+  get #bytes(): Uint8Array {
+    return this.#files.get(this.path) ?? new Uint8Array(0);
+  }
+
+  get sizeBytes(): number {
+    return this.#bytes.length;
+  }
+
+  read(
+    data: Uint8Array,
+    offsetBytes: number,
+    done: (error: Error | null, bytes: number) => void,
+  ): void {
+    const found = this.#bytes.subarray(offsetBytes, offsetBytes + data.length);
+    data.set(found);
+    queueMicrotask(() => done(null, found.length));
+  }
+
+  write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    this.#bytes.set(data, offsetBytes);
+    queueMicrotask(() => done(null));
+  }
+
+  flush(done: (error: Error | null) => void): void {
+    queueMicrotask(() => done(null));
+  }
+
+  punchHole(offsetBytes: number, lengthBytes: number): boolean {
+    this.#bytes.fill(0, offsetBytes, offsetBytes + lengthBytes);
+    return true;
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    const bytes = new Uint8Array(sizeBytes);
+    bytes.set(this.#bytes.subarray(0, sizeBytes));
+    this.#files.set(this.path, bytes);
+    return Promise.resolve();
+  }
+
+  extentAt(offsetBytes: number, lengthBytes: number): FileExtent {
+    return { offsetBytes, lengthBytes, kind: "data" };
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+export class MemoryFiles implements Pick<Files, "open" | "stat" | "list"> {
+  readonly bytes = new Map<string, Uint8Array>();
+
+  add(path: string, sizeBytes: number): string {
+    this.bytes.set(path, new Uint8Array(sizeBytes));
+    return path;
+  }
+
+  addText(path: string, text: string): string {
+    this.bytes.set(path, new Uint8Array(Buffer.from(text)));
+    return path;
+  }
+
+  async open(path: string, mode: OpenMode): Promise<FileHandle> {
+    await Promise.resolve();
+    const isNew = mode === "create-new" || mode === "create-or-truncate";
+    if (isNew) this.add(path, 0);
+    if (!this.bytes.has(path)) throw new HoldfastError("not-found", `${path} does not exist.`);
+    return new MemoryFile(path, this.bytes);
+  }
+
+  stat(path: string): Promise<FileStat | null> {
+    const bytes = this.bytes.get(path);
+    return Promise.resolve(
+      bytes === undefined ? null : { kind: "file", sizeBytes: bytes.length, identity: path },
+    );
+  }
+
+  list(path: string): Promise<string[]> {
+    const inside = [...this.bytes.keys()].filter((each) => each.startsWith(`${path}/`));
+    const names = new Set(inside.map((each) => each.slice(path.length + 1).split("/")[0]!));
+    return Promise.resolve([...names].toSorted());
+  }
+}
