@@ -92,11 +92,10 @@ export class LoneWrites {
     return true;
   }
 
-  /** False: somebody is missing something, or there is no room. */
+  /** False: somebody is missing something. */
   #fill(write: LoneWrite, part: WritePart): boolean {
     const { geometry, core } = this.#context;
-    const { arena } = core.parity();
-    if (arena === null || !this.#findHolders(write.holders)) return false;
+    if (!this.#findHolders(write.holders)) return false;
     const { layout } = rangeAt(geometry, part.start, 1);
     write.layout = layout;
     write.sector = part.start;
@@ -109,9 +108,10 @@ export class LoneWrites {
     for (const slot of layout.slots) {
       if (slot === part.slot && !write.isModifying) continue;
       if (write.isModifying && layout.roles[slot]! >= 0 && slot !== part.slot) continue;
-      if (!this.#borrow(write, slot, part.data.length)) return false;
+      write.blocks[slot] = this.#borrow(write, part.data.length);
     }
-    return this.#takeData(write, part.data);
+    write.data = this.#standIn(write, part.data);
+    return true;
   }
 
   /** All slots, and nobody else. */
@@ -129,25 +129,21 @@ export class LoneWrites {
     return count === members.slots;
   }
 
-  #borrow(write: LoneWrite, slot: number, bytes: number): boolean {
-    const block = this.#context.core.parity().arena!.take(bytes);
-    if (block === null) return false;
+  /** From the arena while it has room. */
+  #borrow(write: LoneWrite, bytes: number): Uint8Array {
+    const block = this.#context.core.parity().arena?.take(bytes) ?? null;
+    if (block === null) return new Uint8Array(bytes);
     write.borrowed.push(block);
-    write.blocks[slot] = block;
-    return true;
+    return block;
   }
 
   /** The kernels are fast on what lies in the arena. */
-  #takeData(write: LoneWrite, data: Uint8Array): boolean {
+  #standIn(write: LoneWrite, data: Uint8Array): Uint8Array {
     const { arena } = this.#context.core.parity();
-    write.data = data;
-    if (arena!.contains(data)) return true;
-    const copy = arena!.take(data.length);
-    if (copy === null) return false;
-    write.borrowed.push(copy);
+    if (arena === null || arena.contains(data)) return data;
+    const copy = this.#borrow(write, data.length);
     copy.set(data);
-    write.data = copy;
-    return true;
+    return copy;
   }
 
   /** The old data and parity; or the data that is not written. */
