@@ -29,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
   early?.catch(() => {});
   const services: Services = {
     ...loadedServices,
-    process: { uid: process.getuid?.() ?? null, processId: process.pid },
+    process: { uid: process.getuid?.() ?? null, processId: process.pid, folder: process.cwd() },
     setLogLevel: (level) => log.setLevel(level),
     startEngine: () => early ?? Promise.reject(new Error("this verb has no engine")),
     async watchProcess() {

@@ -54,6 +54,14 @@ const VARIABLES = [
     term: `${bold("XDG_RUNTIME_DIR")}, ${bold("TMPDIR")}`,
     text: "Where the folder for the socket of open is made; /tmp when neither is set",
   },
+  {
+    term: bold("HOLDFAST_SOCKET"),
+    text: "The control socket of the daemon, for the daemon itself and for the verbs that talk to it",
+  },
+  {
+    term: `${bold("XDG_STATE_HOME")}, ${bold("HOME")}`,
+    text: "Where the state folder of the daemon is, unless it runs as root",
+  },
 ];
 
 /** The page's lines. */

@@ -24,6 +24,8 @@ export interface ProcessIds {
   /** Null where users have no numbers. */
   readonly uid: number | null;
   readonly processId: number;
+  /** Where relative paths begin. */
+  readonly folder: string;
 }
 
 /** A file system inside a volume, read-only. */

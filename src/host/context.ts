@@ -27,17 +27,19 @@ export async function startPlan(
   plan: AssemblyPlan,
   mode: AssemblyMode,
   held: () => readonly HeldDevice[],
+  hasSuperblocks = true,
 ): Promise<ManagedArray> {
   const { env, parity, scheduler, systemLimits, changed } = context;
   const managed = await startManaged(plan, {
     name: names.kernelName,
     mode,
+    hasSuperblocks,
     clock: env.clock,
     timers: env.timers,
     parity,
     scheduler,
     systemLimits,
-    diskOf: ({ device }) => held().find((one) => one.device === device)?.disk ?? device,
+    diskOf: ({ label, device }) => held().find(({ path }) => path === label)?.disk ?? device,
     // Clients hand over their buffers for as long as a write is under way.
     syncUsers: null,
     onPass: changed,

@@ -123,7 +123,7 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   to.array.safeModeDelayMs = from.array.safeModeDelayMs;
   Object.assign(to.array.settings, from.array.settings);
   for (const member of to.array.members.attached) {
-    const before = from.array.members.attached.find(({ device }) => device === member.device);
+    const before = from.array.members.attached.find(({ label }) => label === member.label);
     member.wantsReplacement = before?.wantsReplacement ?? false;
     member.hasWriteErrors = before?.hasWriteErrors ?? false;
   }

@@ -7,7 +7,6 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { ignore } from "../base/nothing.ts";
-import type { BlockDevice } from "../block/device.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
@@ -88,16 +87,17 @@ export class HostedArray {
     await Promise.all(held.map((device) => device.release()));
   }
 
-  heldBy(member: { readonly device: BlockDevice }): HeldDevice {
-    const found = this.#held.find(({ device }) => device === member.device);
+  /** Members are labelled with the paths of their devices; what they read and write may be laid over those. */
+  heldBy(member: Member): HeldDevice {
+    const found = this.#held.find(({ path }) => path === member.label);
     if (found === undefined) throw new HoldfastError("not-found", `a member is not held any more`);
     return found;
   }
 
-  memberOn({ device }: HeldDevice): Member | null {
+  memberOn({ path }: HeldDevice): Member | null {
     if (this.state.kind !== "running") return null;
     const { members } = this.state.managed.array;
-    return members.attached.find((one) => one.device === device) ?? null;
+    return members.attached.find(({ label }) => label === path) ?? null;
   }
 
   /** The superblocks of all that are held, as they are now. */

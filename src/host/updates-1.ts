@@ -52,6 +52,13 @@ function noLog({ path }: MdCandidate, raw: Superblock1, force: boolean): Partial
   return { bblogSize: 0, bblogShift: 0, bblogOffset: 0, featureMap };
 }
 
+/** Where it was not stopped in order all of it is synced from then on. */
+function noPpl(raw: Superblock1): Partial<Superblock1> {
+  const all = FEATURE.ppl | FEATURE.multiplePpls;
+  if ((raw.featureMap & all) === 0) return {};
+  return { featureMap: raw.featureMap & ~all, bitmapOffset: 0 };
+}
+
 function raid0Layout(
   { path }: MdCandidate,
   raw: Superblock1,
@@ -93,6 +100,8 @@ function changesOf(
       return candidate.superblock.version === "1.0"
         ? {}
         : { dataSize: BigInt(deviceSectors) - raw.dataOffset };
+    case "no-ppl":
+      return noPpl(raw);
     case "writemostly":
       return { devflags: devflags | DEVFLAG.writeMostly };
     case "readwrite":
@@ -107,8 +116,7 @@ function changesOf(
     case "summaries":
     case "byteorder":
     case "metadata":
-    case "ppl":
-    case "no-ppl": {
+    case "ppl": {
       const { version } = candidate.superblock;
       throw new HoldfastError(
         "unsupported",

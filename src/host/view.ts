@@ -59,7 +59,7 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     preferredMinor: version === "0.90" && !isBuilt ? names.minor : null,
     createdSeconds: superblock.createdSeconds,
     arraySizeLimitKib: null,
-    journalMode: null,
+    journalMode: superblock.hasJournal ? "write-through" : null,
     reshape: null,
     suspendLowSectors: suspended.lowSectors,
     suspendHighSectors: suspended.highSectors,
@@ -171,7 +171,7 @@ function runningView(
     arrayKib: Math.floor(array.sectors / 2),
     componentKib: Math.floor(record.componentSectors / 2),
     events: record.events,
-    updatedSeconds: updatedSeconds(array, superblock),
+    updatedSeconds: hosted.isBuilt ? superblock.updatedSeconds : updatedSeconds(array, superblock),
     resyncStartSectors:
       isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
     degraded: array.degraded,

@@ -11,11 +11,13 @@ import type { BlockDevice } from "../../src/block/device.ts";
 import { writeSectors } from "../../src/block/promises.ts";
 import { readOnly } from "../../src/block/read-only.ts";
 import { counted } from "../../src/block/stats.ts";
+import { DeadlineDevice } from "../../src/devices/deadline.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import { openFileDevice } from "../../src/devices/file.ts";
 import { openNbdDevice } from "../../src/devices/nbd.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { openOverlayStore } from "../../src/devices/overlay-store.ts";
+import { ReplayedDevice } from "../../src/devices/replayed.ts";
 import { OverlayDevice } from "../../src/devices/overlay.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import type { Env } from "../../src/env/env.ts";
@@ -187,6 +189,15 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
         return { device: new FaultyDevice(arrayWith(contents)), contents };
       },
     },
+    {
+      name: "with a deadline",
+      make() {
+        const contents = someContents();
+        const time = new VirtualTime();
+        const options = { clock: time, timers: time, timeoutMs: 1000, slowMs: 100 };
+        return { device: new DeadlineDevice(arrayWith(contents), options), contents };
+      },
+    },
     { name: "NBD client", make: () => nbd(env, {}, false) },
     {
       name: "NBD client, read-only",
@@ -195,6 +206,18 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
     {
       name: "NBD client of a server that cannot discard or write zeroes",
       make: () => nbd(env, { discard: false, writeZeroes: false }, false),
+    },
+    {
+      name: "replayed, written out",
+      async make() {
+        const contents = someContents();
+        const before = contents.slice();
+        before.fill(0, 5 * 512, 14 * 512);
+        const patch = { sector: 5, data: contents.slice(5 * 512, 14 * 512) };
+        const device = await ReplayedDevice.over(arrayWith(before), [patch]);
+        await new Promise<void>((resolve) => device.writeOut(() => resolve()));
+        return { device, contents };
+      },
     },
     {
       name: "counted",

@@ -18,7 +18,7 @@ import { goldenCase, sha256, unpackImage } from "../support/golden.ts";
 import { peerDescribe } from "../support/peers.ts";
 import { seedOfRun } from "../support/seed.ts";
 import { VirtualTime } from "../support/virtual-time.ts";
-import { createOnDisks, runDisks } from "../support/written-array.ts";
+import { createOnDisks, runArray } from "../support/written-array.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
 import { diskNode, runJobs } from "./slices.ts";
 import type { DoneJob, Job } from "./slices.ts";
@@ -77,7 +77,7 @@ async function firstImages(prng: Prng, { disks, isGolden }: Plan): Promise<Uint8
   const devices = isGolden
     ? onDevices(golden.members.map((_one, i) => unpackImage(golden, i)))
     : madeByHoldfast(prng, disks);
-  const { array } = await runDisks(devices, new VirtualTime());
+  const array = await runArray(devices, new VirtualTime());
   await writeSectors(array, 0, contentsOf(0, array.sectors, 0));
   await array.close();
   return devices.map(({ bytes }) => bytes);
@@ -94,12 +94,12 @@ function cutOff(prng: Prng, { disks }: History): Uint8Array[] {
 async function make(plan: Plan): Promise<Made> {
   const prng = new Prng(SEED + PLANS.indexOf(plan));
   const history = new History(await firstImages(prng, plan));
-  await history.start(async (disks, time) => (await runDisks(disks, time)).array);
+  await history.start(runArray);
   const stripeSectors = history.array.limits.optimalIoBytes / 512;
   await history.random(prng, 30, Math.max(60, 2 * stripeSectors));
   const all = cutOff(prng, history);
   const images = all.filter((_image, disk) => disk !== plan.lost);
-  const { array } = await runDisks(onDevices(images), new VirtualTime());
+  const array = await runArray(onDevices(images), new VirtualTime());
   const content = await readSectors(array, 0, array.sectors);
   const isMended = array.record.resyncOffsetSectors === Infinity;
   const wrong = history.wrongSectors(history.disks.log.length, content, () => plan.lost === null);

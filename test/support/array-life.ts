@@ -98,7 +98,7 @@ class Life {
   }
 
   async start(force = false): Promise<void> {
-    this.#managed = await this.until(runDisks(this.#disks.disks, this.#time, force));
+    this.#managed = await this.until(runDisks(this.#disks.disks, this.#time, { force }));
     for (let sector = this.#known.length; sector < this.array.sectors; sector += 1)
       this.#known.push({ durable: 0, acknowledged: 0, newest: 0 });
   }

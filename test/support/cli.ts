@@ -162,7 +162,7 @@ const NO_SERVICES: Services = {
   open: refuse("open"),
   arena: () => null,
   files: refuse("files"),
-  process: { uid: 1000, processId: 4711 },
+  process: { uid: 1000, processId: 4711, folder: "/work" },
   setLogLevel: () => {},
   startEngine: refuse("startEngine"),
   watchProcess: () =>

@@ -1,8 +1,15 @@
 /** A whole array on disks that fail on command, with its background sync, in virtual time. */
 import { Prng } from "../../src/base/prng.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { HoldfastError } from "../../src/base/errors.ts";
 import { readSectors } from "../../src/block/promises.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import type { CreateRequest } from "../../src/md/create/request.ts";
+import type { MdCandidate } from "../../src/md/candidate.ts";
+import { probeMdSuperblocks } from "../../src/md/probe.ts";
+import { freeDeviceNumber, newMember, prepareMember } from "../../src/md/running/new-member.ts";
+import { judgeReturn, rejoin } from "../../src/md/running/rejoin.ts";
+import type { Rejoin } from "../../src/md/running/rejoin.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import type { SyncWord } from "../../src/md/running/sync-control.ts";
 import { ArrayDevice } from "./array-device.ts";
@@ -38,6 +45,8 @@ export class ManagedWorld {
   readonly time = new VirtualTime();
   disks: FailingDisk[] = [];
   managed!: ManagedArray;
+  /** What the array gets of a disk. */
+  deviceOf: (disk: FailingDisk) => BlockDevice = ({ faults }) => faults;
 
   constructor(seed: number) {
     this.prng = new Prng(seed);
@@ -69,7 +78,7 @@ export class ManagedWorld {
   }
 
   async run(disks: readonly FailingDisk[] = this.disks): Promise<void> {
-    const devices = disks.map(({ faults }) => faults);
+    const devices = disks.map((disk) => this.deviceOf(disk));
     this.managed = await this.time.until(runDisks(devices, this.time));
   }
 
@@ -97,5 +106,57 @@ export class ManagedWorld {
 
   close(): Promise<void> {
     return this.time.until(this.managed.close());
+  }
+
+  /** The member is failed, and removed. */
+  async leave(slot: number): Promise<FailingDisk> {
+    const { managed, time } = this;
+    const member = managed.array.members.at(slot).member!;
+    await time.until(managed.failMember(member, new HoldfastError("io", "pulled")));
+    await time.until(managed.removeMember(member));
+    return this.disks.find(({ faults }) => faults === member.device)!;
+  }
+
+  async #candidate({ faults }: FailingDisk): Promise<MdCandidate> {
+    const { primary } = await this.time.until(probeMdSuperblocks(faults));
+    return { path: faults.name, device: faults, superblock: primary! };
+  }
+
+  async judged(disk: FailingDisk): Promise<Rejoin> {
+    const { array, bitmap } = this.managed;
+    const candidate = await this.#candidate(disk);
+    return judgeReturn({ array, eventsCleared: bitmap?.store.eventsCleared ?? null, candidate });
+  }
+
+  async comeBack(disk: FailingDisk, verdict: Rejoin): Promise<void> {
+    if (verdict.kind !== "by-bitmap" && verdict.kind !== "whole") throw new Error(verdict.why);
+    const member = await this.time.until(rejoin(await this.#candidate(disk), verdict));
+    await this.time.until(this.managed.addMember(member));
+    await this.quiet();
+  }
+
+  async addNew({ faults }: FailingDisk): Promise<void> {
+    const { array, bitmap } = this.managed;
+    const made = newMember({
+      array,
+      bitmap: bitmap?.store.shape ?? null,
+      device: faults,
+      joining: {
+        label: faults.name,
+        deviceUuid: Uint8Array.from({ length: 16 }, () => this.prng.below(256)),
+        isJournal: false,
+        writeMostly: false,
+        failFast: false,
+        node: null,
+        oldSuperblockSectors: [],
+      },
+      number: freeDeviceNumber(array),
+      badBlockLog: true,
+      journalSequence: 0n,
+    });
+    if (made.kind === "refused") throw new Error(made.reason);
+    await this.time.until(prepareMember(made));
+    await this.time.until(this.managed.addMember(made.member));
+    await this.quiet();
   }
 }

@@ -142,6 +142,7 @@ export class TestCore implements ArrayCore {
       return;
     }
     if (this.#options.isLast?.(member, this.members) === true) {
+      this.log.push(`${member.label} cannot be missed`);
       recorded(why);
       return;
     }

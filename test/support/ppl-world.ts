@@ -40,12 +40,17 @@ export function newImages(pplSectors: number, resyncOffset?: bigint): Uint8Array
   );
 }
 
-/** Runs what is on the disks, for writing. */
-export async function startHistory(images: readonly Uint8Array[]): Promise<History> {
+/** Runs what is on the disks, for writing. @param away a disk that is not there */
+export async function startHistory(
+  images: readonly Uint8Array[],
+  away: number | null = null,
+): Promise<History> {
   const history = new History(images);
-  await history.start((devices, time) =>
-    runPlan(planFor(devices, images), time, { mode: "read-write", makeLevel }),
-  );
+  const isHere = (_one: unknown, slot: number): boolean => slot !== away;
+  await history.start((devices, time) => {
+    const plan = planFor(devices.filter(isHere), images.filter(isHere));
+    return runPlan(plan, time, { mode: "read-write", makeLevel });
+  });
   return history;
 }
 

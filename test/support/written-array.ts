@@ -9,7 +9,7 @@ import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import { startManaged } from "../../src/md/running/managed-array.ts";
-import type { ManagedArray } from "../../src/md/running/managed-array.ts";
+import type { ManagedArray, ManageOptions } from "../../src/md/running/managed-array.ts";
 import { SyncScheduler } from "../../src/sync/scheduler.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
 import type { ParityEngine } from "../../src/parity/engine.ts";
@@ -20,18 +20,20 @@ import type { VirtualTime } from "./virtual-time.ts";
 
 let engine: ParityEngine | undefined;
 
-/** New disks with a new array on them. Throws what the plan refuses. */
+/** New disks with a new array on them, and a journal behind them if it has any sectors. Throws what the plan refuses. */
 export function createOnDisks(
   prng: Prng,
   disks: number,
   sectors: number,
   more: Partial<CreateRequest>,
+  journalSectors = 0,
 ): ArrayDevice[] {
-  const devices = Array.from(
-    { length: disks },
-    (_unused, i) => new ArrayDevice(sectors, {}, `d${i}`),
+  const sizes = Array.from({ length: disks }, () => sectors);
+  if (journalSectors > 0) sizes.push(journalSectors);
+  const devices = sizes.map((size, i) => new ArrayDevice(size, {}, `d${i}`));
+  const asked = sizes.map((size, i) =>
+    newDevice(size, { deviceUuid: randomBytes(prng, 16), isJournal: i === disks }),
   );
-  const asked = devices.map(() => newDevice(sectors, { deviceUuid: randomBytes(prng, 16) }));
   const request = createRequest(asked, { arrayUuid: randomBytes(prng, 16), ...more });
   const decision = planCreate(request);
   if (decision.kind === "refused") throw new Error(decision.reason);
@@ -44,7 +46,7 @@ export function createOnDisks(
 export async function runDisks(
   devices: readonly BlockDevice[],
   time: VirtualTime,
-  force = false,
+  { mode = "read-write", force = false }: { mode?: ManageOptions["mode"]; force?: boolean } = {},
 ): Promise<ManagedArray> {
   const set = [];
   for (const device of devices) {
@@ -55,7 +57,7 @@ export async function runDisks(
   if (plan === null) throw new Error("no superblock can be believed");
   return startManaged(plan, {
     name: "array",
-    mode: "read-write",
+    mode,
     clock: time,
     timers: time,
     parity: () => (engine ??= createParityEngine()),
@@ -63,6 +65,11 @@ export async function runDisks(
     systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
     syncUsers: null,
   });
+}
+
+/** The same, for tests in which nothing is synced: their time stands still. */
+export async function runArray(...given: Parameters<typeof runDisks>): Promise<RunningArray> {
+  return (await runDisks(...given)).array;
 }
 
 /** Fills the array, then writes over random places, several writes at a time. Returns what it is to hold, all of it flushed. */

@@ -5,6 +5,7 @@
  *
  * A second signal ends the process at once, which to the arrays is a power cut.
  */
+import { resolve } from "node:path";
 import type { Daemon } from "../../daemon/daemon.ts";
 import type { RunningEngine } from "../../engine/engine.ts";
 import type { NbdListen } from "../../nbd/server.ts";
@@ -47,14 +48,18 @@ async function start(
   const config = await loadConfig(env, args.value("config"));
   services.setLogLevel(config.logLevel);
   const around = surroundings(context);
+  const { uid, processId, folder } = services.process;
+  const absolute = (path: string): string => resolve(folder, path);
   const stateFolder = args.value("state") ?? config.state;
   const socket = args.value("socket") ?? config.socket;
   const daemon = await startDaemon(env, engine, {
-    stateFolder: stateFolder ?? defaultStateFolder(around),
-    socketPath: controlSocket(around, { socket, stateFolder }),
+    // Clients may be in other folders.
+    stateFolder: absolute(stateFolder ?? defaultStateFolder(around)),
+    socketPath: absolute(controlSocket(around, { socket, stateFolder })),
     nbdPlaces: await tcpPlaces(context, config),
     allowedUids: config.allowedUids,
-    ...services.process,
+    uid,
+    processId,
   });
   signal.leftovers = [daemon.socketPath, daemon.nbdSocketPath];
   return daemon;

@@ -42,8 +42,11 @@ async function read(
     );
   if (isJson) {
     const shown = text === null ? names : [name];
-    const values = shown.map((one) => [one, readSysfs(view, one)?.replace(/\n$/, "") ?? ""]);
-    await output.json({ array: view.kernelName, attributes: Object.fromEntries(values) as object });
+    const attributes = shown.map((one) => ({
+      name: one,
+      value: readSysfs(view, one)?.replace(/\n$/, "") ?? "",
+    }));
+    await output.json({ array: view.kernelName, attributes });
   } else if (text === null) await output.lines(names.toSorted());
   else await output.stdout.write(text);
 }

@@ -18,9 +18,9 @@ import { sectorNumber } from "./superblock-1-layout.ts";
 
 export const R5_BLOCK_BYTES = 4096;
 export const R5_BLOCK_SECTORS = 8;
-const R5_META_HEADER_BYTES = 32;
-const MAGIC = 0x6433c509;
-const VERSION = 1;
+export const R5_META_HEADER_BYTES = 32;
+export const R5_MAGIC = 0x6433c509;
+export const R5_VERSION = 1;
 const CHECKSUM_OFFSET = 4;
 
 export const r5MetaBlock = struct("r5 log meta block", "little", R5_META_HEADER_BYTES, {
@@ -111,22 +111,8 @@ export function r5MetaChecksum(seed: number, block: Uint8Array): number {
   return crc32cUpdate(seed, copy);
 }
 
-/** A meta block without payloads: what the log of a new array starts with. @param position sector of the log */
-export function emptyR5Meta(seed: number, position: number, seq: bigint): Uint8Array {
-  const block = new Uint8Array(R5_BLOCK_BYTES);
-  r5MetaBlock.encodeInto(block, 0, {
-    magic: MAGIC,
-    version: VERSION,
-    metaSize: R5_META_HEADER_BYTES,
-    seq,
-    position: BigInt(position),
-  });
-  r5MetaBlock.encodeInto(block, 0, { checksum: r5MetaChecksum(seed, block) });
-  return block;
-}
-
 /** Next place in the ring. */
-function r5Advance(log: R5Log, position: number, sectors: number): number {
+export function r5Advance(log: Pick<R5Log, "sectors">, position: number, sectors: number): number {
   const next = position + sectors;
   return next >= log.sectors ? next - log.sectors : next;
 }
@@ -220,7 +206,7 @@ export function decodeR5Meta(
   seq: bigint | null,
 ): R5MetaDecode {
   const raw = r5MetaBlock.decode(block);
-  if (raw.magic !== MAGIC || raw.version !== VERSION) return bad("no meta block");
+  if (raw.magic !== R5_MAGIC || raw.version !== R5_VERSION) return bad("no meta block");
   if (r5MetaChecksum(log.seed, block) !== raw.checksum) return bad("wrong checksum");
   if (raw.position !== BigInt(position)) return bad(`it belongs at sector ${raw.position}`);
   if (seq !== null && raw.seq !== seq) return bad(`sequence number ${raw.seq}, not ${seq}`);

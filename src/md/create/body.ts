@@ -2,7 +2,8 @@
 import { encodeBadBlocks } from "../../formats/md/bad-blocks.ts";
 import type { BitmapImage } from "../../formats/md/bitmap-image.ts";
 import { emptyPplHeader } from "../../formats/md/ppl.ts";
-import { emptyR5Meta, r5Seed } from "../../formats/md/r5-log.ts";
+import { emptyR5Meta } from "../../formats/md/r5-log-write.ts";
+import { r5Seed } from "../../formats/md/r5-log.ts";
 import { BAD_BLOCK_LOG_SECTORS } from "./places.ts";
 import type { MetadataPlaces } from "./places.ts";
 import type { NewDevice, PlannedWrite } from "./request.ts";

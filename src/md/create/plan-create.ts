@@ -82,6 +82,10 @@ function decideSizes(
   if (!isRedundant(level)) return { componentSectors: 0, hasZones, wastedOn: null };
   const componentSectors = asked === null ? most : alignDown(asked, rounding);
   if (componentSectors < LEAST_COMPONENT_SECTORS) refuse("the size asked for is too small");
+  // Kernels take a device of version 1.0 that is shorter than the members for one whose data runs into its superblock (md_run).
+  const isShort = journal !== undefined && availableOf(journal) < componentSectors;
+  if (request.version === "1.0" && isShort)
+    refuse(`${journal.label} is too small: in version 1.0 a journal is as large as the members`);
   if (request.version === "0.90" && componentSectors > MOST_SECTORS_090)
     refuse("version 0.90 uses 4 TiB of a device at most");
   const isWaste = largest > componentSectors + componentSectors / 100;

@@ -12,9 +12,17 @@ import { HoldfastError } from "../../base/errors.ts";
 import { alignDown, formatBytes } from "../../base/units.ts";
 import { readSectors } from "../../block/promises.ts";
 import type { Patch } from "../../devices/patched.ts";
-import { R5_BLOCK_BYTES, R5_BLOCK_SECTORS, r5Seed, readR5Log } from "../../formats/md/r5-log.ts";
+import {
+  R5_BLOCK_BYTES,
+  R5_BLOCK_SECTORS,
+  r5Advance,
+  r5Seed,
+  r5Start,
+  readR5Log,
+} from "../../formats/md/r5-log.ts";
 import type { R5Block, R5Log, R5Payload } from "../../formats/md/r5-log.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
+import type { MdSuperblock } from "../../formats/md/superblock.ts";
 import type { MdCandidate } from "../candidate.ts";
 import type { StripeGeometry } from "../geometry/raid456.ts";
 import type { AssemblyPlan } from "../plan.ts";
@@ -30,17 +38,35 @@ interface Stripe {
 
 type BlockReader = (block: R5Block) => Promise<Uint8Array>;
 
+/** A journal as it was found. */
+export interface FoundJournal {
+  readonly log: R5Log;
+  readonly stripes: JournalStripes;
+  /** Sectors from the tail to the end of the last meta block and its blocks; 0: there is no meta block at the tail. */
+  readonly usedSectors: number;
+  /** Where the next meta block would be, a sector of the log. */
+  readonly end: number;
+  /** And its number. */
+  readonly nextSeq: bigint;
+}
+
 export async function replayJournal(plan: AssemblyPlan, limitBytes: number): Promise<Replay> {
+  const found = await readJournal(plan, limitBytes);
+  return found?.stripes.finish() ?? NOTHING_TO_REPLAY;
+}
+
+/** Null: the array has none, or it is not there. @throws HoldfastError when it is cut off, or holds more than `limitBytes` */
+export async function readJournal(
+  plan: AssemblyPlan,
+  limitBytes: number,
+): Promise<FoundJournal | null> {
   const { journal, superblock } = plan;
-  if (journal === null) return NOTHING_TO_REPLAY;
+  if (journal === null) return null;
   const geometry = stripesOf(plan);
-  if (geometry === null) return NOTHING_TO_REPLAY;
+  if (geometry === null) return null;
 
   const { device, superblock: own } = journal;
-  const log: R5Log = {
-    sectors: alignDown(own.dataSectors, R5_BLOCK_SECTORS),
-    seed: r5Seed(arrayUuidBytes(superblock)),
-  };
+  const log = journalLog(own, superblock);
   if (own.dataOffsetSectors + log.sectors > device.sectors) {
     throw new HoldfastError(
       "bad-metadata",
@@ -49,16 +75,31 @@ export async function replayJournal(plan: AssemblyPlan, limitBytes: number): Pro
   }
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(device, own.dataOffsetSectors + sector, sectors);
-  const table = new StripeTable(plan, geometry, limitBytes);
-  for await (const meta of readR5Log(read, log, own.journalTailSectors ?? 0)) {
+  const stripes = new JournalStripes(plan, geometry, limitBytes);
+  const tailSectors = own.journalTailSectors ?? 0;
+  let usedSectors = 0;
+  let nextSeq = 0n;
+  for await (const meta of readR5Log(read, log, tailSectors)) {
     for (const payload of meta.payloads) {
-      await table.take(payload, (block) => read(block.logSector, R5_BLOCK_SECTORS));
+      await stripes.take(payload, (block) => read(block.logSector, R5_BLOCK_SECTORS));
     }
+    usedSectors += meta.sectors;
+    nextSeq = meta.seq + 1n;
   }
-  return table.finish();
+  const end = r5Advance(log, r5Start(log, tailSectors), usedSectors);
+  return { log, stripes, usedSectors, end, nextSeq };
 }
 
-class StripeTable {
+/** @param own superblock of the journal device @param array any of the array's */
+export function journalLog(own: MdSuperblock, array: MdSuperblock): R5Log {
+  return {
+    sectors: alignDown(own.dataSectors, R5_BLOCK_SECTORS),
+    seed: r5Seed(arrayUuidBytes(array)),
+  };
+}
+
+/** What a journal holds, by stripe. */
+export class JournalStripes {
   readonly #plan: AssemblyPlan;
   readonly #geometry: StripeGeometry;
   readonly #limitBytes: number;
@@ -153,6 +194,18 @@ class StripeTable {
       if (patches === undefined) this.#members.set(candidate, [patch]);
       else patches.push(patch);
     }
+  }
+
+  /** Stripes whose parity is still to be made: first member sector, and new data by volume sector. */
+  dataOnly(): { memberSector: number; data: ReadonlyMap<number, Uint8Array> }[] {
+    return [...this.#stripes]
+      .filter(([, stripe]) => stripe.parity === null)
+      .map(([memberSector, { data }]) => ({ memberSector, data }));
+  }
+
+  /** The parity of such a stripe has been made. */
+  complete(memberSector: number, p: Uint8Array, q: Uint8Array | null): void {
+    this.#stripeAt(memberSector).parity = { p, q };
   }
 
   finish(): Replay {

@@ -386,11 +386,16 @@ export class RunningArray implements BlockDevice, ArrayCore {
     throw new HoldfastError("shutdown", `${this.name} is stopped`);
   }
 
-  /** Makes it read-write, whatever it was. @throws HoldfastError `read-only` when a member cannot be written; what preparing fails with */
+  /**
+   * Makes it read-write, whatever it was.
+   * @throws HoldfastError `read-only` when a member cannot be written, or its journal is missing; what preparing fails with
+   */
   async startWriting(): Promise<void> {
     this.#assertRunning();
     const readOnlyMember = this.#readOnlyMember();
     if (readOnlyMember !== undefined) throw readOnlyError(readOnlyMember.label);
+    const why = this.level.whyReadOnly?.() ?? null;
+    if (why !== null) throw why;
     if (this.#mode === "read-write") return;
     await new Promise<void>((resolve, reject) => {
       this.#begin((error) => (error === null ? resolve() : reject(error)));
@@ -526,10 +531,19 @@ export class RunningArray implements BlockDevice, ArrayCore {
 
   /**
    * A new device, as a spare or journal or recovering; resolves when all superblocks tell of it.
-   * @throws HoldfastError `busy` when its number is taken, `no-space` when the superblocks have no room for it; nothing was changed then
+   * @throws HoldfastError `busy` when its number is taken, `no-space` when the superblocks have no room for it; nothing was changed then.
+   *   Whatever the level has against it, or fails at
    */
   async attach(member: Member): Promise<void> {
     this.#assertRunning();
+    if (member.standing.kind === "journal") this.#assertTakesJournal();
+    if (this.level.join !== undefined) {
+      const error = await new Promise<HoldfastError | null>((resolve) =>
+        this.level.join!(member, resolve),
+      );
+      if (error !== null) throw inArray(this.name, error);
+      this.#assertRunning();
+    }
     if (this.members.withNumber(member.number) !== null) {
       throw new HoldfastError("busy", `${this.name} has a device ${member.number} already`);
     }
@@ -543,9 +557,20 @@ export class RunningArray implements BlockDevice, ArrayCore {
     await this.#memberChanged(member, "attached");
   }
 
+  /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. */
+  #assertTakesJournal(): void {
+    const misses = (this.level.whyReadOnly?.() ?? null) !== null;
+    if (misses && this.#mode === "read-only") return;
+    const text = misses
+      ? `${this.name} must be read-only for a journal to be added`
+      : `${this.name} has no place for a journal: it has one, or was made without`;
+    throw new HoldfastError("busy", text);
+  }
+
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
   async detach(member: Member): Promise<void> {
-    if (member.slot !== null) {
+    const isJournal = member.standing.kind === "journal" && this.#mode !== "read-only";
+    if (member.slot !== null || isJournal) {
       throw new HoldfastError("busy", `${member.label} is in use by ${this.name}`);
     }
     this.members.detach(member);

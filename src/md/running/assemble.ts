@@ -48,6 +48,8 @@ export interface Tracking {
 export interface AssembleOptions {
   readonly name: string;
   readonly mode: RunningArrayOptions["mode"];
+  /** False: the plan is all that is known of the array, and members have data only. */
+  readonly hasSuperblocks?: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -93,8 +95,7 @@ export async function assemble(
   if (log?.isMended === true) record.resyncOffsetSectors = Infinity;
   const hasBitmap = superblock.bitmapSector !== null;
   const tracking = hasBitmap ? await options.openBitmap(members, record) : NO_TRACKING;
-  // There is nothing that a first write would have to be told of.
-  const mode = isRedundant(shape) || options.mode === "read-only" ? options.mode : "read-write";
+  const mode = modeOf(plan, shape, options.mode);
   const array = new RunningArray({
     name: options.name,
     sectors: geometry.arraySectors,
@@ -105,7 +106,7 @@ export async function assemble(
     bitmap: tracking.bitmap,
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
-    keepsSuperblocks: isRedundant(shape),
+    keepsSuperblocks: isRedundant(shape) && options.hasSuperblocks !== false,
     // What a crash left is put in order before read-write.
     mode: mode === "read-write" && isRedundant(shape) ? "read-only" : mode,
     clock: options.clock,
@@ -118,12 +119,22 @@ export async function assemble(
   return array;
 }
 
+function modeOf(plan: AssemblyPlan, shape: MdShape, asked: AssembleOptions["mode"]): typeof asked {
+  // There is nothing that a first write would have to be told of.
+  if (!isRedundant(shape) && asked !== "read-only") return "read-write";
+  return isJournalMissing(plan) ? "read-only" : asked;
+}
+
+/** It was started by force then, and is not written before it has another one. */
+export function isJournalMissing({ superblock, journal }: AssemblyPlan): boolean {
+  return superblock.hasJournal && journal === null;
+}
+
 const NO_TRACKING: Tracking = { regions: noRegions, bitmap: null, begin: null };
 
 /** A half sentence; null: it can be written as well. */
 export function whyOnlyReadable(superblock: MdSuperblock): string | null {
   if (superblock.reshape !== null) return "is in the middle of a reshape";
-  if (superblock.hasJournal) return "has a write journal";
   if (superblock.clustered) return "is shared by a cluster";
   return null;
 }
@@ -161,7 +172,8 @@ export async function openMember(
   const { superblock, path } = candidate;
   const device = log?.deviceOf(candidate) ?? candidate.device;
   const { dataOffsetSectors, componentSectors, dataSectors, superSector } = superblock;
-  const end = dataOffsetSectors + (componentSectors || dataSectors);
+  const usedSectors = standing.kind === "journal" ? dataSectors : componentSectors || dataSectors;
+  const end = dataOffsetSectors + usedSectors;
   if (device.sectors < end && standing.kind !== "spare") {
     const text = `${path} is cut off: it has ${device.sectors} sectors and its data should reach sector ${end}; leave it out`;
     throw new HoldfastError("cannot-start", text);
@@ -179,14 +191,20 @@ export async function openMember(
 /** As kernels do: it is clean until the first write, with what is not in sync known by the offset. */
 function recordOf(plan: AssemblyPlan, shape: MdShape): ArrayRecord {
   const { superblock } = plan;
-  const { componentSectors, events, resyncOffsetSectors } = superblock;
+  const { componentSectors, events } = superblock;
   return {
     raidDisks: shape.raidDisks,
     componentSectors,
     events,
     isClean: true,
-    resyncOffsetSectors: isTakenForClean(plan, shape) ? Infinity : resyncOffsetSectors,
+    resyncOffsetSectors: resyncOffset(plan, shape),
   };
+}
+
+function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
+  if (isTakenForClean(plan, shape)) return Infinity;
+  // Which stripes were being written the superblocks left to the journal.
+  return isJournalMissing(plan) ? 0 : plan.superblock.resyncOffsetSectors;
 }
 
 /**

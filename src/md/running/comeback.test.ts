@@ -7,10 +7,7 @@ import type { FailingDisk, LevelCase } from "../../../test/support/managed-world
 import { seedOfRun } from "../../../test/support/seed.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { writeSectors } from "../../block/promises.ts";
-import { probeMdSuperblocks } from "../probe.ts";
-import { freeDeviceNumber, newMember, prepareMember } from "./new-member.ts";
-import { judgeReturn, rejoin, revive } from "./rejoin.ts";
-import type { Rejoin } from "./rejoin.ts";
+import { revive } from "./rejoin.ts";
 
 const SEED = seedOfRun();
 const PULLED = new HoldfastError("io", "pulled");
@@ -26,69 +23,11 @@ async function filled(level: LevelCase, hasBitmap: boolean): Promise<ManagedWorl
   return world;
 }
 
-function judged(world: ManagedWorld, { faults }: FailingDisk): Promise<Rejoin> {
-  return world.time.until(
-    probeMdSuperblocks(faults).then(({ primary }) =>
-      judgeReturn({
-        array: world.managed.array,
-        eventsCleared: world.managed.bitmap?.store.eventsCleared ?? null,
-        candidate: { path: "back", device: faults, superblock: primary! },
-      }),
-    ),
-  );
-}
-
 /** Bytes of data written to it since it was last asked. */
 function writtenTo({ disk }: FailingDisk, dataOffset: number): number {
   const writes = disk.seen.filter(({ op, sector }) => op === "write" && sector >= dataOffset);
   disk.seen.length = 0;
   return writes.reduce((sum, { sectors }) => sum + sectors, 0);
-}
-
-async function leave(world: ManagedWorld, slot: number): Promise<FailingDisk> {
-  const { managed, time } = world;
-  const member = managed.array.members.at(slot).member!;
-  await time.until(managed.failMember(member, PULLED));
-  await time.until(managed.removeMember(member));
-  return world.disks[slot]!;
-}
-
-async function comeBack(
-  world: ManagedWorld,
-  { faults }: FailingDisk,
-  verdict: Rejoin,
-): Promise<void> {
-  if (verdict.kind !== "by-bitmap" && verdict.kind !== "whole") throw new Error(verdict.why);
-  const { primary } = await world.time.until(probeMdSuperblocks(faults));
-  const candidate = { path: "back", device: faults, superblock: primary! };
-  const member = await world.time.until(rejoin(candidate, verdict));
-  await world.time.until(world.managed.addMember(member));
-  await world.quiet();
-}
-
-async function addNew(world: ManagedWorld, { faults }: FailingDisk): Promise<void> {
-  const { array, bitmap } = world.managed;
-  const made = newMember({
-    array,
-    bitmap: bitmap?.store.shape ?? null,
-    device: faults,
-    joining: {
-      label: faults.name,
-      deviceUuid: Uint8Array.from({ length: 16 }, () => world.prng.below(256)),
-      isJournal: false,
-      writeMostly: false,
-      failFast: false,
-      node: null,
-      oldSuperblockSectors: [],
-    },
-    number: freeDeviceNumber(array),
-    badBlockLog: true,
-    journalSequence: 0n,
-  });
-  if (made.kind === "refused") throw new Error(made.reason);
-  await world.time.until(prepareMember(made));
-  await world.time.until(world.managed.addMember(made.member));
-  await world.quiet();
 }
 
 /** Each member alone, or as many as the level can do without, has its part: all of it is read without the others. */
@@ -97,7 +36,7 @@ async function isWholeWithout(world: ManagedWorld, slot: number, wanted: string)
   expect(await world.pass("check")).toBe(0);
   expect(sha256(await world.content())).toBe(wanted);
   const other = (slot + 1) % world.managed.array.members.slots;
-  await leave(world, other);
+  await world.leave(other);
   expect(sha256(await world.content())).toBe(wanted);
 }
 
@@ -109,14 +48,14 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
     it("gets a member back by bitmap, and only what it missed", async () => {
       const world = await filled(level, true);
       const { array } = world.managed;
-      const left = await leave(world, slot);
+      const left = await world.leave(slot);
       const fresh = new Uint8Array(512 * 700).fill(0x42);
       await world.time.until(writeSectors(array, 1000, fresh));
       const wanted = sha256(await world.content());
-      const verdict = await judged(world, left);
+      const verdict = await world.judged(left);
       expect(verdict).toEqual({ kind: "by-bitmap", slot });
       writtenTo(left, array.members.attached[0]!.dataOffset);
-      await comeBack(world, left, verdict);
+      await world.comeBack(left, verdict);
       const written = writtenTo(left, array.members.attached[0]!.dataOffset);
       expect(written).toBeGreaterThan(0);
       expect(written).toBeLessThan(3000);
@@ -125,22 +64,22 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
 
     it("takes one back as new when a spare has had its place meanwhile, or without a bitmap", async () => {
       const world = await filled(level, true);
-      const left = await leave(world, slot);
-      await addNew(world, world.emptyDisk(left.disk.sectors, "new"));
+      const left = await world.leave(slot);
+      await world.addNew(world.emptyDisk(left.disk.sectors, "new"));
       expect(world.managed.array.degraded).toBe(0);
-      expect(await judged(world, left)).toMatchObject({ kind: "as-new" });
+      expect(await world.judged(left)).toMatchObject({ kind: "as-new" });
       const plain = await filled(level, false);
-      const gone = await leave(plain, slot);
-      expect(await judged(plain, gone)).toMatchObject({ kind: "as-new" });
+      const gone = await plain.leave(slot);
+      expect(await plain.judged(gone)).toMatchObject({ kind: "as-new" });
     });
 
     it("fills a new device, of an array with a bitmap or without", async () => {
       for (const hasBitmap of [true, false]) {
         const world = await filled(level, hasBitmap);
-        const left = await leave(world, slot);
+        const left = await world.leave(slot);
         const wanted = sha256(await world.content());
         const fresh = world.emptyDisk(left.disk.sectors + 64, "new");
-        await addNew(world, fresh);
+        await world.addNew(fresh);
         await isWholeWithout(world, slot, wanted);
         await world.close();
         const there = [...world.disks.filter((one) => one !== left), fresh];
@@ -153,17 +92,37 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
     it("never reads what came back before it was filled", async () => {
       const world = await filled(level, true);
       const { array, sync } = world.managed;
-      const left = await leave(world, slot);
+      const left = await world.leave(slot);
       const fresh = new Uint8Array(512 * 700).fill(0x42);
       await world.time.until(writeSectors(array, 1000, fresh));
       const wanted = await world.content();
       await world.time.until(sync.setAction("frozen"));
-      const verdict = await judged(world, left);
-      await comeBack(world, left, verdict);
+      const verdict = await world.judged(left);
+      await world.comeBack(left, verdict);
       expect(array.degraded).toBe(1);
       left.disk.seen.length = 0;
       expect(sameBytes(await world.content(), wanted)).toBe(true);
       expect(left.disk.seen.filter(({ op }) => op === "read")).toEqual([]);
+    });
+
+    it("replaces a member by a spare once a write to it has failed, and reads it meanwhile", async () => {
+      const world = new ManagedWorld(SEED);
+      await world.create(level, { spareDisks: 1 });
+      const content = await world.fill();
+      const { array } = world.managed;
+      const member = array.members.at(slot).member!;
+      const sector = member.dataOffset + 32;
+      world.disks.find(({ faults }) => faults === member.device)!.faults.failWrites(sector, 1);
+      for (let at = 0; at < 512; at += 64) {
+        const fresh = new Uint8Array(512 * 64).fill(at / 64);
+        await world.time.until(writeSectors(array, at, fresh));
+        content.set(fresh, at * 512);
+      }
+      expect(member.badBlocks.isEmpty).toBe(false);
+      await world.quiet();
+      expect(member.isFaulty).toBe(true);
+      expect(array.members.at(slot).member!.badBlocks.isEmpty).toBe(true);
+      await isWholeWithout(world, slot, sha256(content));
     });
 
     it("tries a faulty member again that was not removed, by bitmap", async () => {
@@ -183,3 +142,18 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
     });
   },
 );
+
+it("in 0.90 a member that is back stands among the spares until it is filled, and has its number again then", async () => {
+  const world = new ManagedWorld(SEED);
+  await world.create(LEVELS[0]!, { bitmap: BITMAP, version: "0.90" });
+  await world.fill();
+  const left = await world.leave(1);
+  await world.time.until(world.managed.sync.setAction("frozen"));
+  await world.comeBack(left, await world.judged(left));
+  const numbers = (): number[] => world.managed.array.members.attached.map(({ number }) => number);
+  expect(numbers()).toEqual([0, 2, 3]);
+  await world.time.until(world.managed.sync.setAction("idle"));
+  world.managed.sync.changed();
+  await world.quiet();
+  expect(numbers()).toEqual([0, 2, 1]);
+});

@@ -67,6 +67,10 @@ export interface RunningLevel {
   readonly mismatches?: MismatchList;
   /** Before anything is written: what earlier writes left in a log is put in order. Called whenever the array becomes read-write. */
   startWriting?(started: () => void): void;
+  /** Null, or why the array cannot become read-write as it is. */
+  whyReadOnly?(): HoldfastError | null;
+  /** Before a superblock tells of a new device: the level puts on it what it keeps on every device. An error: it cannot join. */
+  join?(member: Member, joined: BioEnd): void;
   /** No write is under way, nor will be: `settled` when the level has nothing else under way either. */
   settle?(settled: () => void): void;
   /** As BlockDevice.extents; without it everything is data. */

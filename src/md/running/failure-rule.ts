@@ -2,8 +2,14 @@
  * Which members an array can lose: when an error of a member takes it out of the array, and when it breaks the array instead.
  * As kernels do it (error_handler of the levels; docs/kernel/md-metadata.md, section 3).
  */
+import type { HoldfastError } from "../../base/errors.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
 import { survival } from "../enough.ts";
+
+/** An error of the device as a whole, not of some of its sectors: it hangs, or is not there any more. */
+export function isOfWholeDevice({ code }: HoldfastError): boolean {
+  return code === "timeout" || code === "not-found";
+}
 
 export interface FailureRule {
   /** Is everything still there with only these slots in sync? */

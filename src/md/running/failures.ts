@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { BioEnd } from "../../block/bio.ts";
+import { isOfWholeDevice } from "./failure-rule.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
@@ -56,7 +57,9 @@ export class Failures {
     why: HoldfastError,
     recorded: BioEnd,
   ): void {
-    if (member.isFaulty || !member.badBlocks.add(sector, sectors)) {
+    // To list where a device fails that fails everywhere would fill the list with sectors that are good when it is back.
+    const isLost = member.isFaulty || isOfWholeDevice(why);
+    if (isLost || !member.badBlocks.add(sector, sectors)) {
       this.member(member, why, recorded);
       return;
     }

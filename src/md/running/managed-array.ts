@@ -16,7 +16,7 @@ import type { SpeedLimits } from "../../sync/throttle.ts";
 import type { AssemblyPlan } from "../plan.ts";
 import type { RunningArray } from "./array.ts";
 import { wantedState } from "./array-state.ts";
-import { assemble } from "./assemble.ts";
+import { assemble, isJournalMissing } from "./assemble.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { loadBitmap } from "./bitmap-load.ts";
 import type { RunningBitmap } from "./bitmap-load.ts";
@@ -84,7 +84,7 @@ export async function startManaged(
   });
   const shape = plan.superblock.shape!;
   const managed = new ManagedArray(array, bitmap, shape.chunkSectors, options);
-  if (mode === "read-write") await array.startWriting();
+  if (mode === "read-write" && !isJournalMissing(plan)) await array.startWriting();
   managed.sync.changed();
   return managed;
 }

@@ -117,6 +117,8 @@ export class Metadata {
 
   /** Half a sentence: why superblocks cannot say what is to be said now; null: they can. */
   problem(): string | null {
+    // Whoever comes back in 0.90 has the number of its old slot yet.
+    this.#renumber();
     const saying = this.#saying();
     try {
       for (const member of this.#options.members.attached) superblockImage(member, saying);
@@ -177,15 +179,7 @@ export class Metadata {
 
   async #round(): Promise<void> {
     const snapshot = await this.#flushed();
-    const before = this.#options.record.events;
-    if (this.#goneEvents > before) {
-      const { targets } = snapshot;
-      await this.#write(
-        this.#said,
-        this.#goneEvents,
-        targets.filter((member) => this.#said.devices.has(member)),
-      );
-    }
+    await this.#catchUp(snapshot.targets);
     await this.#each([...snapshot.logs.keys()], (member) =>
       writeLog(member, snapshot.logs.get(member)!),
     );
@@ -194,6 +188,23 @@ export class Metadata {
       (member) => !(snapshot.isQuiet && mayLag(member, events)),
     );
     await this.#write(snapshot.saying, events, targets);
+  }
+
+  /**
+   * First all say what the superblocks say already, with the highest count that anybody has: those of which the last round did not reach
+   * the disk would be two behind otherwise, and left out, if this one stopped half-way.
+   */
+  async #catchUp(targets: readonly Member[]): Promise<void> {
+    const { events } = this.#options.record;
+    const known = targets.filter((member) => this.#said.devices.has(member));
+    if (this.#goneEvents > events) {
+      await this.#write(this.#said, this.#goneEvents, known);
+      return;
+    }
+    const lagging = known.filter(
+      ({ standing, writtenEvents }) => standing.kind !== "spare" && writtenEvents < events,
+    );
+    if (lagging.length > 0) await this.#write(this.#said, events, lagging);
   }
 
   /** Step 1. What is said is what was true before the flush; what changes from then on is said by the next round. */

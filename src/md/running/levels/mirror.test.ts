@@ -18,6 +18,7 @@ import { BioFlags } from "../../../block/bio.ts";
 import { pooledObjectsMade } from "../../../block/pool.ts";
 import { noRegions } from "../../../regions/region-tracker.ts";
 import { Raid1Geometry } from "../../geometry/raid1.ts";
+import type { Member } from "../member.ts";
 
 const SEED = seedOfRun();
 const ASKED_FOR = new HoldfastError("io", "somebody asked for it");
@@ -54,9 +55,9 @@ describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
     }
     expect(mismatchesOf(await rig.sync("check"))).toBe(5);
     expect(level.syncWork("check")).not.toBeNull();
-    const found = level.mismatches.listed.map(({ sector, parts }) => {
+    const found = level.mismatches.listed.flatMap(({ sector, sectors, parts }) => {
       const odd = parts.filter(({ variant }) => variant > 0).map(({ member }) => member);
-      return `${sector} ${odd.join()}`;
+      return Array.from({ length: sectors }, (_unused, at) => `${sector + at} ${odd.join()}`);
     });
     expect(found).toEqual(planted);
     expect(differencesTo(rig, model)).toHaveLength(5);
@@ -179,6 +180,29 @@ describe("a member that cannot be read in places", () => {
   });
 });
 
+describe("a member of raid10 whose other copies have left", () => {
+  const isLast = (member: Member): boolean => member.slot === 0;
+
+  it("stays where it was to fail fast, and for however many errors", async () => {
+    const rig = new Rig(raid10(0x102, 4), { isLast });
+    rig.fill(0, bytes(7, 64));
+    rig.core.settings.maxReadErrors = 0;
+    rig.core.memberFailed(rig.member(1), ASKED_FOR, () => {});
+    const { faults, member } = rig.core.disks[0]!;
+    for (const failFast of [true, false]) {
+      member.failFast = failFast;
+      faults.failReads(DATA_OFFSET + 2, 1);
+      expect(rig.read(0, 8)).toMatchObject({ code: "data-lost" });
+      await turn();
+      faults.failWrites(DATA_OFFSET + 4, 1);
+      expect(rig.write(4, bytes(9, 1)).error).not.toBeUndefined();
+      await turn();
+    }
+    expect(member.isInSync).toBe(true);
+    expect(rig.core.log).toEqual(["m1 failed", "m0 bad 4+1"]);
+  });
+});
+
 describe("a write that a member cannot take", () => {
   it("is not acknowledged before that is on stable storage", () => {
     for (const hasLog of [true, false]) {
@@ -206,7 +230,7 @@ describe("a write that a member cannot take", () => {
     });
     for (const { faults } of rig.core.disks) faults.failWrites(DATA_OFFSET + 10, 1);
     expect(rig.write(8, bytes(7, 8)).error).toMatchObject({ code: "io" });
-    expect(rig.core.log).toHaveLength(1);
+    expect(rig.core.log).toEqual(["m0 failed", "m1 cannot be missed"]);
     const listed = new Rig(new Raid1Geometry(2, SECTORS));
     listed.core.disks[0]!.faults.failWrites(DATA_OFFSET + 10, 1);
     listed.core.disks[1]!.faults.failWrites(DATA_OFFSET + 11, 1);

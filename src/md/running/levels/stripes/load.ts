@@ -28,6 +28,7 @@ export class StripeLoad {
   readonly #range: StripeRange;
   readonly #buffers: WorkBuffers;
   readonly #end: PieceEnd;
+  readonly #leastSectors: number;
   readonly #wanted: Set<number>;
   readonly #lost: Set<number>;
   readonly #failedMembers = new Set<Member>();
@@ -38,14 +39,20 @@ export class StripeLoad {
   /** Whose blocks are in `blocks` nevertheless. */
   readonly failed: FailedRead[] = [];
 
-  /** @param wanted slots @param end "split": a smaller piece may go better */
+  /**
+   * @param wanted slots
+   * @param end "split": a smaller piece may go better
+   * @param leastSectors of the smallest piece that the caller takes
+   */
   constructor(
     context: StripeContext,
     range: StripeRange,
     wanted: Iterable<number>,
     buffers: WorkBuffers,
     end: PieceEnd,
+    leastSectors = 1,
   ) {
+    this.#leastSectors = leastSectors;
     this.#context = context;
     this.#range = range;
     this.#wanted = new Set(wanted);
@@ -126,7 +133,7 @@ export class StripeLoad {
 
   #tooMuchLost(): HoldfastError | "split" {
     const { sector, sectors } = this.#range;
-    if (this.failed.length > 0 && sectors > 1) return "split";
+    if (this.failed.length > 0 && sectors > this.#leastSectors) return "split";
     const text = `${this.#context.core.name} has lost more members or sectors than its parity makes up for at member sectors ${sector} to ${sector + sectors}.`;
     return new HoldfastError("data-lost", text);
   }

@@ -1,5 +1,5 @@
 /** Parts: what the bios that wait for a stripe write into it. */
-import { SECTOR_BYTES } from "../../../../base/units.ts";
+import { SECTOR_BYTES, alignDown, alignUp } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import type { WorkBuffers } from "../../../../parity/engine.ts";
@@ -55,6 +55,8 @@ export interface Segment {
   readonly end: number;
   /** Data slots that are written. */
   readonly written: ReadonlySet<number>;
+  /** Those of which a part only is new, where blocks are longer than what is written. */
+  readonly partial: ReadonlySet<number>;
 }
 
 interface Run {
@@ -62,22 +64,31 @@ interface Run {
   end: number;
 }
 
-/** Disjoint, sorted. Between them nothing is written. */
-export function segmentsOf(parts: readonly WritePart[]): Segment[] {
+/** Disjoint, sorted, made of whole blocks. Between them nothing is written. */
+export function segmentsOf(parts: readonly WritePart[], blockSectors: number): Segment[] {
   const runsBySlot = new Map<number, Run[]>();
   for (const slot of new Set(parts.map((part) => part.slot)))
     runsBySlot.set(slot, runsOf(parts.filter((part) => part.slot === slot)));
   const cuts = new Set<number>();
-  for (const runs of runsBySlot.values()) for (const run of runs) cuts.add(run.start).add(run.end);
+  // Blocks that are written in part stand alone, so that no others are read with them.
+  for (const { start, end } of [...runsBySlot.values()].flat()) {
+    for (const edge of [start, end])
+      cuts.add(alignDown(edge, blockSectors)).add(alignUp(edge, blockSectors));
+  }
   const edges = [...cuts].toSorted((a, b) => a - b);
   const segments: Segment[] = [];
   for (let index = 0; index + 1 < edges.length; index += 1) {
     const start = edges[index]!;
     const end = edges[index + 1]!;
     const written = new Set<number>();
-    for (const [slot, runs] of runsBySlot)
-      if (runs.some((run) => run.start <= start && end <= run.end)) written.add(slot);
-    if (written.size > 0) segments.push({ start, end, written });
+    const partial = new Set<number>();
+    for (const [slot, runs] of runsBySlot) {
+      const run = runs.find((one) => one.start < end && start < one.end);
+      if (run === undefined) continue;
+      written.add(slot);
+      if (start < run.start || run.end < end) partial.add(slot);
+    }
+    if (written.size > 0) segments.push({ start, end, written, partial });
   }
   return segments;
 }
@@ -104,17 +115,21 @@ function runsOf(parts: readonly WritePart[]): Run[] {
   return runs;
 }
 
-/** What the parts, in their order, make of a range that they cover: the very bytes of one of them where that is possible. */
+/**
+ * What the parts, in their order, make of a range: the very bytes of one of them where that is possible.
+ * @param old what was there; null where the parts cover the range
+ */
 export function contentsOf(
   parts: readonly WritePart[],
   slot: number,
   { sector, sectors }: StripeRange,
+  old: Uint8Array | null,
   buffers: WorkBuffers,
 ): Uint8Array {
   const end = sector + sectors;
   const here = parts.filter((part) => part.slot === slot && part.start < end && sector < part.end);
   const [only] = here;
-  if (here.length === 1 && only !== undefined) {
+  if (here.length === 1 && only !== undefined && old === null) {
     const from = (sector - only.start) * SECTOR_BYTES;
     const bytes = only.data.subarray(from, from + sectors * SECTOR_BYTES);
     const block = buffers.standIn(bytes);
@@ -122,6 +137,7 @@ export function contentsOf(
     return block;
   }
   const block = buffers.take(sectors * SECTOR_BYTES);
+  if (old !== null) block.set(old);
   for (const part of here) {
     const start = Math.max(sector, part.start);
     const stop = Math.min(end, part.end);

@@ -16,17 +16,27 @@ import type { StripeRange } from "./stripe.ts";
 export type PieceOutcome = HoldfastError | "split" | null;
 export type PieceEnd = (outcome: PieceOutcome) => void;
 
-/** One piece after the other; stops at the first error. @param maxSectors of a piece */
+export interface PieceSizes {
+  /** Pieces are made of whole blocks of so many sectors: 1 or a page. Whole blocks are not cut: their work never asks for it. */
+  readonly blockSectors: number;
+  readonly maxSectors: number;
+}
+
+const ANY_SIZES: PieceSizes = { blockSectors: 1, maxSectors: Infinity };
+
+/** One piece after the other; stops at the first error. */
 export function inPieces(
   members: Members,
   range: StripeRange,
   work: (piece: StripeRange, end: PieceEnd) => void,
   end: BioEnd,
-  maxSectors = WINDOW_SECTORS,
+  { blockSectors, maxSectors }: PieceSizes = ANY_SIZES,
 ): void {
   const step = (at: number, ended: BioEnd): number => {
     const sector = range.sector + at;
-    const sectors = evenRun(members, sector, Math.min(range.sectors - at, maxSectors));
+    const even = evenRun(members, sector, Math.min(range.sectors - at, WINDOW_SECTORS, maxSectors));
+    // A block of which a part only is believed is not believed.
+    const sectors = Math.max(blockSectors, alignDown(even, blockSectors));
     inHalves({ ...range, sector, sectors }, work, ended);
     return sectors;
   };

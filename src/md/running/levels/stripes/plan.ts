@@ -14,6 +14,8 @@ export interface WriteSituation {
   readonly layout: RowLayout;
   /** Data slots, written over all of the range. */
   readonly written: ReadonlySet<number>;
+  /** Of these, slots of which a part is kept. */
+  readonly partial: ReadonlySet<number>;
   /** Slots that cannot be read. */
   readonly lost: ReadonlySet<number>;
   /** Parity slots that somebody keeps, so that they must be made. */
@@ -30,9 +32,9 @@ export interface WritePlan {
 
 /** Null: the stripe has lost too much to be written. */
 export function planWrite(situation: WriteSituation): WritePlan | null {
-  const { layout, written, lost, kept, isParityRight } = situation;
-  if (kept.length === 0) return { kind: "no-parity", old: [] };
-  const others = layout.data.filter((slot) => !written.has(slot));
+  const { layout, written, partial, lost, kept, isParityRight } = situation;
+  if (kept.length === 0) return { kind: "no-parity", old: [...partial] };
+  const others = layout.data.filter((slot) => !written.has(slot) || partial.has(slot));
   const reconstruct: WritePlan = { kind: "reconstruct", old: others };
   const modify: WritePlan = { kind: "read-modify", old: [...written, ...kept] };
   const canModify = modify.old.every((slot) => !lost.has(slot));

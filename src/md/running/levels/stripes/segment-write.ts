@@ -11,16 +11,23 @@ import { SECTOR_BYTES } from "../../../../base/units.ts";
 import { WorkBuffers } from "../../../../parity/engine.ts";
 import { lostSlots } from "./holders.ts";
 import { StripeLoad } from "./load.ts";
-import type { PieceOutcome } from "./pieces.ts";
+import type { Segment } from "./parts.ts";
+import type { PieceEnd, PieceOutcome } from "./pieces.ts";
 import { planWrite } from "./plan.ts";
 import type { WritePlan } from "./plan.ts";
 import { StripeStore } from "./store.ts";
 import { parityBlocks } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
+import { blockSectors } from "./stripe-log.ts";
 import type { StripeWrite } from "./stripe-log.ts";
 
-/** Puts the new contents of a data slot into the block; or gives a block that has them, which is lent until the end. */
-export type NewContents = (slot: number, range: StripeRange, buffers: WorkBuffers) => Uint8Array;
+/** The new contents of a data slot, lent until the end. @param old what was there, of slots that are written in part */
+export type NewContents = (
+  slot: number,
+  range: StripeRange,
+  old: Uint8Array | null,
+  buffers: WorkBuffers,
+) => Uint8Array;
 
 /** @param isEverywhere nobody missed anything */
 export type SegmentEnd = (outcome: PieceOutcome, isEverywhere: boolean) => void;
@@ -29,6 +36,7 @@ export class SegmentWrite {
   readonly #context: StripeContext;
   readonly #range: StripeRange;
   readonly #written: ReadonlySet<number>;
+  readonly #partial: ReadonlySet<number>;
   readonly #contents: NewContents;
   readonly #flags: number;
   readonly #end: SegmentEnd;
@@ -36,11 +44,11 @@ export class SegmentWrite {
   readonly #store: StripeStore;
   readonly #kept: readonly number[];
 
-  /** @param written data slots @param flags BioFlags for data and parity */
+  /** @param segment around the range @param flags BioFlags for data and parity */
   constructor(
     context: StripeContext,
     range: StripeRange,
-    written: ReadonlySet<number>,
+    { written, partial }: Pick<Segment, "written" | "partial">,
     contents: NewContents,
     flags: number,
     end: SegmentEnd,
@@ -48,6 +56,7 @@ export class SegmentWrite {
     this.#context = context;
     this.#range = range;
     this.#written = written;
+    this.#partial = partial;
     this.#contents = contents;
     this.#flags = flags;
     this.#end = end;
@@ -55,7 +64,7 @@ export class SegmentWrite {
     const { layout } = range;
     const parity = layout.q === null ? [layout.p] : [layout.p, layout.q];
     this.#store = new StripeStore(context, range, [...written, ...parity]);
-    this.#kept = parity.filter((slot) => this.#store.has(slot));
+    this.#kept = parity.filter((slot) => context.log.needsPages === true || this.#store.has(slot));
   }
 
   start(): void {
@@ -63,16 +72,31 @@ export class SegmentWrite {
     const { record, members } = this.#context.core;
     const lost = lostSlots(members, this.#range);
     const isParityRight = sector + sectors <= record.resyncOffsetSectors;
-    const situation = { layout, written: this.#written, lost, kept: this.#kept, isParityRight };
-    const plan = planWrite(situation);
+    const plan = planWrite({
+      layout,
+      written: this.#written,
+      partial: this.#partial,
+      lost,
+      kept: this.#kept,
+      isParityRight,
+    });
     if (plan === null || !this.#canBeKept(lost)) {
       this.#finish(this.#tooMuchLost(), false);
       return;
     }
-    const load = new StripeLoad(this.#context, this.#range, plan.old, this.#buffers, (outcome) => {
+    const loaded: PieceEnd = (outcome) => {
       if (outcome === null) this.#loaded(plan, load.blocks);
       else this.#finish(outcome, false);
-    });
+    };
+    const context = this.#context;
+    const load = new StripeLoad(
+      context,
+      this.#range,
+      plan.old,
+      this.#buffers,
+      loaded,
+      blockSectors(context.log),
+    );
     load.start();
   }
 
@@ -95,8 +119,10 @@ export class SegmentWrite {
 
   #loaded({ kind }: WritePlan, old: ReadonlyMap<number, Uint8Array>): void {
     const blocks = new Map<number, Uint8Array>();
-    for (const slot of this.#written)
-      blocks.set(slot, this.#contents(slot, this.#range, this.#buffers));
+    for (const slot of this.#written) {
+      const before = this.#partial.has(slot) ? old.get(slot)! : null;
+      blocks.set(slot, this.#contents(slot, this.#range, before, this.#buffers));
+    }
     if (kind === "reconstruct") this.#reconstruct(old, blocks);
     else if (kind === "read-modify") this.#modify(old, blocks);
     const write: StripeWrite = { range: this.#range, written: [...this.#written], blocks };

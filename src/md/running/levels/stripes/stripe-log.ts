@@ -7,12 +7,15 @@
  * Until `start` the members show what the log has for them (FoundLog.deviceOf): an array that stays read-only reads right, and keeps
  * every byte.
  */
+import type { HoldfastError } from "../../../../base/errors.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import type { BlockDevice } from "../../../../block/device.ts";
 import type { BlocksBySlot } from "../../../../parity/parity.ts";
 import type { MdCandidate } from "../../../candidate.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore } from "../../core.ts";
+import { PAGE_SECTORS } from "./stripe.ts";
+import type { Member } from "../../member.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A stripe write as it is about to go to the members. Everything is lent until `written` of its log. */
@@ -25,6 +28,8 @@ export interface StripeWrite {
 }
 
 export interface StripeLog {
+  /** Stripe writes are made of whole pages of 4 KiB with all of their parity, whether somebody keeps that or not. */
+  readonly needsPages?: boolean;
   /** Member sectors of one stripe write. */
   readonly maxSectors: number;
   /** The chunks that one stripe write changes follow each other in the array. */
@@ -34,6 +39,10 @@ export interface StripeLog {
    * between them does it all again. Members that fail at it have left the array. Called again: does nothing.
    */
   start(started: () => void): void;
+  /** Null, or why there is no log to write with; nothing: there always is. */
+  whyReadOnly?(): HoldfastError | null;
+  /** As RunningLevel.join: of logs that are on all members. */
+  join?(member: Member, joined: BioEnd): void;
   /** `logged` when the stripe may be written to the members; an error ends its writes with it, and no member is written. */
   log(write: StripeWrite, logged: BioEnd): void;
   /** Every member write of a stripe that was logged has ended. */
@@ -50,6 +59,11 @@ export const noStripeLog: StripeLog = {
   written: () => {},
   settle: (settled) => settled(),
 };
+
+/** Data is written in whole blocks of so many sectors. */
+export function blockSectors({ needsPages }: StripeLog): number {
+  return needsPages === true ? PAGE_SECTORS : 1;
+}
 
 /** An array's log as it was found, of which nothing is written yet. */
 export interface FoundLog {

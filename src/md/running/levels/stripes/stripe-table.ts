@@ -20,7 +20,8 @@ import type { Segment, WritePart } from "./parts.ts";
 import { inPieces } from "./pieces.ts";
 import { SegmentWrite } from "./segment-write.ts";
 import type { NewContents } from "./segment-write.ts";
-import { rangeAt, WINDOW_SECTORS } from "./stripe.ts";
+import { blockSectors } from "./stripe-log.ts";
+import { rangeAt } from "./stripe.ts";
 import type { StripeContext } from "./stripe.ts";
 
 /** Of members' blocks that may be held at a time, as far as writes go. */
@@ -144,7 +145,7 @@ export class StripeTable {
         this.#release(batch);
         return;
       }
-      const segments = segmentsOf(parts);
+      const segments = segmentsOf(parts, blockSectors(this.#context.log));
       batch.left += segments.length;
       for (const segment of segments) this.#write(batch, segment);
       this.#segmentEnded(batch);
@@ -171,8 +172,8 @@ export class StripeTable {
     const range = rangeAt(geometry, segment.start, segment.end - segment.start);
     const isDurable = batch.parts.some((part) => (part.flags & BioFlags.fua) !== 0);
     const flags = isDurable ? BioFlags.fua : BioFlags.none;
-    const contents: NewContents = (slot, piece, buffers) =>
-      contentsOf(batch.parts, slot, piece, buffers);
+    const contents: NewContents = (slot, piece, old, buffers) =>
+      contentsOf(batch.parts, slot, piece, old, buffers);
     inPieces(
       core.members,
       range,
@@ -181,11 +182,10 @@ export class StripeTable {
           if (outcome !== "split" && !isEverywhere) batch.isEverywhere = false;
           end(outcome);
         };
-        const { written } = segment;
-        new SegmentWrite(this.#context, piece, written, contents, flags, ended).start();
+        new SegmentWrite(this.#context, piece, segment, contents, flags, ended).start();
       },
       runEnded,
-      Math.min(WINDOW_SECTORS, log.maxSectors),
+      { blockSectors: blockSectors(log), maxSectors: log.maxSectors },
     );
   }
 

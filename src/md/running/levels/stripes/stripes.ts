@@ -20,6 +20,7 @@ import type { StripeGeometry } from "../../../geometry/raid456.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
 import { MismatchList } from "../../mismatches.ts";
 import { ReadErrors } from "../../read-errors.ts";
+import type { Member } from "../../member.ts";
 import { MemberIo } from "./member-io.ts";
 import { WritePart, WriteRequest } from "./parts.ts";
 import { StripeReads } from "./reads.ts";
@@ -38,6 +39,7 @@ export class StripesLevel implements RunningLevel {
   readonly #reads: StripeReads;
   readonly #table: StripeTable;
   readonly #place = new StripePlace();
+  readonly join?: (member: Member, joined: BioEnd) => void;
 
   constructor(core: ArrayCore, geometry: StripeGeometry, log: StripeLog = noStripeLog) {
     const { chunkSectors } = geometry;
@@ -46,10 +48,15 @@ export class StripesLevel implements RunningLevel {
     this.#windowSectors = chunkSectors % WINDOW_SECTORS === 0 ? WINDOW_SECTORS : chunkSectors;
     this.#reads = new StripeReads(this.#context);
     this.#table = new StripeTable(this.#context, this.#windowSectors);
+    if (log.join !== undefined) this.join = (member, joined) => log.join!(member, joined);
   }
 
   startWriting(started: () => void): void {
     this.#context.log.start(started);
+  }
+
+  whyReadOnly(): HoldfastError | null {
+    return this.#context.log.whyReadOnly?.() ?? null;
   }
 
   settle(settled: () => void): void {

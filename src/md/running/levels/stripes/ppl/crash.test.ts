@@ -77,9 +77,28 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
     await history.random(prng, 10);
     await history.disks.pump();
     expect(history.errors).toEqual([]);
-    const outcome = await cutAt(history, prng, ANYBODY, someCuts(prng, history, 120));
+    const outcome = await cutAt(history, prng, ANYBODY, someCuts(prng, history, 70));
     expect(outcome.wrong.slice(0, 5)).toEqual([]);
     expect(outcome.mended).toBeGreaterThan(outcome.cuts / 10);
+  });
+
+  it("while a member is missing", { timeout: 120_000 }, async () => {
+    const prng = new Prng(SEED + 2);
+    const history = await startHistory(newImages(72), 1);
+    await history.random(prng, 8);
+    const outcome = await cutAt(history, prng, [1], someCuts(prng, history, 50));
+    expect(outcome.wrong.slice(0, 5)).toEqual([]);
+  });
+
+  it("and a member a while before", { timeout: 120_000 }, async () => {
+    const prng = new Prng(SEED + 3);
+    const history = await startHistory(newImages(72));
+    await history.random(prng, 3);
+    history.disks.disks[2]!.fails = ({ op }) => op !== "read";
+    await history.random(prng, 5);
+    expect(history.errors).toEqual([]);
+    const outcome = await cutAt(history, prng, [-1, 2], someCuts(prng, history, 50));
+    expect(outcome.wrong.slice(0, 5)).toEqual([]);
   });
 
   it("while it starts over in its ring", { timeout: 120_000 }, async () => {
@@ -88,8 +107,8 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
     const turns: number[] = [];
     for (let i = 0; i < 70; i += 1) {
       const before = history.disks.log.length;
-      // All of row 0, whose parity is on one member.
-      history.write((i % 3) * 16, i % 22 === 0 ? 8 : 16, false);
+      // All of row 0, whose parity is on one member. A short log is the first in a turn, and a longer one goes over it in the next.
+      history.write((i % 3) * 16, i === 0 || i === 22 ? 8 : 16, false);
       await history.disks.pump();
       const { log } = history.disks;
       const isTurn = log
@@ -98,7 +117,7 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
       if (isTurn) for (let cut = before; cut <= log.length; cut += 1) turns.push(cut);
     }
     expect(turns.length).toBeGreaterThan(30);
-    const rounds = [1, 2, 3].flatMap(() => turns);
+    const rounds = [1, 2].flatMap(() => turns);
     const outcome = await cutAt(history, prng, ANYBODY, rounds);
     expect(outcome.wrong.slice(0, 5)).toEqual([]);
   });
@@ -106,7 +125,7 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
   it("and loses it again while what was logged is written out", { timeout: 120_000 }, async () => {
     const prng = new Prng(SEED + 1);
     const first = await startHistory(newImages(RING));
-    for (let round = 0; round < 4; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       await first.random(prng, 6);
       const cut = first.disks.log.length;
       const { certain, possible } = first.disks.at(cut);
@@ -114,7 +133,7 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
       const images = first.disks.imagesWith(cut, (one) => certain.has(one) || there.has(one));
       const second = await startHistory(images);
       const promised = { history: first, cut };
-      const some = someCuts(prng, second, 60);
+      const some = someCuts(prng, second, 40);
       const outcome = await cutAt(second, prng, ANYBODY, some, promised);
       expect(outcome.wrong.slice(0, 5)).toEqual([]);
     }

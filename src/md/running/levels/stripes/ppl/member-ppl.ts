@@ -43,7 +43,8 @@ export class MemberPpl {
   readonly #whenIdle: (() => void)[] = [];
   /** In the area, of the next log. */
   #nextSector = 0;
-  #isEmptied = false;
+  #emptied: "not yet" | "being emptied" | "emptied" = "not yet";
+  #whenEmpty: BioEnd[] = [];
   #isBusy = false;
   /** Slots that the log in force is about. */
   #touched = new Set<number>();
@@ -80,17 +81,19 @@ export class MemberPpl {
   }
 
   /**
-   * Makes the area an empty log, once. `end` when it is durable or the member is out of the array; an error if that cannot be.
+   * Makes the area an empty log, once; `end` when that is durable.
    *
    * 1 no first header, durably: nothing here is believed from then on   2 zeros, flush   3 the empty header: with a crash inside 2, or
    * 3 before 2, an older log would be the newest, and would be replayed though others have come after it.
    */
   empty(end: BioEnd): void {
-    if (this.#isEmptied || this.#member.slot === null) {
+    if (this.#emptied === "emptied") {
       end(null);
       return;
     }
-    this.#isEmptied = true;
+    this.#whenEmpty.push(end);
+    if (this.#emptied === "being emptied") return;
+    this.#emptied = "being emptied";
     this.#nextSector = this.#area.isRing ? PPL_HEADER_SECTORS : 0;
     const { startSector, sectors } = this.#area;
     const { device } = this.#member;
@@ -108,13 +111,10 @@ export class MemberPpl {
       (ended) => write(0, this.#array.emptyHeader, BioFlags.fua, ended),
     ];
     const step = (index: number, ended: BioEnd): void => steps[index]!(ended);
-    inSequence(steps.length, step, (error) => this.#recorded(error, end));
-  }
-
-  /** A member whose log cannot be written fails as with any write. */
-  #recorded(error: HoldfastError | null, end: BioEnd): void {
-    if (error === null) end(null);
-    else this.#array.core.memberFailed(this.#member, error, end);
+    inSequence(steps.length, step, (error) => {
+      this.#emptied = error === null ? "emptied" : "not yet";
+      for (const each of this.#whenEmpty.splice(0)) each(error);
+    });
   }
 
   #next(): void {
@@ -125,27 +125,25 @@ export class MemberPpl {
     }
     const count = writesThatFit(this.#waiting, this.#area.ppBytes);
     const writes = this.#waiting.splice(0, count);
-    // Of one that has joined since the array was started.
-    this.empty((error) => {
-      if (error === null) this.#write(writes);
-      else this.#logged(writes, error);
-    });
-  }
-
-  #write(writes: readonly StripeWrite[]): void {
-    const { slot } = this.#member;
-    if (slot === null) {
+    if (this.#member.slot === null) {
       // It has failed, and its parity is not written any more.
       this.#logged(writes, null);
       return;
     }
+    this.empty((error) => {
+      if (error === null) this.#write(writes);
+      else this.#ended(writes, error);
+    });
+  }
+
+  #write(writes: readonly StripeWrite[]): void {
     this.#makeRoom(unitBytes(writes) / SECTOR_BYTES, (error) => {
       if (error !== null) {
         this.#ended(writes, error);
         return;
       }
       const buffers = new WorkBuffers(this.#array.core.parity());
-      const unit = makeUnit(this.#array, slot, writes, buffers);
+      const unit = makeUnit(this.#array, writes, buffers);
       this.#submit(unit, (unitError) => {
         buffers.giveBack();
         this.#ended(writes, unitError);
@@ -153,8 +151,13 @@ export class MemberPpl {
     });
   }
 
+  /** A member whose log cannot be written fails as with any write. */
   #ended(writes: readonly StripeWrite[], error: HoldfastError | null): void {
-    this.#recorded(error, (recorded) => this.#logged(writes, recorded));
+    if (error === null) this.#logged(writes, null);
+    else
+      this.#array.core.memberFailed(this.#member, error, (recorded) =>
+        this.#logged(writes, recorded),
+      );
   }
 
   #submit(bytes: Uint8Array, end: BioEnd): void {

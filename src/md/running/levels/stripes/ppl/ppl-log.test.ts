@@ -10,6 +10,7 @@ import {
   newImages,
 } from "../../../../../../test/support/ppl-world.ts";
 import {
+  memberImage,
   planFor,
   runPlan,
   superblockIn,
@@ -17,7 +18,7 @@ import {
 } from "../../../../../../test/support/running-array.ts";
 import { settled } from "../../../../../../test/support/crash-disks.ts";
 import { VirtualTime } from "../../../../../../test/support/virtual-time.ts";
-import { runDisks } from "../../../../../../test/support/written-array.ts";
+import { runArray } from "../../../../../../test/support/written-array.ts";
 import { HoldfastError } from "../../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, writeBio } from "../../../../../block/bio.ts";
@@ -28,6 +29,8 @@ import { decodePplHeader, findNewestPpl, pplSignature } from "../../../../../for
 import type { FoundPpl, PplLog } from "../../../../../formats/md/ppl.ts";
 import { arrayUuidBytes } from "../../../../../formats/md/superblock.ts";
 import type { RunningArray } from "../../../array.ts";
+import { BadBlockTable } from "../../../bad-block-table.ts";
+import { Member } from "../../../member.ts";
 import { makeLevel } from "../../make.ts";
 
 const RING = 528;
@@ -236,6 +239,41 @@ describe("an array with a partial parity log", () => {
     }
   });
 
+  it("empties the log of a device that joins, and takes none that has no room for one", async () => {
+    const one = await world();
+    const spare = (pplSectors: number | undefined): Member => {
+      const image = memberImage({
+        shape: SHAPE,
+        number: 4,
+        roles: [0, 1, 2, 3],
+        component: COMPONENT,
+        ...(pplSectors === undefined ? {} : { pplSectors }),
+      });
+      const device = new ArrayDevice(image.length / SECTOR_BYTES, {}, "spare");
+      device.bytes.set(image);
+      device.bytes.fill(0x55, PPL_SECTOR * SECTOR_BYTES);
+      return new Member({
+        label: "spare",
+        device,
+        superblock: superblockIn(image)!,
+        image: image.slice(SUPER_SECTOR * SECTOR_BYTES, SUPER_SECTOR * SECTOR_BYTES + 4096),
+        standing: { kind: "spare" },
+        badBlocks: new BadBlockTable(null, []),
+      });
+    };
+    await expect(one.array.attach(spare(undefined))).rejects.toThrow("has no room for a partial");
+    const joins = spare(RING);
+    await one.array.setState("readonly");
+    await one.array.attach(joins);
+    expect(one.array.members.attached).toContain(joins);
+    expect((joins.device as ArrayDevice).seen).toEqual([]);
+    await one.array.setState("active");
+    const area = await readSectors(joins.device, PPL_SECTOR, RING);
+    const decoded = decodePplHeader(area.slice(0, 4096), one.signature);
+    expect(decoded).toMatchObject({ kind: "ok", log: { generation: 0n, entries: [] } });
+    expect(area.subarray(4096).every((byte) => byte === 0)).toBe(true);
+  });
+
   it("goes on without a member whose log cannot be written", async () => {
     const one = await world();
     const { p } = GEOMETRY.rowLayout(0);
@@ -290,13 +328,13 @@ describe("a golden array that crashed", () => {
       device.bytes.set(image);
       return device;
     });
-    const { array } = await runDisks(devices, new VirtualTime());
+    const array = await runArray(devices, new VirtualTime());
     const content = await readSectors(array, 0, array.sectors);
     if (left.length < 3) return sha256(content);
     expect(array.record.resyncOffsetSectors).toBe(Infinity);
     await array.close();
     // The parity that was replayed is on the disks now.
-    const { array: degraded } = await runDisks(devices.slice(1), new VirtualTime());
+    const degraded = await runArray(devices.slice(1), new VirtualTime());
     expect(sha256(await readSectors(degraded, 0, degraded.sectors))).toBe(
       view.volumes["without-d0"]!.sha256,
     );

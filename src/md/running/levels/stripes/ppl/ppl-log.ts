@@ -4,6 +4,7 @@
  *
  * Facts: drivers/md/raid5-ppl.c; docs/kernel/raid456.md, section 2.
  */
+import { HoldfastError } from "../../../../../base/errors.ts";
 import { ignore } from "../../../../../base/nothing.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import type { BioEnd } from "../../../../../block/bio.ts";
@@ -13,6 +14,7 @@ import type { Member } from "../../../member.ts";
 import { isTrusted } from "../holders.ts";
 import type { ReplayedMembers } from "../replayed-members.ts";
 import type { StripeLog, StripeWrite } from "../stripe-log.ts";
+import { pplAreaProblem } from "./area-problem.ts";
 import { MemberPpl } from "./member-ppl.ts";
 import type { PplArray } from "./ppl-array.ts";
 
@@ -61,15 +63,32 @@ export class PplLog implements StripeLog {
     });
   }
 
+  /** Spares, too: what a former member has in its log would be believed once it is in a slot. */
   #empty(end: () => void): void {
-    const inSlots = this.#array.core.members.attached.filter(({ slot }) => slot !== null);
-    const part = fanOut(inSlots.length + 1, end);
-    for (const member of inSlots) {
+    const { core } = this.#array;
+    const members = core.members.attached.filter(({ isFaulty }) => !isFaulty);
+    const part = fanOut(members.length + 1, end);
+    for (const member of members) {
       const log = this.#logOf(member);
       if (log === null) part(null);
-      else log.empty(part);
+      else
+        log.empty((error) => {
+          if (error === null) part(null);
+          else core.memberFailed(member, error, part);
+        });
     }
     part(null);
+  }
+
+  join(member: Member, joined: BioEnd): void {
+    const problem = pplAreaProblem(member.superblock);
+    if (problem !== null) joined(new HoldfastError("unsupported", `${member.label} ${problem}`));
+    else if (this.#isStarted && this.#array.core.isWritable) this.#logOf(member)!.empty(joined);
+    else {
+      // Nothing is written now, nor logged: its turn comes when the array is written to.
+      this.#isStarted = false;
+      joined(null);
+    }
   }
 
   log(write: StripeWrite, logged: BioEnd): void {
@@ -90,7 +109,7 @@ export class PplLog implements StripeLog {
     });
   }
 
-  /** Null: it has no room for one. A replacement gets one when it has taken over. */
+  /** Null: it has no room for one. */
   #logOf(member: Member): MemberPpl | null {
     if (member.superblock.ppl === null) return null;
     let log = this.#logs.get(member);

@@ -11,8 +11,14 @@ import type { WorkBuffers } from "../../../../../parity/engine.ts";
 import type { StripeWrite } from "../stripe-log.ts";
 import type { PplArray } from "./ppl-array.ts";
 
-/** Of the last entry, where there is one that no kernel believes. */
-const NO_CHECKSUM = 1;
+/** No bytes have this checksum. */
+const NOT_TO_BELIEVE: PplEntryImage = {
+  dataSector: 0,
+  ppBytes: 0,
+  dataBytes: 0,
+  parityDisk: 0,
+  checksum: 1,
+};
 
 /** Of a whole stripe nothing is left alone: its entry only tells where parity has to be made anew. */
 function partialParityBytes({ range, written }: StripeWrite): number {
@@ -39,7 +45,6 @@ export function unitBytes(writes: readonly StripeWrite[]): number {
 /** The bytes of the log. */
 export function makeUnit(
   array: PplArray,
-  slot: number,
   writes: readonly StripeWrite[],
   buffers: WorkBuffers,
 ): Uint8Array {
@@ -49,12 +54,12 @@ export function makeUnit(
   for (const write of writes) {
     const partial = unit.subarray(at, at + partialParityBytes(write));
     if (partial.length > 0) makePartialParity(array, write, partial);
-    entries.push(entryOf(array, slot, write, partial));
+    entries.push(entryOf(array, write, partial));
     at += partial.length;
   }
   // After an unclean stop the kernel takes an array with believable logs for clean everywhere. What a resync has not reached yet is
   // not: one entry that cannot be believed keeps the resync due, and the others are replayed all the same.
-  if (array.core.record.resyncOffsetSectors !== Infinity) entries.push(nothingFor(slot));
+  if (array.core.record.resyncOffsetSectors !== Infinity) entries.push(NOT_TO_BELIEVE);
   encodePplHeader(unit, array.emptyHeader, array.nextGeneration(), entries);
   return unit;
 }
@@ -71,20 +76,16 @@ function makePartialParity(
 
 function entryOf(
   array: PplArray,
-  slot: number,
   { range, written }: StripeWrite,
   partial: Uint8Array,
 ): PplEntryImage {
-  const first = range.layout.data.findIndex((one) => written.includes(one));
+  const { layout, sector, sectors } = range;
+  const first = layout.data.findIndex((slot) => written.includes(slot));
   return {
-    dataSector: array.dataSector(range.sector, first),
+    dataSector: array.dataSector(sector, first),
     ppBytes: partial.length,
-    dataBytes: written.length * range.sectors * SECTOR_BYTES,
-    parityDisk: slot,
+    dataBytes: written.length * sectors * SECTOR_BYTES,
+    parityDisk: layout.p,
     checksum: crc32c(partial),
   };
-}
-
-function nothingFor(slot: number): PplEntryImage {
-  return { dataSector: 0, ppBytes: 0, dataBytes: 0, parityDisk: slot, checksum: NO_CHECKSUM };
 }

@@ -1,0 +1,302 @@
+/**
+ * StripeJournal: the write journal of raid4/5/6 (the kernel's raid5-cache) in write-through mode. A crash while a stripe is written leaves
+ * all of what was to be written in the journal, so that no parity is wrong and nothing of a missing member is lost.
+ *
+ *   1 data and parity of a stripe into the journal   2 the journal is flushed   3 the members are written   4 the write ends
+ *   ...later:   5 the members are flushed   6 the superblock of the journal says where it starts now   7 what is before it is free
+ *
+ * A crash before 2: the members hold what they held. Between 2 and 6: all is replayed, also what is on the members already. Were 6
+ * before 5, a crash would find neither the journal's copy nor the members'.
+ *
+ * All that waits when the journal is free goes there together, and one flush is for all of it. A write ends when the members have it and
+ * not, as it does with the kernel, when the journal has it: a flush goes to the members then like in every other array, and what was
+ * flushed survives the loss of the journal too.
+ *
+ * Every write of members' data comes through here, also when the parity's own member is missing: what the journal holds of a block
+ * must never be older than what the members hold when it is replayed.
+ */
+import { unreachable } from "../../../../../base/assert.ts";
+import { HoldfastError } from "../../../../../base/errors.ts";
+import { SECTOR_BYTES } from "../../../../../base/units.ts";
+import { BioFlags, flushBio } from "../../../../../block/bio.ts";
+import type { BioEnd } from "../../../../../block/bio.ts";
+import { fanOut } from "../../../../../block/fan-out.ts";
+import { emptyR5Meta } from "../../../../../formats/md/r5-log-write.ts";
+import { R5_BLOCK_SECTORS } from "../../../../../formats/md/r5-log.ts";
+import type { R5Log } from "../../../../../formats/md/r5-log.ts";
+import { WorkBuffers } from "../../../../../parity/engine.ts";
+import type { StripeGeometry } from "../../../../geometry/raid456.ts";
+import type { ArrayCore } from "../../../core.ts";
+import type { Member } from "../../../member.ts";
+import { MemberIo } from "../member-io.ts";
+import type { StripeLog, StripeWrite } from "../stripe-log.ts";
+import { JournalRing, ringWrites } from "./ring.ts";
+import type { RingWrite } from "./ring.ts";
+import { freshLog, replayOnto, writeOut } from "./start.ts";
+import type { BegunLog, LeftBehind } from "./start.ts";
+import { JournalEntry, draftUnit, encodeUnit } from "./unit.ts";
+
+/** What is written and flushed together: more of it is more of memory. */
+const MAX_BATCH_SECTORS = 8192;
+
+/** 128 MiB: from so much on it is worth the writing of superblocks. Less than the kernel's, since whoever replays it may hold it in memory. */
+const MAX_UNCLAIMED_SECTORS = 256 * 1024;
+
+type State =
+  | { readonly kind: "closed"; readonly why: HoldfastError }
+  | { readonly kind: "open"; readonly member: Member; readonly log: R5Log };
+
+export class StripeJournal implements StripeLog {
+  readonly #core: ArrayCore;
+  readonly #geometry: StripeGeometry;
+  readonly #io = new MemberIo();
+  #state: State;
+  #ring = new JournalRing(R5_BLOCK_SECTORS, 0);
+  #seq = 0n;
+  /** In the order in which they came; the first of them may be in units already in part. */
+  #queue: JournalEntry[] = [];
+  readonly #entries = new Map<StripeWrite, JournalEntry>();
+  #left: LeftBehind | null;
+  /** The superblock's tail is in the log that was begun. */
+  #isTailSaid = false;
+  #isCommitting = false;
+  #isReclaiming = false;
+
+  /** @param left null: the journal is missing */
+  constructor(core: ArrayCore, geometry: StripeGeometry, left: LeftBehind | null) {
+    this.#core = core;
+    this.#geometry = geometry;
+    this.#left = left;
+    const text = `${core.name} cannot be written without its write journal; make it read-only and add one.`;
+    this.#state = { kind: "closed", why: new HoldfastError("read-only", text) };
+  }
+
+  // --- starting
+
+  start(started: () => void): void {
+    if (this.#opened().why === null) started();
+    else void this.#begin().then(started);
+  }
+
+  /** The journal that was there at assembly, or one that was added since. Without one no write goes through. */
+  async #begin(): Promise<void> {
+    const member = this.#core.members.journal;
+    if (member === null) return;
+    try {
+      const begun = await this.#beginOn(member);
+      this.#left = null;
+      this.#state = { kind: "open", member, log: begun.log };
+      this.#ring = new JournalRing(begun.log.sectors, begun.position);
+      this.#seq = begun.nextSeq;
+      member.journalTailSectors = begun.position;
+      this.#isTailSaid = false;
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      this.#state = { kind: "closed", why: error };
+    }
+  }
+
+  async #beginOn(member: Member): Promise<BegunLog> {
+    const left = this.#left;
+    if (left !== null && left.journal === member.superblock)
+      return replayOnto(this.#core, this.#geometry, member, left);
+    // The journal that was found is gone; what it had for the members is in memory.
+    if (left !== null) await writeOut(this.#core, left);
+    return freshLog(this.#core, this.#geometry, member);
+  }
+
+  /** Null, or why the array cannot become read-write. */
+  whyReadOnly(): HoldfastError | null {
+    return this.#core.members.journal === null ? this.#opened().why : null;
+  }
+
+  // --- what stripes have to know
+
+  readonly needsPages = true;
+
+  readonly needsRuns = false;
+
+  /** A write, what is in a unit with it, and the unit that the tail is at must go into the ring together, or the write would wait for itself. */
+  get maxSectors(): number {
+    const rowSectors = (this.#geometry.raidDisks + 1) * R5_BLOCK_SECTORS;
+    const rows = Math.max(1, Math.floor(this.#maxUnitSectors / rowSectors));
+    return rows * R5_BLOCK_SECTORS;
+  }
+
+  get #maxUnitSectors(): number {
+    return Math.floor(this.#ring.sectors / 4);
+  }
+
+  // --- logging
+
+  log(write: StripeWrite, logged: BioEnd): void {
+    const entry = new JournalEntry(write, logged);
+    this.#entries.set(write, entry);
+    this.#queue.push(entry);
+    this.#commitNext();
+  }
+
+  #commitNext(): void {
+    const { log, member, why } = this.#opened();
+    if (why !== null) {
+      this.#refuse(this.#queue.splice(0), why);
+      return;
+    }
+    if (this.#isCommitting || this.#queue.length === 0) return;
+    if (!this.#isTailSaid) {
+      this.#sayTail(() => this.#commitNext());
+      return;
+    }
+    const buffers = new WorkBuffers(this.#core.parity());
+    const { writes, complete } = this.#takeUnits(log, buffers);
+    if (writes.length === 0) {
+      this.#reclaim();
+      return;
+    }
+    this.#isCommitting = true;
+    const ended = (error: HoldfastError | null): void => {
+      buffers.giveBack();
+      this.#isCommitting = false;
+      if (error !== null) this.#failed(member, error, complete);
+      this.#commitNext();
+      if (error === null) for (const { logged } of complete) logged(null);
+    };
+    const written = fanOut(writes.length, (error) => {
+      if (error !== null) ended(error);
+      else member.device.submit(flushBio(ended));
+    });
+    for (const { sector, data } of writes)
+      this.#io.write(member, sector, data, BioFlags.none, written);
+  }
+
+  /** The units that there is room for, and whose place is in the log from now on. */
+  #takeUnits(log: R5Log, buffers: WorkBuffers): { writes: RingWrite[]; complete: JournalEntry[] } {
+    const writes: RingWrite[] = [];
+    const complete: JournalEntry[] = [];
+    let sectors = 0;
+    while (this.#queue.length > 0 && sectors < MAX_BATCH_SECTORS) {
+      const draft = draftUnit(this.#queue, this.#maxUnitSectors);
+      if (!this.#ring.fits(draft.sectors)) break;
+      const unit = this.#ring.append(draft.sectors, draft.entries.size);
+      const bytes = buffers.take(draft.sectors * SECTOR_BYTES);
+      encodeUnit(this.#geometry, log.seed, this.#seq, unit.position, draft, bytes);
+      this.#seq += 1n;
+      for (const { entry } of draft.rows) entry.next += R5_BLOCK_SECTORS;
+      for (const entry of draft.entries) entry.units.push(unit);
+      while (this.#queue[0]?.isWhole === true) complete.push(this.#queue.shift()!);
+      writes.push(...ringWrites(log, unit.position, bytes));
+      sectors += draft.sectors;
+    }
+    return { writes, complete };
+  }
+
+  // --- room
+
+  written(write: StripeWrite): void {
+    const entry = this.#entries.get(write);
+    this.#entries.delete(write);
+    for (const unit of entry?.units ?? []) unit.pending -= 1;
+    const most = Math.min(this.#ring.sectors / 4, MAX_UNCLAIMED_SECTORS);
+    const isWorthIt = this.#ring.sectorsBefore(this.#ring.newestDone) > most;
+    if (isWorthIt || (this.#queue.length > 0 && !this.#isCommitting)) this.#reclaim();
+  }
+
+  /** What is logged before the superblock says where the log begins would not be found. */
+  #sayTail(said: () => void): void {
+    if (this.#isTailSaid) {
+      said();
+      return;
+    }
+    this.#core.commit("progress", () => {
+      this.#isTailSaid = true;
+      said();
+    });
+  }
+
+  /** Steps 5 to 7: a round of superblocks flushes the members before it says anything, and says what was true before that. */
+  #reclaim(): void {
+    const { member, why } = this.#opened();
+    const ring = this.#ring;
+    const unit = ring.newestDone;
+    if (this.#isReclaiming || why !== null || unit === ring.tail) return;
+    this.#isReclaiming = true;
+    member.journalTailSectors = unit.position;
+    this.#core.commit("progress", () => {
+      this.#isReclaiming = false;
+      // Otherwise the superblock may tell of the old tail still; nothing is written there any more.
+      if (!member.isFaulty) ring.moveTail(unit);
+      this.#commitNext();
+    });
+  }
+
+  /**
+   * Leaves a log with nothing to replay: somebody else may write to the members before it is read again.
+   * 1 an empty block behind all others, durable 2 members flushed and 3 the tail there, by the round of superblocks. A crash before 3
+   * replays what the members have.
+   */
+  settle(settled: () => void): void {
+    const { log, member, why } = this.#opened();
+    const ring = this.#ring;
+    if (why !== null) {
+      settled();
+      return;
+    }
+    if (ring.isEmpty) {
+      this.#sayTail(settled);
+      return;
+    }
+    const empty = ring.append(R5_BLOCK_SECTORS, 0);
+    const block = emptyR5Meta(log.seed, empty.position, this.#seq);
+    this.#seq += 1n;
+    this.#io.write(member, empty.position, block, BioFlags.fua, (error) => {
+      if (error !== null) {
+        this.#failed(member, error, []);
+        settled();
+        return;
+      }
+      member.journalTailSectors = empty.position;
+      this.#core.commit("progress", () => {
+        if (!member.isFaulty) ring.moveTail(empty);
+        settled();
+      });
+    });
+  }
+
+  // --- losing it
+
+  #opened():
+    | { readonly member: Member; readonly log: R5Log; readonly why: null }
+    | { readonly member: null; readonly log: null; readonly why: HoldfastError } {
+    const state = this.#state;
+    switch (state.kind) {
+      case "closed":
+        return { member: null, log: null, why: state.why };
+      case "open":
+        if (state.member === this.#core.members.journal) return { ...state, why: null };
+        return { member: null, log: null, why: this.#close(state.member) };
+      default:
+        return unreachable(state);
+    }
+  }
+
+  #close({ label }: Member): HoldfastError {
+    const text = `${this.#core.name} is written no more, because its write journal ${label} failed; make it read-only and add another journal.`;
+    const why = new HoldfastError("io", text);
+    this.#state = { kind: "closed", why };
+    return why;
+  }
+
+  /** Stripes that are in the journal go on to the members; these do not. They end when no superblock counts on the journal any more. */
+  #failed(member: Member, error: HoldfastError, entries: readonly JournalEntry[]): void {
+    const why = this.#close(member);
+    const waiting = [...entries, ...this.#queue.splice(0)];
+    this.#core.memberFailed(member, error, () => this.#refuse(waiting, why));
+  }
+
+  #refuse(entries: readonly JournalEntry[], why: HoldfastError): void {
+    for (const { write, logged } of entries) {
+      this.#entries.delete(write);
+      logged(why);
+    }
+  }
+}
