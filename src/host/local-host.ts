@@ -26,6 +26,7 @@ import type {
   ReplaceCall,
 } from "./array-host.ts";
 import { ArrayList } from "./array-list.ts";
+import { buildArray } from "./build.ts";
 import { growthIn, setAttribute, setMemberAttribute } from "./attributes.ts";
 import type { HostContext } from "./context.ts";
 import { createArray } from "./create-array.ts";
@@ -97,9 +98,8 @@ export class LocalArrayHost implements ArrayHost {
     return { plan: made.plan, array: made.hosted === null ? null : this.#shown(made.hosted) };
   }
 
-  build(call: BuildCall): Promise<ArrayView> {
-    const text = `arrays without superblocks are not built (${call.level})`;
-    return Promise.reject(new HoldfastError("unsupported", text));
+  async build(call: BuildCall): Promise<ArrayView> {
+    return this.#shown(await buildArray(this.#context, this.#list, call));
   }
 
   async assemble(call: AssembleCall): Promise<AssembleOutcome> {

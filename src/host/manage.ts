@@ -26,7 +26,8 @@ const BY_REQUEST = new HoldfastError("io", "somebody took it out");
  * Members change only while superblocks can tell of it. A read-auto array is as good as read-write for who changes it.
  * @throws HoldfastError `read-only`
  */
-export async function openForChanges({ managed, names }: HostedArray): Promise<ManagedArray> {
+export async function openForChanges(hosted: HostedArray): Promise<ManagedArray> {
+  const { managed, names } = hosted;
   if (managed.array.mode === "read-only")
     throw new HoldfastError(
       "read-only",
@@ -46,6 +47,10 @@ export async function addDevice(
   path: string,
   how: Joining,
 ): Promise<Joined> {
+  if (hosted.isBuilt) {
+    const text = `${hosted.names.path} has no superblocks that could tell of ${path}`;
+    throw new HoldfastError("unsupported", text);
+  }
   const held = await context.registry.take(path, { holder: hosted.names.path, readOnly: "no" });
   try {
     const managed = await openForChanges(hosted);

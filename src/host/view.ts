@@ -169,7 +169,7 @@ function runningView(
     arrayKib: Math.floor(array.sectors / 2),
     componentKib: Math.floor(record.componentSectors / 2),
     events: record.events,
-    updatedSeconds: updatedSeconds(array, superblock),
+    updatedSeconds: hosted.isBuilt ? superblock.updatedSeconds : updatedSeconds(array, superblock),
     resyncStartSectors:
       isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
     degraded: array.degraded,

@@ -48,6 +48,8 @@ export interface Tracking {
 export interface AssembleOptions {
   readonly name: string;
   readonly mode: RunningArrayOptions["mode"];
+  /** False: the plan is all that is known of the array, and members have data only. */
+  readonly hasSuperblocks?: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -104,7 +106,7 @@ export async function assemble(
     bitmap: tracking.bitmap,
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
-    keepsSuperblocks: isRedundant(shape),
+    keepsSuperblocks: isRedundant(shape) && options.hasSuperblocks !== false,
     // What a crash left is put in order before read-write.
     mode: mode === "read-write" && isRedundant(shape) ? "read-only" : mode,
     clock: options.clock,
