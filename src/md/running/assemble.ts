@@ -209,12 +209,14 @@ function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
 
 /**
  * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
- * start would have to be forced.
+ * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run).
  */
-function isTakenForClean({ forced, verdict }: AssemblyPlan, { level }: MdShape): boolean {
+function isTakenForClean({ forced, verdict }: AssemblyPlan, shape: MdShape): boolean {
+  const { level, raidDisks } = shape;
   const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
-  const isDegraded = verdict.kind === "can-start" && verdict.degradedBy > 0;
-  return hasParity && forced.length > 0 && isDegraded;
+  const degradedBy = verdict.kind === "can-start" ? verdict.degradedBy : 0;
+  const isAlone = level === "raid1" && degradedBy === raidDisks - 1;
+  return isAlone || (hasParity && forced.length > 0 && degradedBy > 0);
 }
 
 /**
