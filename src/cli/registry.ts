@@ -18,7 +18,6 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "cp", load: () => import("./commands/cp.ts") },
   { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "daemon", load: () => import("./commands/daemon.ts") },
-  { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "mdstat", load: () => import("./commands/mdstat.ts") },
   { name: "sysfs", load: () => import("./commands/sysfs.ts") },
   { name: "completion", load: () => import("./commands/completion.ts") },

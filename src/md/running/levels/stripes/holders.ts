@@ -1,6 +1,9 @@
 /** Who holds what of a stripe, and how far each is to be believed. Sectors are member sectors. */
+import { HoldfastError } from "../../../../base/errors.ts";
+import type { ArrayCore } from "../../core.ts";
 import type { Member } from "../../member.ts";
 import type { Members } from "../../members.ts";
+import { parityBlocks } from "./stripe.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** All of the range can be read from it, as far as anybody knows. */
@@ -39,6 +42,20 @@ export function lostSlots(members: Members, { layout, sector, sectors }: StripeR
   for (const slot of layout.slots)
     if (trustedHolder(members, slot, sector, sectors) === null) lost.add(slot);
   return lost;
+}
+
+/** No more is missing than parity makes up for. */
+export function isParityEnough(members: Members, range: StripeRange): boolean {
+  return lostSlots(members, range).size <= parityBlocks(range.layout);
+}
+
+/** Why nothing can be written there. */
+export function tooMuchLost(
+  { name }: Pick<ArrayCore, "name">,
+  { sector, sectors }: StripeRange,
+): HoldfastError {
+  const text = `${name} has lost too many members or sectors to be written at member sectors ${sector} to ${sector + sectors}.`;
+  return new HoldfastError("io", text);
 }
 
 /** From `sector` on, at most `max`: over how many sectors each member is believed or not, and listed bad or not, throughout. */

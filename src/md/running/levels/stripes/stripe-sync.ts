@@ -49,6 +49,11 @@ export class StripeSync implements SyncWork {
     const { locks } = this.#context.core;
     if (!this.#hasStarted && this.#action !== "recover") this.#mismatches.clear();
     this.#hasStarted = true;
+    const alike = this.#isForced() ? 0 : this.#alikeRun(sector, limit - sector);
+    if (alike > 0) {
+      end({ kind: "skipped" });
+      return alike;
+    }
     const sectors = Math.min(limit - sector, STEP_SECTORS);
     locks.lock(sector, sectors, "exclusive", (hold) => {
       const step: Step = { mismatches: 0, hasWork: false, isProven: true };
@@ -58,6 +63,10 @@ export class StripeSync implements SyncWork {
       });
     });
     return sectors;
+  }
+
+  #alikeRun(sector: number, max: number): number {
+    return this.#context.core.regions.alikeRun?.(sector, max) ?? 0;
   }
 
   /** Region run by region run. */

@@ -15,6 +15,8 @@ import { BioFlags } from "../../../../block/bio.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import { inSequence } from "../../../../block/fan-out.ts";
 import type { RangeHold } from "../../../../block/range-lock.ts";
+import { LoneWrites } from "./lone-write.ts";
+import type { LoneEnd } from "./lone-write.ts";
 import { contentsOf, runsIn, segmentsOf } from "./parts.ts";
 import type { Segment, WritePart } from "./parts.ts";
 import { inPieces } from "./pieces.ts";
@@ -56,6 +58,7 @@ export class StripeTable {
   readonly #context: StripeContext;
   readonly #windowSectors: number;
   readonly #wholeSectors: number;
+  readonly #lone: LoneWrites;
   readonly #maxStripes: number;
   readonly #stripes = new Map<number, Stripe>();
   readonly #delayed = new Set<Stripe>();
@@ -70,6 +73,7 @@ export class StripeTable {
     assert(geometry.chunkSectors % windowSectors === 0, "chunks are made of whole windows");
     this.#context = context;
     this.#windowSectors = windowSectors;
+    this.#lone = new LoneWrites(context);
     this.#wholeSectors = windowSectors * geometry.dataDisks;
     const bytes = windowSectors * 512 * geometry.raidDisks;
     this.#maxStripes = Math.max(MIN_STRIPES, Math.min(MAX_STRIPES, Math.floor(MAX_BYTES / bytes)));
@@ -145,11 +149,25 @@ export class StripeTable {
         this.#release(batch);
         return;
       }
-      const segments = segmentsOf(parts, blockSectors(this.#context.log));
-      batch.left += segments.length;
-      for (const segment of segments) this.#write(batch, segment);
-      this.#segmentEnded(batch);
+      const [part] = parts;
+      if (parts.length > 1 || !this.#startLone(batch, part!)) this.#writeSegments(batch);
     });
+  }
+
+  #startLone(batch: Batch, part: WritePart): boolean {
+    const ended: LoneEnd = (error, isEverywhere) => {
+      part.error = error;
+      batch.isEverywhere = isEverywhere;
+      this.#segmentEnded(batch);
+    };
+    return this.#lone.start(part, ended, () => this.#writeSegments(batch));
+  }
+
+  #writeSegments(batch: Batch): void {
+    const segments = segmentsOf(batch.parts, blockSectors(this.#context.log));
+    batch.left += segments.length;
+    for (const segment of segments) this.#write(batch, segment);
+    this.#segmentEnded(batch);
   }
 
   /** One run after the other: each of them changes the parity. */
