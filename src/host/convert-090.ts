@@ -4,11 +4,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { flush, writeSectors } from "../block/promises.ts";
-import {
-  MD_MAGIC,
-  superblock1,
-  superblock1Sector,
-} from "../formats/md/superblock-1-layout.ts";
+import { MD_MAGIC, superblock1, superblock1Sector } from "../formats/md/superblock-1-layout.ts";
 import { superblockPart, updateSuperblock } from "../formats/md/superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts";
 import { paddedName } from "../md/create/images.ts";
