@@ -2,20 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { MEMBER_KIB, Machine } from "./machine.ts";
 
-describe("02lineargrow", () => {
-  it.each(["0.90", "1.0", "1.1", "1.2"] as const)("%s", async (metadata) => {
-    const m = new Machine();
-    await m.ok(`-CR $md0 -e${metadata} --level=linear -n1 --force $0`);
-    await m.holds(1, MEMBER_KIB[metadata], 1);
-    const data = await m.fill(3);
-    await m.ok("--grow $md0 --add $1");
-    await m.contains(data);
-    await m.holds(2, MEMBER_KIB[metadata], 1);
-    await m.ok("--grow $md0 --add $2");
-    await m.holds(3, MEMBER_KIB[metadata], 1);
-  });
-});
-
 describe("02r1add", () => {
   it.each(["", "-e1.2 --name one"])("%s", async (more) => {
     const m = new Machine();
