@@ -53,7 +53,8 @@ export async function addDevice(
   }
   const held = await context.registry.take(path, { holder: hosted.names.path, readOnly: "no" });
   try {
-    const managed = await openForChanges(hosted);
+    // A journal joins an array that lost the one it had, and is read-only for that.
+    const managed = how.as === "journal" ? hosted.managed : await openForChanges(hosted);
     const back =
       how.as === "spare" || how.as === "journal"
         ? null
