@@ -9,6 +9,7 @@
  * being used, `usage` for what makes no sense; others as said. What is refused has changed nothing.
  */
 import type { CreatePlan } from "../md/create/request.ts";
+import type { Mismatch } from "../md/running/mismatches.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
 import type { MdLevel, MdVersion } from "../formats/md/superblock.ts";
@@ -239,19 +240,13 @@ export interface EventsCall {
   readonly waitMs: number;
 }
 
-/** A mismatch that the last check or repair found. Sectors of the members' data; arrays are in the order of slots. */
-export interface ListedMismatch {
-  readonly memberSector: number;
-  readonly sectors: number;
-  /** Where one can tell which member is wrong: its path. */
-  readonly wrong: string | null;
-}
-
 export interface MismatchReport {
   /** Sectors, as mismatch_cnt. */
   readonly total: number;
-  /** The first of them. */
-  readonly listed: readonly ListedMismatch[];
+  /** The first places, and who is wrong there as far as that can be told. */
+  readonly listed: readonly Mismatch[];
+  /** Sectors of places that are not listed. */
+  readonly unlisted: number;
 }
 
 export interface ArrayHost {

@@ -59,6 +59,13 @@ export async function setAttribute(hosted: HostedArray, action: PlainAction): Pr
     case "fail-last-device":
       managed.array.settings.failsLast = action.on;
       return;
+    case "journal-mode":
+      if (managed.array.level.setJournalMode === undefined) notDone("journal_mode");
+      managed.array.level.setJournalMode(action.mode);
+      return;
+    case "repair-rule":
+      managed.array.settings.repairsBy = action.rule;
+      return;
     case "bitmap-reset-backlog-used":
       return;
     case "number":
@@ -70,7 +77,6 @@ export async function setAttribute(hosted: HostedArray, action: PlainAction): Pr
     case "new-device":
     case "resync-start":
     case "consistency-policy":
-    case "journal-mode":
     case "bitmap-location":
     case "bitmap-time-base":
     case "bitmap-can-clear":

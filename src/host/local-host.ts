@@ -209,7 +209,12 @@ export class LocalArrayHost implements ArrayHost {
 
   async mismatches(array: string): Promise<MismatchReport> {
     const { managed } = this.#list.find(array);
-    return { total: managed.sync.mismatches, listed: [] };
+    const found = managed.array.level.mismatches;
+    return {
+      total: managed.sync.mismatches,
+      listed: found?.listed ?? [],
+      unlisted: found?.unlistedSectors ?? 0,
+    };
   }
 
   async wait(array: string): Promise<boolean> {

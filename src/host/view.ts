@@ -30,7 +30,6 @@ type Common = Pick<
   | "preferredMinor"
   | "createdSeconds"
   | "arraySizeLimitKib"
-  | "journalMode"
   | "reshape"
   | "suspendLowSectors"
   | "suspendHighSectors"
@@ -59,7 +58,6 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     preferredMinor: version === "0.90" && !isBuilt ? names.minor : null,
     createdSeconds: superblock.createdSeconds,
     arraySizeLimitKib: null,
-    journalMode: null,
     reshape: null,
     suspendLowSectors: suspended.lowSectors,
     suspendHighSectors: suspended.highSectors,
@@ -183,6 +181,8 @@ function runningView(
     safeModeDelayMs: array.safeModeDelayMs,
     maxReadErrors: array.settings.maxReadErrors,
     failLastDevice: array.settings.failsLast,
+    repairRule: array.settings.repairsBy,
+    journalMode: array.level.journalMode ?? null,
     bitmap: bitmapView(managed, superblock),
     members: array.members.attached
       .map((member) => memberView(hosted.heldBy(member), member))
@@ -196,7 +196,12 @@ function shownState(state: ManagedArray["array"]["state"]): ArrayState {
 }
 
 const USUAL = usualSettings();
-const NEVER_STARTED = { maxReadErrors: USUAL.maxReadErrors, failLastDevice: USUAL.failsLast };
+const NEVER_STARTED = {
+  maxReadErrors: USUAL.maxReadErrors,
+  failLastDevice: USUAL.failsLast,
+  repairRule: USUAL.repairsBy,
+  journalMode: null,
+};
 
 function inactiveView(hosted: HostedArray, plan: AssemblyPlan): ArrayView {
   const { superblock, judged } = plan;

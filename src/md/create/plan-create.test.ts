@@ -223,6 +223,13 @@ describe("refusals", () => {
     ["use for a bitmap", createRequest(disks(2), { level: "raid0", bitmap: BITMAP })],
     ["cannot have a journal", createRequest([journal, ...disks(2)])],
     ["one journal at most", createRequest([journal, journal, ...disks(3)], { level: "raid5" })],
+    [
+      "as large as the members",
+      createRequest([newDevice(4096, { isJournal: true }), ...disks(3)], {
+        level: "raid5",
+        version: "1.0",
+      }),
+    ],
     ["partial parity log", createRequest(disks(4), { level: "raid6", consistencyPolicy: "ppl" })],
     [
       "exclude each other",

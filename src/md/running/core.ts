@@ -56,6 +56,9 @@ export interface ArrayCore {
   readonly isWritable: boolean;
 }
 
+/** What the journal of an array is to it: where writes go first, or where they may stay for a while. */
+export type JournalMode = "write-through" | "write-back";
+
 /** What background sync is about to do. */
 export type SyncAction = "resync" | "recover" | "check" | "repair";
 
@@ -65,6 +68,10 @@ export interface RunningLevel {
   run(bio: Bio, end: BioEnd): void;
   /** What the last check or repair has found; levels with redundancy only. */
   readonly mismatches?: MismatchList;
+  /** md's journal_mode; null or nothing: there is no journal. */
+  readonly journalMode?: JournalMode | null;
+  /** @throws HoldfastError `unsupported` */
+  setJournalMode?(mode: JournalMode): void;
   /** Before anything is written: what earlier writes left in a log is put in order. Called whenever the array becomes read-write. */
   startWriting?(started: () => void): void;
   /** Null, or why the array cannot become read-write as it is. */

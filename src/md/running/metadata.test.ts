@@ -63,6 +63,14 @@ describe("event counts", () => {
     expect(world.takeLog().filter((line) => line === "1 super")).toHaveLength(2);
   });
 
+  it("go on when a member that was one behind is so no longer", async () => {
+    const world = await new RunningWorld({ images: { 1: { events: 9 } } }).start();
+    await world.write(0);
+    expect(world.events).toEqual([11, 11]);
+    const supers = world.takeLog().filter((line) => line.endsWith("super"));
+    expect(supers).toEqual(["1 super", "0 super", "1 super"]);
+  });
+
   it("go beyond what a member has that kept the higher count while the others went back", async () => {
     const world = await new RunningWorld({ shape: THREE }).start();
     await world.write(0);

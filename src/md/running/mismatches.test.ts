@@ -81,7 +81,7 @@ describe(`three copies (seed ${SEED})`, () => {
 
   it("are made like the first one by the rule of kernels", async () => {
     const { world, content } = await filled("raid1 of 3");
-    world.managed.array.settings.repairsBy = "kernel rule";
+    world.managed.array.settings.repairsBy = "kernel";
     spoil(world.disks[0]!, dataOffset(world), 100);
     await world.pass("repair");
     expect(sha256(await world.content())).not.toBe(sha256(content));
@@ -163,7 +163,7 @@ describe.each(["scrub-raid5-4", "scrub-raid6-5"])("%s", (name) => {
   it("is what the kernel made of it, by its rule", async () => {
     const world = new ManagedWorld(SEED);
     await world.open(name);
-    world.managed.array.settings.repairsBy = "kernel rule";
+    world.managed.array.settings.repairsBy = "kernel";
     await world.pass("repair");
     expect(sha256(await world.content())).toBe(recorded["volume"]!.sha256);
     expect(await world.pass("check")).toBe(0);

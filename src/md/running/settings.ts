@@ -8,8 +8,10 @@ export interface ArraySettings {
    * What `repair` believes where copies, or data and parity, do not agree. Kernels: the first copy, and data before parity. Evidence:
    * first what most copies say, or the one block is wrong that explains what is off with both P and Q; else as kernels do.
    */
-  repairsBy: "evidence" | "kernel rule";
+  repairsBy: RepairRule;
 }
+
+export type RepairRule = "evidence" | "kernel";
 
 /** As kernels have them at first. */
 export function usualSettings(): ArraySettings {

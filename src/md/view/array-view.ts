@@ -2,6 +2,7 @@
  * What a running (or assembled but not started) array tells of itself: everything that --detail, /proc/mdstat and sysfs
  * show, and nothing that only one of them would need to know. Plain data: the texts are functions of it.
  */
+import type { RepairRule } from "../running/settings.ts";
 import type { ArrayStateWord } from "../running/array-state.ts";
 
 /** What array_state answers; `suspended` is a word that no array has. */
@@ -134,6 +135,8 @@ export interface ArrayView {
   readonly suspendHighSectors: number;
   readonly maxReadErrors: number;
   readonly failLastDevice: boolean;
+  /** What a repair believes: Holdfast's own attribute `repair_rule`. */
+  readonly repairRule: RepairRule;
   readonly bitmap: BitmapView | null;
   readonly reshape: ReshapeView | null;
   /** In the order in which they were bound, the latest first. */

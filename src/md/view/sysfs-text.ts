@@ -66,6 +66,7 @@ const ARRAY: Readonly<Record<string, Show<ArrayView>>> = {
   reshape_direction: (view) => ((view.reshape?.backwards ?? false) ? "backwards" : "forwards"),
   max_read_errors: (view) => view.maxReadErrors,
   fail_last_dev: (view) => (view.failLastDevice ? 1 : 0),
+  repair_rule: (view) => view.repairRule,
   consistency_policy: (view) => view.consistencyPolicy,
 };
 

@@ -2,6 +2,7 @@
  * What is written to files of md/ in sysfs: text to typed actions. Only the form is judged here (EINVAL); whether the array
  * can do it now (EBUSY, ENXIO, ...) is for those who do it. Facts: md.c and md-bitmap.c of kernel 6.1.
  */
+import type { RepairRule } from "../running/settings.ts";
 import type { ArrayState } from "./array-view.ts";
 
 export type SysfsAction =
@@ -19,6 +20,7 @@ export type SysfsAction =
   | { readonly kind: "safe-mode-delay"; readonly ms: number }
   | { readonly kind: "resync-start"; readonly sectors: number | null }
   | { readonly kind: "fail-last-device"; readonly on: boolean }
+  | { readonly kind: "repair-rule"; readonly rule: RepairRule }
   | { readonly kind: "consistency-policy"; readonly policy: "resync" | "ppl" }
   | { readonly kind: "journal-mode"; readonly mode: "write-through" | "write-back" }
   /** Null: no bitmap. */
@@ -197,6 +199,8 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
       ? { kind: "resync-start", sectors: null }
       : when(whole(text), (sectors) => ({ kind: "resync-start", sectors })),
   fail_last_dev: (text) => when(flagOf(text), (on) => ({ kind: "fail-last-device", on })),
+  repair_rule: (text) =>
+    when(oneOf(["evidence", "kernel"] as const, text), (rule) => ({ kind: "repair-rule", rule })),
   consistency_policy: (text) =>
     when(oneOf(["resync", "ppl"] as const, text), (policy) => ({
       kind: "consistency-policy",

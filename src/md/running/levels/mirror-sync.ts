@@ -155,7 +155,7 @@ export class MirrorSync {
     sector: number,
     sectors: number,
     mends: boolean,
-    believes: ArraySettings["repairsBy"] = "kernel rule",
+    believes: ArraySettings["repairsBy"] = "kernel",
   ): Promise<RunResult> {
     const { copies, readFailed } = this.#options;
     const all = copies.at(sector);

@@ -13,7 +13,7 @@ import type { BlockDevice } from "../../../../block/device.ts";
 import type { BlocksBySlot } from "../../../../parity/parity.ts";
 import type { MdCandidate } from "../../../candidate.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
-import type { ArrayCore } from "../../core.ts";
+import type { ArrayCore, JournalMode } from "../../core.ts";
 import { PAGE_SECTORS } from "./stripe.ts";
 import type { Member } from "../../member.ts";
 import type { StripeRange } from "./stripe.ts";
@@ -28,6 +28,8 @@ export interface StripeWrite {
 }
 
 export interface StripeLog {
+  /** Of a journal. */
+  readonly journalMode?: JournalMode;
   /** Stripe writes are made of whole pages of 4 KiB with all of their parity, whether somebody keeps that or not. */
   readonly needsPages?: boolean;
   /** Member sectors of one stripe write. */

@@ -17,7 +17,7 @@ import { inZeroSteps } from "../../../../block/zeros.ts";
 import type { SyncWork } from "../../../../sync/work.ts";
 import { StripePlace } from "../../../geometry/raid456.ts";
 import type { StripeGeometry } from "../../../geometry/raid456.ts";
-import type { ArrayCore, RunningLevel, SyncAction } from "../../core.ts";
+import type { ArrayCore, JournalMode, RunningLevel, SyncAction } from "../../core.ts";
 import { MismatchList } from "../../mismatches.ts";
 import { ReadErrors } from "../../read-errors.ts";
 import type { Member } from "../../member.ts";
@@ -53,6 +53,22 @@ export class StripesLevel implements RunningLevel {
 
   startWriting(started: () => void): void {
     this.#context.log.start(started);
+  }
+
+  /** md's journal_mode; null: there is no journal. */
+  get journalMode(): JournalMode | null {
+    return this.#context.log.journalMode ?? null;
+  }
+
+  /** @throws HoldfastError `unsupported` */
+  setJournalMode(mode: JournalMode): void {
+    const { name } = this.#context.core;
+    if (this.journalMode === mode) return;
+    const text =
+      this.journalMode === null
+        ? `${name} has no write journal, so it has no journal mode`
+        : `${name} cannot be written in journal mode write-back, only in write-through; what a kernel left in a write-back journal is replayed`;
+    throw new HoldfastError("unsupported", text);
   }
 
   whyReadOnly(): HoldfastError | null {

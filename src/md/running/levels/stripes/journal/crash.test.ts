@@ -20,7 +20,7 @@ const CHUNK = 16;
 const ROWS = 8;
 const SEED = seedOfRun();
 /** Of each shape. */
-const ARRAYS = 3;
+const ARRAYS = 2;
 
 const SHAPES = [
   { level: "raid5", disks: 3, layout: 2, bears: 1 },

@@ -112,8 +112,8 @@ export class StripeJournal implements StripeLog {
 
   // --- what stripes have to know
 
+  readonly journalMode = "write-through";
   readonly needsPages = true;
-
   readonly needsRuns = false;
 
   /** A write, what is in a unit with it, and the unit that the tail is at must go into the ring together, or the write would wait for itself. */
