@@ -31,6 +31,17 @@ export class SectorOracle {
     this.#newest = new Int32Array(sectors);
   }
 
+  copy(): SectorOracle {
+    const copy = new SectorOracle(this.sectors);
+    copy.#durable.set(this.#durable);
+    copy.#acknowledged.set(this.#acknowledged);
+    copy.#newest.set(this.#newest);
+    copy.#version = this.#version;
+    for (const sector of this.#busy) copy.#busy.add(sector);
+    for (const sector of this.#unflushed) copy.#unflushed.add(sector);
+    return copy;
+  }
+
   /** Sectors of writes that nobody has answered. */
   get busy(): ReadonlySet<number> {
     return this.#busy;
