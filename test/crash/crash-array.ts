@@ -209,9 +209,8 @@ export class CrashArray {
     this.log.push(`killed, ${busy.length} sectors being written, whole ${this.#isWhole}`);
     // A journal has all of a stripe. Partial parity has not what a member that is missing should have got.
     const isHole = shape.rowSectors > 0 && !shape.hasJournal && !this.#isWhole;
-    this.#spoiltRows = new Set(
-      isHole ? busy.map((sector) => Math.floor(sector / shape.rowSectors)) : [],
-    );
+    const rows = isHole ? busy.map((sector) => Math.floor(sector / shape.rowSectors)) : [];
+    this.#spoiltRows = new Set([...this.#spoiltRows, ...rows]);
     const canLose = shape.isHoleClosed && this.#isWhole && (shape.rowSectors === 0 || this.#isSynced);
     this.#isSynced = false;
     if (!losesMember || !canLose) return;
@@ -242,10 +241,11 @@ export class CrashArray {
   }
 
   /** It runs again by itself, or is helped where a person would have to. */
-  async startAgain({ api }: Era): Promise<"by itself" | "with who is there" | "by force"> {
+  async startAgain({ api }: Era): Promise<"by itself" | "by hand" | "without a disk" | "by force"> {
     const array = this.#path;
     const view = await api.array(array).catch(() => null);
     if (view !== null && view.state !== "inactive") return "by itself";
+    const why = (await api.health()).problems.find((each) => each.includes(`${array} `));
     await api.stop({ array, force: false });
     const call = {
       names: { kernelName: this.shape.name, path: array },
@@ -258,7 +258,9 @@ export class CrashArray {
     const outcome = await api.assemble({ ...call, force: false });
     if (outcome.kind === "started") {
       if (this.#isWhole) throw this.#wrong("was not started by itself, and nobody was missing");
-      return "with who is there";
+      if (this.#hidden.length > 0) return "without a disk";
+      console.log(this.#wrong(`was not started by itself: ${why}`).message);
+      return "by hand";
     }
     if (this.shape.isHoleClosed || this.#isWhole)
       throw this.#wrong(`does not start again: ${outcome.reason}`);

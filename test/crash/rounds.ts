@@ -2,6 +2,8 @@
  * A daemon with an array of every kind, killed with SIGKILL in the middle of everything, started again, judged, and killed again. What chance
  * decides comes from one seed; where requests meet each other in two processes does not.
  */
+import type { ChildProcess } from "node:child_process";
+import { watch } from "node:fs";
 import { join } from "node:path";
 import { ignore } from "../../src/base/nothing.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -14,6 +16,8 @@ import { SHAPES } from "./shapes.ts";
 
 /** Requests answered between two kills, over all arrays. */
 const MOST_ANSWERS = 1500;
+/** Of images, seen while a daemon starts. */
+const MOST_CHANGES = 150;
 
 export interface RoundsOptions {
   readonly seed: number;
@@ -57,6 +61,11 @@ export class Rounds {
 
   async #round(round: number): Promise<void> {
     const prng = this.#prng;
+    if (round > 0 && prng.chance(0.2)) {
+      await this.#killStarting(prng.chance(0.5) ? prng.between(1, MOST_CHANGES) : null);
+      this.#crashed(round);
+      return;
+    }
     const isSoon = prng.chance(0.2);
     const era = await this.#start(isSoon ? prng.between(1, 40) : prng.between(41, MOST_ANSWERS));
     if (round === 0) {
@@ -67,9 +76,41 @@ export class Rounds {
     await this.#all((array) => array.live(era));
     const { how, stderr } = await this.#daemon!.ended;
     if (how !== "SIGKILL") throw new Error(`the daemon ended with ${how}: ${stderr}`);
-    for (const array of this.#arrays) array.crash(prng.chance(0.4));
+    this.#crashed(round);
+  }
+
+  #crashed(round: number): void {
+    for (const array of this.#arrays) array.crash(this.#prng.chance(0.4));
     this.#count();
     this.#options.onCrash?.(round, this.#arrays);
+  }
+
+  /**
+   * Killed while it assembles, replays logs and syncs what the last kill left.
+   * @param changes so many times somebody wrote to one of the images; null: when it is ready
+   */
+  async #killStarting(changes: number | null): Promise<void> {
+    let left = changes ?? Infinity;
+    let child: ChildProcess | null = null;
+    const watcher = watch(this.#options.folder, (_event, name) => {
+      if (name?.endsWith(".img") !== true) return;
+      left -= 1;
+      if (left === 0) child?.kill("SIGKILL");
+    });
+    try {
+      const daemon = await launchHoldfastd(["--state", this.#state], {}, (started) => {
+        child = started;
+      });
+      this.#lastViews = [];
+      if (daemon.ready !== null && left > 0) {
+        const api = await daemon.client();
+        this.#lastViews = await api.arrays();
+        await daemon.end("SIGKILL");
+      }
+      await daemon.ended;
+    } finally {
+      watcher.close();
+    }
   }
 
   #all(work: (array: CrashArray) => Promise<void>): Promise<unknown> {

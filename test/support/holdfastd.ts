@@ -32,15 +32,18 @@ export interface DaemonProcess {
   client(): Promise<ApiClient>;
 }
 
+/** @param started told before it is ready */
 export async function launchHoldfastd(
   args: readonly string[],
   variables: NodeJS.ProcessEnv = {},
+  started: (child: ChildProcess) => void = () => {},
 ): Promise<DaemonProcess> {
   await build();
   const child = spawn(HOLDFASTD, ["--json", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, HOLDFAST_SOCKET: "", ...variables },
   });
+  started(child);
   let stdout = "";
   let stderr = "";
   let told: (line: string) => void;
