@@ -120,7 +120,13 @@ export class CrashArray {
     while (!era.isOver()) {
       if (prng.chance(0.15)) {
         const flushed = oracle.flush();
-        if ((await this.#ignoringTheEnd(era, flush(device).then(() => true))) === true) flushed();
+        if (
+          (await this.#ignoringTheEnd(
+            era,
+            flush(device).then(() => true),
+          )) === true
+        )
+          flushed();
         else return;
       } else {
         const sectors = prng.chance(0.2) ? prng.between(16, 160) : prng.between(1, 8);
@@ -211,7 +217,8 @@ export class CrashArray {
     const isHole = shape.rowSectors > 0 && !shape.hasJournal && !this.#isWhole;
     const rows = isHole ? busy.map((sector) => Math.floor(sector / shape.rowSectors)) : [];
     this.#spoiltRows = new Set([...this.#spoiltRows, ...rows]);
-    const canLose = shape.isHoleClosed && this.#isWhole && (shape.rowSectors === 0 || this.#isSynced);
+    const canLose =
+      shape.isHoleClosed && this.#isWhole && (shape.rowSectors === 0 || this.#isSynced);
     this.#isSynced = false;
     if (!losesMember || !canLose) return;
     const lost = this.#prng.pick(this.#images.slice(0, shape.disks));
@@ -244,7 +251,10 @@ export class CrashArray {
   async startAgain({ api }: Era): Promise<"by itself" | "by hand" | "without a disk" | "by force"> {
     const array = this.#path;
     const view = await api.array(array).catch(() => null);
-    if (view !== null && view.state !== "inactive") return "by itself";
+    if (view !== null && view.state !== "inactive") {
+      this.log.push(`runs again, degraded ${view.degraded}, ${view.sync?.kind ?? "nothing"} to do`);
+      return "by itself";
+    }
     const why = (await api.health()).problems.find((each) => each.includes(`${array} `));
     await api.stop({ array, force: false });
     const call = {
@@ -266,6 +276,7 @@ export class CrashArray {
       throw this.#wrong(`does not start again: ${outcome.reason}`);
     await api.stop({ array, force: false });
     const forced = await api.assemble({ ...call, force: true });
+    this.log.push(`started by force: ${forced.forced.join("; ")}`);
     if (forced.kind !== "started") throw this.#wrong(`not even by force: ${forced.reason}`);
     return "by force";
   }
@@ -286,10 +297,8 @@ export class CrashArray {
     await api.wait(array);
     await this.#fillUp(api);
     // Started by force it was taken for clean: what a raid6 has too much of may disagree.
-    for (const action of isForced ? (["repair", "check"] as const) : (["check"] as const)) {
-      await api.set({ array, action: { kind: "sync-action", action } });
-      await api.wait(array);
-    }
+    if (isForced) await this.#pass(api, "repair");
+    await this.#pass(api, "check");
     const view = await api.array(array);
     if (view.degraded > 0 || view.lastSyncAction !== "check" || view.mismatchSectors > 0)
       throw this.#wrong(
@@ -298,6 +307,18 @@ export class CrashArray {
     await this.#settle();
     this.#isWhole = true;
     this.#isSynced = true;
+  }
+
+  /** What is asked for is dropped when a spare has just found something to do. */
+  async #pass(api: ApiClient, action: "check" | "repair"): Promise<void> {
+    const array = this.#path;
+    for (let turn = 0; turn < 3; turn += 1) {
+      await api.set({ array, action: { kind: "sync-action", action } });
+      await api.wait(array);
+      const { lastSyncAction, mismatchSectors } = await api.array(array);
+      this.log.push(`last ${lastSyncAction}, mismatches ${mismatchSectors}`);
+      if (lastSyncAction === action) return;
+    }
   }
 
   async #fillUp(api: ApiClient): Promise<void> {

@@ -50,7 +50,7 @@ function wordsOf({ uri, seed, blockKib, verifyOnly }: FioPass): string[] {
   return words.map((word) => `--${word}`);
 }
 
-/** Rejects when a block is not what was written, or a request fails. @param over ends it early */
+/** Rejects when a block is not what was written, or a request fails. */
 export function runFio(pass: FioPass): Promise<FioFigures> {
   const child = spawn(findProgram("fio") ?? "fio", wordsOf(pass), {
     stdio: ["ignore", "pipe", "pipe"],
@@ -69,7 +69,9 @@ export function runFio(pass: FioPass): Promise<FioFigures> {
     child.once("error", reject);
     child.once("close", (code) => {
       const failed = (): Error =>
-        new Error(`fio with seed ${pass.seed} ended with ${code}: ${stderr}\n${stdout.slice(-2000)}`);
+        new Error(
+          `fio with seed ${pass.seed} ended with ${code}: ${stderr}\n${stdout.slice(-2000)}`,
+        );
       if (code !== 0) {
         reject(failed());
         return;
@@ -80,7 +82,9 @@ export function runFio(pass: FioPass): Promise<FioFigures> {
         return;
       }
       const { read, write } = (JSON.parse(json) as FioJson).jobs[0]!;
-      resolve({ writtenBytes: write.io_bytes, verifiedBytes: read.io_bytes });
+      // A pass that only verifies counts what it would have written.
+      const writtenBytes = pass.verifyOnly ? 0 : write.io_bytes;
+      resolve({ writtenBytes, verifiedBytes: read.io_bytes });
     });
   });
 }

@@ -45,12 +45,16 @@ describe(`a daemon with ${SHAPES.length} arrays that is killed ${KILLS} times, s
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  it("has everything that was answered when it is started again", { timeout: 60_000 * KILLS }, async () => {
-    await rounds.run();
-    const { figures } = rounds;
-    console.log([...figures].map(([what, count]) => `${what}: ${count}`).join("\n"));
-    expect(figures.get("killed")).toBe(KILLS * SHAPES.length);
-  });
+  it(
+    "has everything that was answered when it is started again",
+    { timeout: 60_000 * KILLS },
+    async () => {
+      await rounds.run();
+      const { figures } = rounds;
+      console.log([...figures].map(([what, count]) => `${what}: ${count}`).join("\n"));
+      expect(figures.get("killed")).toBe(KILLS * SHAPES.length);
+    },
+  );
 
   peerTest(
     GUEST_PROGRAMS,

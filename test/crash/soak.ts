@@ -69,13 +69,14 @@ class SoakedArray {
 
   async soak(minutes: number): Promise<void> {
     const paths = { members: this.#images, journal: this.#journal };
-    await this.#api.create(
-      createCall(this.#shape, paths, { componentSectors: COMPONENT_SECTORS }),
-    );
+    await this.#api.create(createCall(this.#shape, paths, { componentSectors: COMPONENT_SECTORS }));
     await this.#api.wait(this.#path);
     const changing = this.#changeMembers();
     // Told by fio or by the end below; whoever fails first ends it all.
-    const [last] = await Promise.all([this.#passes(performance.now() + minutes * 60_000), changing]);
+    const [last] = await Promise.all([
+      this.#passes(performance.now() + minutes * 60_000),
+      changing,
+    ]);
     await this.#lookAtLast(last);
   }
 
