@@ -248,7 +248,7 @@ export class CrashArray {
   }
 
   /** It runs again by itself, or is helped where a person would have to. */
-  async startAgain({ api }: Era): Promise<"by itself" | "by hand" | "without a disk" | "by force"> {
+  async startAgain({ api }: Era): Promise<"by itself" | "without a disk" | "by force"> {
     const array = this.#path;
     const view = await api.array(array).catch(() => null);
     if (view !== null && view.state !== "inactive") {
@@ -267,10 +267,8 @@ export class CrashArray {
     } as const;
     const outcome = await api.assemble({ ...call, force: false });
     if (outcome.kind === "started") {
-      if (this.#isWhole) throw this.#wrong("was not started by itself, and nobody was missing");
       if (this.#hidden.length > 0) return "without a disk";
-      console.log(this.#wrong(`was not started by itself: ${why}`).message);
-      return "by hand";
+      throw this.#wrong(`was not started by itself: ${why}`);
     }
     if (this.shape.isHoleClosed || this.#isWhole)
       throw this.#wrong(`does not start again: ${outcome.reason}`);

@@ -61,7 +61,7 @@ export class Rounds {
 
   async #round(round: number): Promise<void> {
     const prng = this.#prng;
-    if (round > 0 && prng.chance(0.2)) {
+    if (round > 0 && prng.chance(0.3)) {
       await this.#killStarting(prng.chance(0.5) ? prng.between(1, MOST_CHANGES) : null);
       this.#crashed(round);
       return;

@@ -37,16 +37,12 @@ function shapeOf(given: Given, index: number): CrashShape {
 
 export const SHAPES: readonly CrashShape[] = [
   { title: "raid1 of 2, bitmap", disks: 2, call: { level: "raid1" as const, bitmap: BITMAP } },
-  { title: "raid1 of 3", disks: 3, bearable: 2, call: { level: "raid1" as const } },
-  { title: "raid10 n2 of 4", disks: 4, call: { level: "raid10" as const, layout: 0x102 } },
   {
     title: "raid10 f2 of 3, bitmap",
     disks: 3,
     call: { level: "raid10" as const, layout: 0x201, bitmap: BITMAP },
   },
-  { title: "raid10 o2 of 3", disks: 3, call: { level: "raid10" as const, layout: 0x10201 } },
   { title: "raid4 of 3, bitmap", disks: 3, call: { level: "raid4" as const, bitmap: BITMAP } },
-  { title: "raid5 of 4", disks: 4, call: { level: "raid5" as const } },
   { title: "raid5 of 3, bitmap", disks: 3, call: { level: "raid5" as const, bitmap: BITMAP } },
   {
     title: "raid5 of 3, PPL",
@@ -67,6 +63,11 @@ export const SHAPES: readonly CrashShape[] = [
     bearable: 2,
     call: { level: "raid6" as const, bitmap: BITMAP },
   },
+  // Those that resync all of themselves are started last: they are still at it when the daemon is ready, and may be killed.
+  { title: "raid1 of 3", disks: 3, bearable: 2, call: { level: "raid1" as const } },
+  { title: "raid10 n2 of 4", disks: 4, call: { level: "raid10" as const, layout: 0x102 } },
+  { title: "raid10 o2 of 3", disks: 3, call: { level: "raid10" as const, layout: 0x10201 } },
+  { title: "raid5 of 4", disks: 4, call: { level: "raid5" as const } },
 ].map(shapeOf);
 
 export function createCall(
