@@ -57,7 +57,9 @@ it.each(VERSIONS)("05r1-add-internalbitmap%s", async (_script, metadata) => {
 /** Of the members in slots: "ff" where both are marked. */
 async function failFastMarks(m: Machine): Promise<string> {
   const slots = (await m.view()).members.flatMap(({ slot }) => (slot === null ? [] : [slot]));
-  const states = await Promise.all(slots.toSorted().map((slot) => m.sysfs(`rd${slot}/state`)));
+  const states = await Promise.all(
+    slots.toSorted((a, b) => a - b).map((slot) => m.sysfs(`rd${slot}/state`)),
+  );
   return states.map((state) => (state.includes("failfast") ? "f" : "-")).join("");
 }
 
