@@ -36,6 +36,20 @@ export function trustedHolder(
   return null;
 }
 
+/** Finds who holds each slot. False: somebody is missing something, or somebody else is to be written too. */
+export function findHolders(members: Members, bySlot: Member[]): boolean {
+  let count = 0;
+  for (const member of members.attached) {
+    const { standing } = member;
+    if (standing.kind === "recovering" || member.isReplacement) return false;
+    if (standing.kind !== "in-sync") continue;
+    if (!member.badBlocks.isEmpty || member.hasWriteErrors) return false;
+    bySlot[standing.slot] = member;
+    count += 1;
+  }
+  return count === members.slots;
+}
+
 /** Slots of which nobody can be believed. */
 export function lostSlots(members: Members, { layout, sector, sectors }: StripeRange): Set<number> {
   const lost = new Set<number>();

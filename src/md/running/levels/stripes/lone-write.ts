@@ -1,8 +1,9 @@
 /**
- * The write of one part to a stripe of which nobody is missing anything: what most small writes are. It does what SegmentWrite does, with
- * objects that are used again; whatever is out of the ordinary before a member was written is SegmentWrite's to do from the start.
+ * The write of one part to a stripe of which nobody is missing anything, or of all of such a stripe: what most writes are. It does what
+ * SegmentWrite does, with objects that are used again; whatever is out of the ordinary before a member was written is SegmentWrite's to do
+ * from the start.
  *
- *   1 old contents   2 new parity   3 data and parity, at a time   4 failures are recorded
+ *   1 old contents, of a part   2 new parity   3 data and parity, at a time   4 failures are recorded
  *
  * The stripe is locked and its region dirty; there is no log. A crash inside 3 leaves a parity that is wrong, which a resync finds.
  */
@@ -15,7 +16,7 @@ import type { Pooled } from "../../../../block/pool.ts";
 import { gfPower } from "../../../../parity/gf256.ts";
 import type { RowLayout } from "../../../geometry/stripe-layouts.ts";
 import type { Member } from "../../member.ts";
-import { isParityEnough, tooMuchLost } from "./holders.ts";
+import { findHolders, isParityEnough, tooMuchLost } from "./holders.ts";
 import type { WritePart } from "./parts.ts";
 import { recordFailed } from "./store.ts";
 import { noStripeLog } from "./stripe-log.ts";
@@ -32,10 +33,14 @@ class LoneWrite implements Pooled {
   isSpare = false;
   layout: RowLayout = NO_LAYOUT;
   sector = 0;
-  data: Uint8Array = NO_DATA;
+  bytes = 0;
   flags = 0;
+  /** Of the part. */
   slot = 0;
+  data: Uint8Array = NO_DATA;
   isModifying = false;
+  /** Slots that are written. */
+  readonly targets: number[] = [];
   /** By slot. */
   readonly holders: Member[] = [];
   /** By slot: what was read, then what is to be written. */
@@ -92,10 +97,55 @@ export class LoneWrites {
     return true;
   }
 
+  /** The same for parts that cover all data of a window of their row, each one of its blocks. Nothing is read, so nothing goes wrong before. */
+  startWhole(parts: readonly WritePart[], windowSectors: number, end: LoneEnd): boolean {
+    if (this.#context.log !== noStripeLog) return false;
+    const write = this.#writes.take();
+    if (!this.#fillWhole(write, parts, windowSectors)) {
+      this.#forget(write);
+      return false;
+    }
+    write.end = end;
+    this.#reconstruct(write);
+    this.#write(write);
+    return true;
+  }
+
+  #fillWhole(write: LoneWrite, parts: readonly WritePart[], windowSectors: number): boolean {
+    const { holders, blocks, targets } = write;
+    const [{ start }] = parts as [WritePart];
+    const { geometry, core } = this.#context;
+    const { layout } = rangeAt(geometry, start, 1);
+    if (parts.length !== layout.data.length || !findHolders(core.members, holders)) return false;
+    write.flags = 0;
+    for (const part of parts) {
+      if (part.end - part.start !== windowSectors || blocks[part.slot] !== null) return false;
+      blocks[part.slot] = part.data;
+      write.flags |= part.flags;
+    }
+    write.layout = layout;
+    write.sector = start;
+    write.bytes = windowSectors * SECTOR_BYTES;
+    for (const slot of layout.data) blocks[slot] = this.#standIn(write, blocks[slot]!);
+    targets.push(...layout.data);
+    this.#addParity(write);
+    return true;
+  }
+
+  #addParity(write: LoneWrite): void {
+    const { layout, blocks, targets } = write;
+    const { p, q } = layout;
+    blocks[p] ??= this.#borrow(write, write.bytes);
+    targets.push(p);
+    if (q === null) return;
+    blocks[q] ??= this.#borrow(write, write.bytes);
+    targets.push(q);
+  }
+
   /** False: somebody is missing something. */
   #fill(write: LoneWrite, part: WritePart): boolean {
     const { geometry, core } = this.#context;
-    if (!this.#findHolders(write.holders)) return false;
+    if (!findHolders(core.members, write.holders)) return false;
     const { layout } = rangeAt(geometry, part.start, 1);
     write.layout = layout;
     write.sector = part.start;
@@ -105,28 +155,15 @@ export class LoneWrites {
     const isParityRight = part.end <= core.record.resyncOffsetSectors;
     // As in planWrite: whichever reads less.
     write.isModifying = isParityRight && modified < layout.data.length - 1;
-    for (const slot of layout.slots) {
-      if (slot === part.slot && !write.isModifying) continue;
-      if (write.isModifying && layout.roles[slot]! >= 0 && slot !== part.slot) continue;
-      write.blocks[slot] = this.#borrow(write, part.data.length);
-    }
+    write.bytes = part.data.length;
     write.data = this.#standIn(write, part.data);
+    if (write.isModifying) write.blocks[part.slot] = this.#borrow(write, write.bytes);
+    else
+      for (const slot of layout.data)
+        write.blocks[slot] = slot === part.slot ? write.data : this.#borrow(write, write.bytes);
+    write.targets.push(part.slot);
+    this.#addParity(write);
     return true;
-  }
-
-  /** All slots, and nobody else. */
-  #findHolders(holders: Member[]): boolean {
-    const { members } = this.#context.core;
-    let count = 0;
-    for (const member of members.attached) {
-      const { standing } = member;
-      if (standing.kind === "recovering" || member.isReplacement) return false;
-      if (standing.kind !== "in-sync") continue;
-      if (!member.badBlocks.isEmpty || member.hasWriteErrors) return false;
-      holders[standing.slot] = member;
-      count += 1;
-    }
-    return count === members.slots;
   }
 
   /** From the arena while it has room. */
@@ -151,9 +188,9 @@ export class LoneWrites {
     const { layout, isModifying, sector } = write;
     const { io } = this.#context;
     write.pending = 1;
-    for (const slot of isModifying ? layout.slots : layout.data) {
-      const block = write.blocks[slot];
-      if (block === null || block === undefined) continue;
+    for (const slot of isModifying ? write.targets : layout.data) {
+      if (slot === write.slot && !isModifying) continue;
+      const block = write.blocks[slot]!;
       write.pending += 1;
       io.read(write.holders[slot]!, sector, block, write.read);
     }
@@ -180,9 +217,9 @@ export class LoneWrites {
     return true;
   }
 
-  #reconstruct({ layout, slot, data, blocks, sources }: LoneWrite): void {
+  #reconstruct({ layout, blocks, sources }: LoneWrite): void {
     const { kernels } = this.#context.core.parity();
-    for (const other of layout.data) sources.push(other === slot ? data : blocks[other]!);
+    for (const slot of layout.data) sources.push(blocks[slot]!);
     const p = blocks[layout.p]!;
     if (layout.q === null) kernels.xor(p, sources);
     else kernels.pq(p, blocks[layout.q]!, sources, layout.coefficients);
@@ -195,25 +232,25 @@ export class LoneWrites {
     const old = blocks[slot]!;
     sources.push(p, old, data);
     kernels.xor(p, sources);
-    if (layout.q === null) return;
-    sources.length = 0;
-    sources.push(old, data);
-    kernels.xor(old, sources);
-    kernels.mulXor(blocks[layout.q]!, old, gfPower(layout.coefficients[layout.roles[slot]!]!));
+    if (layout.q !== null) {
+      sources.length = 0;
+      sources.push(old, data);
+      kernels.xor(old, sources);
+      kernels.mulXor(blocks[layout.q]!, old, gfPower(layout.coefficients[layout.roles[slot]!]!));
+    }
+    blocks[slot] = data;
   }
 
   #write(write: LoneWrite): void {
-    const { layout, slot, data, blocks } = write;
-    const { p, q } = layout;
-    write.pending = q === null ? 2 : 3;
-    this.#writeOne(write, slot, data);
-    this.#writeOne(write, p, blocks[p]!);
-    if (q !== null) this.#writeOne(write, q, blocks[q]!);
-  }
-
-  #writeOne(write: LoneWrite, slot: number, block: Uint8Array): void {
-    const { sector, flags, holders, written } = write;
-    this.#context.io.write(holders[slot]!, sector, block, flags, written[slot]!);
+    const { sector, flags, holders, blocks, targets, written } = write;
+    const { io } = this.#context;
+    const count = targets.length;
+    write.pending = count;
+    // The last may end before it returns, and then `write` is somebody else's: nothing of it is looked at after that.
+    for (let index = 0; index < count; index += 1) {
+      const slot = targets[index]!;
+      io.write(holders[slot]!, sector, blocks[slot]!, flags, written[slot]!);
+    }
   }
 
   written(write: LoneWrite, slot: number, error: HoldfastError | null): void {
@@ -227,8 +264,8 @@ export class LoneWrites {
   /** Whoever is told of success finds, after a crash too, that a disk which missed the write is not believed (law 3). */
   #recordFailed(write: LoneWrite): void {
     const context = this.#context;
-    const { layout, sector, data } = write;
-    const range = { layout, sector, sectors: data.length / SECTOR_BYTES };
+    const { layout, sector, bytes } = write;
+    const range = { layout, sector, sectors: bytes / SECTOR_BYTES };
     recordFailed(context, range, write.failed.splice(0), (unrecorded) => {
       const isKept = isParityEnough(context.core.members, range);
       this.#forget(write)(unrecorded ?? (isKept ? null : tooMuchLost(context.core, range)), false);
@@ -242,6 +279,7 @@ export class LoneWrites {
     for (const block of borrowed) arena!.give(block);
     borrowed.length = 0;
     write.sources.length = 0;
+    write.targets.length = 0;
     write.blocks.fill(null);
     write.data = NO_DATA;
     write.hasFailedReads = false;
