@@ -124,6 +124,14 @@ export class Life {
     }
   }
 
+  /** Nobody asks for anything for a while: what only time does gets its turn. */
+  async lull(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn += 1) {
+      if (!this.disks.step()) this.#time.next();
+      await settled();
+    }
+  }
+
   #range(most: number): number[] {
     const sectors = Math.min(this.array.sectors, this.prng.between(1, most));
     const at = this.prng.below(this.array.sectors - sectors + 1);

@@ -58,6 +58,7 @@ export async function liveOnce(shape: LifeShape, seed: number): Promise<string |
     await life.start();
     for (let cuts = life.prng.between(1, 3); cuts > 0; cuts -= 1) {
       await life.live(life.prng.between(20, 800));
+      if (life.prng.chance(0.5)) await life.lull(life.prng.below(400));
       if (life.prng.chance(0.2)) {
         await calm(life);
         await stop(life);

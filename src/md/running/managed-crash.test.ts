@@ -12,7 +12,7 @@ import { liveOnce } from "../../../test/support/life-once.ts";
 import { seedOfRun } from "../../../test/support/seed.ts";
 
 const SEED = seedOfRun();
-const LIVES = Number(process.env["HOLDFAST_LIVES"] ?? 15);
+const LIVES = Number(process.env["HOLDFAST_LIVES"] ?? 12);
 
 const SHAPES: readonly LifeShape[] = [
   { name: "raid1 of 2", disks: 2, bearable: 1, request: { level: "raid1", chunkSectors: null } },
