@@ -17,7 +17,7 @@ export function stamp(sector: number, version: number): Buffer {
 }
 
 /** 0: nothing was ever written there; null: it is nothing that was. */
-export function versionIn(bytes: Uint8Array, sector: number): number | null {
+function versionIn(bytes: Uint8Array, sector: number): number | null {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, 512);
   const version = view.readUInt32LE(4);
   if (view.every((byte) => byte === 0)) return 0;
