@@ -56,6 +56,10 @@ export class CutDisk implements BlockDevice {
   /** What it is asked from now on waits for `answer`. */
   isHung = false;
   #unanswered: (() => void)[] = [];
+  /** Cannot be read until they are written. */
+  readonly badReads = new Set<number>();
+  /** Cannot be written. */
+  readonly badWrites = new Set<number>();
   readonly #all: CutDisks;
   readonly #durable: Uint8Array;
   /** What is read. */
@@ -96,18 +100,37 @@ export class CutDisk implements BlockDevice {
     for (const run of this.#unanswered.splice(0)) this.#all.enqueue(run);
   }
 
+  /** The same disk, in another life. */
+  inheritFrom({ badReads, badWrites }: CutDisk): void {
+    for (const sector of badReads) this.badReads.add(sector);
+    for (const sector of badWrites) this.badWrites.add(sector);
+  }
+
+  #endBad(bio: Bio): void {
+    bio.end(new HoldfastError("io", `${this.name} has bad sectors near ${bio.sector}`));
+  }
+
   #read(bio: Bio): void {
+    if (touches(this.badReads, bio)) {
+      this.#endBad(bio);
+      return;
+    }
     const from = bio.sector * SECTOR_BYTES;
     bio.data.set(this.#content.subarray(from, from + bio.data.length));
     bio.end(null);
   }
 
   #write(bio: Bio): void {
+    if (touches(this.badWrites, bio)) {
+      this.#enqueue(() => this.#endBad(bio));
+      return;
+    }
     const write = { sector: bio.sector, data: bio.data.slice(), hasEnded: false, isOutdated: [] };
     const isFua = (bio.flags & BioFlags.fua) !== 0;
     this.#unflushed.push(write);
     this.#enqueue(() => {
       write.hasEnded = true;
+      for (let i = 0; i < bio.sectors; i += 1) this.badReads.delete(write.sector + i);
       this.#content.set(write.data, write.sector * SECTOR_BYTES);
       if (isFua) this.#keep((one) => one === write);
       bio.end(null);
@@ -169,6 +192,11 @@ export class CutDisk implements BlockDevice {
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function touches(bad: ReadonlySet<number>, { sector, sectors }: Bio): boolean {
+  if (bad.size === 0) return false;
+  return [...bad].some((one) => one >= sector && one < sector + sectors);
 }
 
 function outdate(older: Unflushed, newer: Unflushed): void {

@@ -4,6 +4,16 @@ import type { Env } from "../../src/env/env.ts";
 import { nodeEnv } from "../../src/env/node/env.ts";
 import type { ArrayHost } from "../../src/host/array-host.ts";
 import { runMdadm } from "../../src/mdadm/run/run-mdadm.ts";
+// Each mode is loaded when it is asked for, and virtual time would fly meanwhile.
+import "../../src/mdadm/run/assemble.ts";
+import "../../src/mdadm/run/build.ts";
+import "../../src/mdadm/run/create.ts";
+import "../../src/mdadm/run/grow.ts";
+import "../../src/mdadm/run/help.ts";
+import "../../src/mdadm/run/incremental.ts";
+import "../../src/mdadm/run/manage.ts";
+import "../../src/mdadm/run/misc.ts";
+import "../../src/mdadm/run/monitor.ts";
 
 export interface MdadmRun {
   readonly code: number;

@@ -248,6 +248,17 @@ describe("a write that a member cannot take", () => {
     expect(rig.core.disks[2]!.disk.bytes[(DATA_OFFSET + 8) * 512]).toBe(1);
   });
 
+  it("is resynced with a member that is being filled, where a crash left it different", async () => {
+    const rig = new Rig(new Raid1Geometry(2, SECTORS));
+    rig.core.memberFailed(rig.member(1), ASKED_FOR, () => {});
+    rig.core.join({ kind: "recovering", slot: 1, recoveredSectors: 128 });
+    const [first, , filled] = rig.core.disks.map(({ disk }) => disk.bytes);
+    const place = (DATA_OFFSET + 3) * 512;
+    first!.fill(7, place, place + 512);
+    await rig.sync("resync");
+    expect(filled!.subarray(place, place + 512)).toEqual(first!.subarray(place, place + 512));
+  });
+
   it("makes a bad block good where the member has had no write errors", () => {
     const rig = new Rig(new Raid1Geometry(2, SECTORS));
     rig.member(0).badBlocks.add(DATA_OFFSET + 4, 2);
