@@ -41,6 +41,17 @@ export function lostSlots(members: Members, { layout, sector, sectors }: StripeR
   return lost;
 }
 
+/** Slots of which a member and its replacement can both be believed. */
+export function doubledSlots(
+  members: Members,
+  { layout, sector, sectors }: StripeRange,
+): readonly number[] {
+  return layout.slots.filter((slot) => {
+    const holders = members.attached.filter((member) => member.slot === slot);
+    return holders.length > 1 && holders.every((member) => isTrusted(member, sector, sectors));
+  });
+}
+
 /** From `sector` on, at most `max`: over how many sectors each member is believed or not, and listed bad or not, throughout. */
 export function evenRun(members: Members, sector: number, max: number): number {
   let run = max;
