@@ -23,10 +23,22 @@ const { MdArray } = await import("../src/md/array.ts");
 const { makeGeometry } = await import("../src/md/geometry/geometry.ts");
 const { makePersonality } = await import("../src/md/personalities/make.ts");
 const { Slot, fixedView } = await import("../src/md/slot.ts");
-const { plainEngine } = await import("../src/parity/engine.ts");
+const { createParityEngine, plainEngine } = await import("../src/parity/engine.ts");
+const { WRITABLE_LIMITS } = await import("../src/block/device.ts");
+const { nodeEnv } = await import("../src/env/node/env.ts");
+const { decodeSuperblock1 } = await import("../src/formats/md/superblock-1.ts");
+const { RunningArray } = await import("../src/md/running/array.ts");
+const { BadBlockTable } = await import("../src/md/running/bad-block-table.ts");
+const { failureRule } = await import("../src/md/running/failure-rule.ts");
+const { makeLevel } = await import("../src/md/running/levels/make.ts");
+const { Member: RunningMember } = await import("../src/md/running/member.ts");
+const { Members } = await import("../src/md/running/members.ts");
+const { noRegions } = await import("../src/regions/region-tracker.ts");
+const { metadataWrites } = await import("./arrays.ts");
 
 /** @typedef {import("../src/block/device.ts").BlockDevice} BlockDevice */
 /** @typedef {import("../src/formats/md/superblock.ts").MdShape} MdShape */
+/** @typedef {import("./arrays.ts").ArrayName} ArrayName */
 /** @typedef {{ readonly device: BlockDevice, readonly finish: () => void }} Member */
 
 const DEPTH = 32;
@@ -126,6 +138,59 @@ function array(shape, makeMember) {
   return { device, finish: () => members.forEach(({ finish }) => finish()) };
 }
 
+/**
+ * An array that is written to, without superblocks and bitmap, which are written now and then only.
+ * @param {MdShape} shape
+ * @param {() => Member} makeMember
+ * @returns {Member}
+ */
+function running(shape, makeMember) {
+  const disks = Array.from({ length: shape.raidDisks }, makeMember);
+  const used = MEMBER_SECTORS - DATA_OFFSET;
+  const geometry = makeGeometry(shape, {
+    componentSectors: used,
+    memberSectors: disks.map(() => used),
+    raid0Layout: null,
+  });
+  const name = /** @type {ArrayName} */ (`${shape.level}-${shape.raidDisks}`);
+  const writes = metadataWrites(name, used, null);
+  const attached = disks.map(({ device }, slot) => {
+    const image = /** @type {Uint8Array} */ (writes.findLast((one) => one.slot === slot)?.bytes);
+    const decoded = decodeSuperblock1(image, "1.2", { sector: 8, deviceSectors: MEMBER_SECTORS });
+    if (decoded.kind !== "ok") throw new Error("a superblock that was made just now is bad");
+    const { superblock } = decoded;
+    const badBlocks = new BadBlockTable(superblock.badBlockLog, []);
+    const standing = /** @type {const} */ ({ kind: "in-sync", slot });
+    return new RunningMember({ label: `m${slot}`, device, superblock, image, standing, badBlocks });
+  });
+  const engine = createParityEngine();
+  const device = new RunningArray({
+    name: shape.level,
+    sectors: geometry.arraySectors,
+    limits: WRITABLE_LIMITS,
+    members: new Members(shape.raidDisks, attached),
+    record: {
+      raidDisks: shape.raidDisks,
+      componentSectors: used,
+      events: 1,
+      isClean: false,
+      resyncOffsetSectors: Infinity,
+    },
+    regions: noRegions,
+    bitmap: null,
+    goneEvents: 0,
+    rule: failureRule(shape),
+    keepsSuperblocks: false,
+    mode: "read-write",
+    clock: nodeEnv().clock,
+    timers: nodeEnv().timers,
+    parity: () => engine,
+    makeLevel: (core) => makeLevel(core, geometry, shape, null),
+    prepare: null,
+  });
+  return { device, finish: () => disks.forEach(({ finish }) => finish()) };
+}
+
 /** @type {(makeMember: () => Member) => Member} */
 function overlaid(makeMember) {
   const base = array(/** @type {MdShape} */ (SHAPES["linear"]), makeMember);
@@ -157,6 +222,13 @@ const CASES = [
     name,
     op: /** @type {const} */ ("read"),
     make: /** @type {Case["make"]} */ ((makeMember) => array(shape, makeMember)),
+  })),
+  ...["raid1", "raid10", "raid5", "raid6"].map((name) => ({
+    name,
+    op: /** @type {const} */ ("write"),
+    make: /** @type {Case["make"]} */ (
+      (makeMember) => running(/** @type {MdShape} */ (SHAPES[name]), makeMember)
+    ),
   })),
   { name: "overlay", op: "read", make: overlaid },
   { name: "overlay", op: "write", make: overlaid },

@@ -1,18 +1,13 @@
 /**
- * md arrays to measure with, made by the project's own codec: version 1.2 superblocks, no bitmap, clean, 1 MiB of data offset, and the
- * parity the kernel would have written. No kernel is needed. Beside them lies a plain file with the volume's bytes for servers that
+ * md arrays to measure with, as Holdfast creates them: version 1.2 superblocks, an internal bitmap where there is redundancy, clean, 1 MiB
+ * of data offset, and the parity the kernel would have written. No kernel is needed. Beside them lies a plain file with the volume's bytes for servers that
  * know no RAID. Every 4 KiB differ, so that no server can get away with a shortcut for zeros or repeats.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Prng } from "../src/base/prng.ts";
-import {
-  MD_MAGIC,
-  ROLES_OFFSET,
-  superblock1,
-  superblock1Checksum,
-} from "../src/formats/md/superblock-1-layout.ts";
 import type { MdShape } from "../src/formats/md/superblock.ts";
+import { planCreate } from "../src/md/create/plan-create.ts";
 import { makeGeometry } from "../src/md/geometry/geometry.ts";
 import { Raid0Geometry } from "../src/md/geometry/raid0.ts";
 import { Raid10Geometry } from "../src/md/geometry/raid10.ts";
@@ -21,7 +16,6 @@ import { generate } from "../src/parity/parity.ts";
 
 const MIB = 1024 * 1024;
 const SECTOR = 512;
-const SUPERBLOCK_SECTOR = 8;
 const CHUNK_SECTORS = 128;
 /** Layout numbers of what mdadm makes: left-symmetric, and two near copies. */
 const LEFT_SYMMETRIC = 2;
@@ -33,8 +27,7 @@ const LAYOUTS: Partial<Readonly<Record<MdShape["level"], number>>> = {
 };
 export const DATA_OFFSET_BYTES = MIB;
 const DATA_OFFSET_SECTORS = DATA_OFFSET_BYTES / SECTOR;
-const CREATED = 1_700_000_000n;
-const NONE = 0xffff_ffff_ffff_ffffn;
+const CREATED_SECONDS = 1_700_000_000;
 
 export type ArrayName =
   | "linear"
@@ -46,30 +39,24 @@ export type ArrayName =
   | "raid10-4";
 
 interface Recipe {
-  readonly levelNumber: number;
   readonly shape: MdShape;
   readonly dataDisks: number;
 }
 
-function recipe(
-  level: MdShape["level"],
-  levelNumber: number,
-  raidDisks: number,
-  dataDisks: number,
-): Recipe {
+function recipe(level: MdShape["level"], raidDisks: number, dataDisks: number): Recipe {
   const layout = LAYOUTS[level] ?? 0;
   const chunkSectors = level === "linear" || level === "raid1" ? 0 : CHUNK_SECTORS;
-  return { levelNumber, shape: { level, layout, chunkSectors, raidDisks }, dataDisks };
+  return { shape: { level, layout, chunkSectors, raidDisks }, dataDisks };
 }
 
 const RECIPES: Readonly<Record<ArrayName, Recipe>> = {
-  linear: recipe("linear", -1, 1, 1),
-  "raid0-2": recipe("raid0", 0, 2, 2),
-  "raid1-2": recipe("raid1", 1, 2, 1),
-  "raid1-3": recipe("raid1", 1, 3, 1),
-  "raid5-4": recipe("raid5", 5, 4, 3),
-  "raid6-4": recipe("raid6", 6, 4, 2),
-  "raid10-4": recipe("raid10", 10, 4, 2),
+  linear: recipe("linear", 1, 1),
+  "raid0-2": recipe("raid0", 2, 2),
+  "raid1-2": recipe("raid1", 2, 1),
+  "raid1-3": recipe("raid1", 3, 1),
+  "raid5-4": recipe("raid5", 4, 3),
+  "raid6-4": recipe("raid6", 4, 2),
+  "raid10-4": recipe("raid10", 4, 2),
 };
 export const ARRAY_NAMES = Object.keys(RECIPES) as readonly ArrayName[];
 
@@ -96,62 +83,51 @@ function volumeBytes(offsetBytes: number, lengthBytes: number): Uint8Array {
   return data;
 }
 
-/** Superblock of one member. @param memberSectors of data */
-function superblockBytes(name: ArrayName, slot: number, memberSectors: number): Uint8Array {
-  const { levelNumber, shape } = RECIPES[name];
+/** What stands on the members besides data: as if it had been created, and synced since. */
+export function metadataWrites(
+  name: ArrayName,
+  memberSectors: number,
+  regionSectors: number | null,
+): readonly { readonly slot: number; readonly offsetBytes: number; readonly bytes: Uint8Array }[] {
+  const { shape } = RECIPES[name];
   const uuid = new Uint8Array(16).fill(0xb0 + Object.keys(RECIPES).indexOf(name));
-  const data = superblock1.encode({
-    magic: MD_MAGIC,
-    majorVersion: 1,
-    featureMap: 0,
-    pad0: 0,
-    setUuid: uuid,
-    setName: paddedName(`bench:${name}`),
-    ctime: CREATED,
-    level: levelNumber,
-    layout: shape.layout,
-    size: shape.level === "linear" ? 0n : BigInt(memberSectors),
-    chunksize: shape.chunkSectors,
+  const isRedundant = shape.level !== "linear" && shape.level !== "raid0";
+  const decision = planCreate({
+    version: "1.2",
+    level: shape.level,
+    layout: LAYOUTS[shape.level] ?? null,
+    chunkSectors: shape.chunkSectors === 0 ? null : shape.chunkSectors,
     raidDisks: shape.raidDisks,
-    bitmapOffset: 0,
-    newLevel: 0,
-    reshapePosition: 0n,
-    deltaDisks: 0,
-    newLayout: 0,
-    newChunk: 0,
-    newOffset: 0,
-    dataOffset: BigInt(DATA_OFFSET_SECTORS),
-    dataSize: BigInt(memberSectors),
-    superOffset: BigInt(SUPERBLOCK_SECTOR),
-    recoveryOffset: 0n,
-    devNumber: slot,
-    cntCorrectedRead: 0,
-    deviceUuid: uuid.map((byte, index) => (index === 15 ? slot : byte)),
-    devflags: 0,
-    bblogShift: 0,
-    bblogSize: 0,
-    bblogOffset: 0,
-    utime: CREATED,
-    events: 10n,
-    resyncOffset: NONE,
-    sbCsum: 0,
-    maxDev: shape.raidDisks,
-    logicalBlockSize: 0,
-    pad3: new Uint8Array(28),
+    spareDisks: 0,
+    devices: Array.from({ length: shape.raidDisks }, (_unused, slot) => ({
+      label: `member ${slot}`,
+      sectors: DATA_OFFSET_SECTORS + memberSectors,
+      deviceUuid: uuid.map((byte, index) => (index === 15 ? slot : byte)),
+      isJournal: false,
+      writeMostly: false,
+      failFast: false,
+      dataOffsetSectors: null,
+      node: null,
+      oldSuperblockSectors: [],
+    })),
+    componentSectors: null,
+    dataOffsetSectors: DATA_OFFSET_SECTORS,
+    bitmap: isRedundant ? { chunkSectors: regionSectors, delaySeconds: 5, writeBehind: 0 } : null,
+    consistencyPolicy: null,
+    assumeClean: true,
+    force: true,
+    badBlockLog: true,
+    name,
+    homehost: "bench",
+    arrayUuid: uuid,
+    createdSeconds: CREATED_SECONDS,
+    preferredMinor: 0,
+    journalSequence: 0n,
   });
-  const view = new DataView(data.buffer, data.byteOffset);
-  for (let role = 0; role < shape.raidDisks; role += 1) {
-    view.setUint16(ROLES_OFFSET + 2 * role, role, true);
-  }
-  const sbCsum = superblock1Checksum(data, shape.raidDisks);
-  superblock1.encodeInto(data, 0, { sbCsum });
-  return data;
-}
-
-function paddedName(name: string): Uint8Array {
-  const padded = new Uint8Array(32);
-  padded.set(new TextEncoder().encode(name));
-  return padded;
+  if (decision.kind === "refused") throw new Error(decision.reason);
+  return decision.plan.devices.flatMap(({ index, writes }) =>
+    writes.map(({ sector, bytes }) => ({ slot: index, offsetBytes: sector * SECTOR, bytes })),
+  );
 }
 
 /** Writes the volume's bytes in pieces. @param fd one file after the other gets each piece */
@@ -210,8 +186,14 @@ function withFiles(paths: readonly string[], bytes: number, write: (fds: number[
 /**
  * Makes an array and the plain file.
  * @param sizeMiB of the volume; a multiple of 6 gives whole chunks with 1, 2 and 3 data disks
+ * @param regionSectors of the bitmap; null: as usual
  */
-export function makeArray(folder: string, name: ArrayName, sizeMiB: number): MadeArray {
+export function makeArray(
+  folder: string,
+  name: ArrayName,
+  sizeMiB: number,
+  regionSectors: number | null = null,
+): MadeArray {
   const { shape, dataDisks } = RECIPES[name];
   const sizeBytes = sizeMiB * MIB;
   const memberBytes = sizeBytes / dataDisks;
@@ -227,10 +209,8 @@ export function makeArray(folder: string, name: ArrayName, sizeMiB: number): Mad
   const plain = join(folder, `${name}-plain.img`);
   withFiles([plain], sizeBytes, (fds) => writeCopies(fds, sizeBytes, 0));
   withFiles(members, DATA_OFFSET_BYTES + memberBytes, (fds) => {
-    for (const [slot, fd] of fds.entries()) {
-      const superblock = superblockBytes(name, slot, memberSectors);
-      writeSync(fd, superblock, 0, superblock.length, SUPERBLOCK_SECTOR * SECTOR);
-    }
+    for (const { slot, offsetBytes, bytes } of metadataWrites(name, memberSectors, regionSectors))
+      writeSync(fds[slot]!, bytes, 0, bytes.length, offsetBytes);
     if (geometry instanceof StripeGeometry) writeStripes(fds, geometry);
     else if (geometry instanceof Raid0Geometry) writeChunks(fds, geometry);
     else if (geometry instanceof Raid10Geometry) writeChunks(fds, geometry);

@@ -22,6 +22,7 @@ import { measurePass } from "./pass-cell.ts";
 import { problemsOfServers } from "./peers.ts";
 import { cellIdsOf, durationText, estimate, groupsOf, Progress, withoutDone } from "./plan.ts";
 import type { Group, Plan } from "./plan.ts";
+import { measureResyncs } from "./resync.ts";
 import { profileCell } from "./profile.ts";
 import { loadResults, mainMetric, peerOf, ratioOf, saveResults } from "./results.ts";
 import type { CellResult, Results } from "./results.ts";
@@ -138,6 +139,13 @@ export class Bench {
     this.#say("parity", `at least ${least.toFixed(2)} (of ISA-L)`);
   }
 
+  async #measureResyncs(): Promise<void> {
+    const { name, repetitions } = this.#plan;
+    const resyncs = await measureResyncs(this.#folders.tmpfs, name, repetitions);
+    this.#save({ resyncs });
+    this.#say("resync", `${resyncs.length} cases`);
+  }
+
   /** So that a goal that is not met has a why: one profile for each such cell and variant. */
   async #profileMisses(): Promise<void> {
     const missed = judgeGoals(this.#results, []).filter(({ verdict }) => verdict === "not met");
@@ -180,6 +188,7 @@ export class Bench {
     console.log(`${about}: about ${durationText(this.#progress.allSeconds)}`);
     this.#started = performance.now();
     for (const group of groupsOf(cells)) await this.#runGroup(group);
+    if (this.#plan.withResyncs) await this.#measureResyncs();
     if (this.#plan.withParity) await this.#measureParity();
     if (this.#plan.name === "full") await this.#profileMisses();
   }

@@ -26,12 +26,13 @@ export interface LoadCell {
   readonly isQuick: boolean;
 }
 
-/** A pass over all the bytes, without NBD. */
+/** A pass over all the bytes. `fill`: written in order by a client; all others are without NBD. */
 export interface PassCell {
   readonly kind: "pass";
   readonly id: string;
   readonly array: ArrayName;
   readonly place: PlaceName;
+  readonly work: "dump" | "check" | "fill";
   /** Slots that are left out, by Holdfast and by its peers. */
   readonly lost: readonly number[];
   readonly isQuick: boolean;
@@ -73,11 +74,20 @@ const QUICK = new Set([
   "raid5-4/tmpfs/pass-degraded",
   "raid6-4/tmpfs/pass-degraded",
   "raid6-4/tmpfs/pass-two-lost",
+  "raid1-2/tmpfs/randwrite-4k-q32",
+  "raid1-3/tmpfs/randwrite-4k-q32",
+  "raid5-4/tmpfs/randwrite-4k-q1",
+  "raid5-4/tmpfs/randwrite-4k-q32",
+  "raid6-4/tmpfs/randwrite-4k-q32",
+  "raid5-4/tmpfs/pass-fill",
+  "raid1-2/tmpfs/pass-check",
+  "raid6-4/tmpfs/pass-check",
 ]);
 
 const PLACES: readonly PlaceName[] = ["tmpfs", "disk"];
-/** What arrays with redundancy are measured with: writing to them goes through the overlay and would say nothing about them. */
+/** What arrays with redundancy are measured with. */
 const READS = ["randread-4k-q1", "randread-4k-q32", "randread-4k-q32-j4", "read-1m"];
+const WRITES = ["randwrite-4k-q1", "randwrite-4k-q32", "randwrite-4k-q32-flush32", "write-1m"];
 
 function loadCells(
   array: ArrayName,
@@ -103,7 +113,14 @@ const PASS_NAMES = ["pass", "pass-degraded", "pass-two-lost"];
 function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
   return PLACES.map((place) => {
     const id = `${array}/${place}/${PASS_NAMES[lost.length]}`;
-    return { kind: "pass", id, array, place, lost, isQuick: QUICK.has(id) };
+    return { kind: "pass", id, array, place, work: "dump", lost, isQuick: QUICK.has(id) };
+  });
+}
+
+function workCells(array: ArrayName, work: "check" | "fill"): PassCell[] {
+  return PLACES.map((place) => {
+    const id = `${array}/${place}/pass-${work}`;
+    return { kind: "pass", id, array, place, work, lost: [], isQuick: QUICK.has(id) };
   });
 }
 
@@ -111,6 +128,7 @@ function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
 const isRandomRead = ({ name }: Workload): boolean => name === "randread-4k-q32";
 const isRandom = ({ name }: Workload): boolean => /^rand(read|write)-4k-q32$/.test(name);
 const isRead = ({ name }: Workload): boolean => READS.includes(name);
+const isWrite = ({ name }: Workload): boolean => WRITES.includes(name);
 
 export const CELLS: readonly Cell[] = [
   ...loadCells("linear", LINEAR, () => true),
@@ -120,10 +138,18 @@ export const CELLS: readonly Cell[] = [
   ...loadCells("raid5-4", PARITY, isRead),
   ...loadCells("raid6-4", PARITY, isRead),
   ...loadCells("raid10-4", PLAIN, isRandomRead),
+  ...loadCells("raid1-2", MIRROR, isWrite),
+  ...loadCells("raid1-3", MIRROR, isWrite),
+  ...loadCells("raid5-4", PLAIN, isWrite),
+  ...loadCells("raid6-4", PLAIN, isWrite),
+  ...loadCells("raid10-4", PLAIN, isWrite),
   ...passCells("raid1-2", []),
   ...passCells("raid5-4", []),
   ...passCells("raid5-4", [1]),
   ...passCells("raid6-4", []),
   ...passCells("raid6-4", [1]),
   ...passCells("raid6-4", [0, 1]),
+  ...workCells("raid5-4", "fill"),
+  ...workCells("raid1-2", "check"),
+  ...workCells("raid6-4", "check"),
 ];

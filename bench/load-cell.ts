@@ -7,7 +7,7 @@ import { cpuUs, rssMiB } from "./measure.ts";
 import { runChecked } from "./processes.ts";
 import type { Run, Variant } from "./results.ts";
 import { startServer } from "./servers.ts";
-import type { RunningServer } from "./servers.ts";
+import type { RunningServer, ServerPlace } from "./servers.ts";
 import { rounded } from "./stats.ts";
 import { isWriting, runLoad } from "./workload.ts";
 import type { Workload } from "./workload.ts";
@@ -33,6 +33,12 @@ export function filesOf(
     case "members-but-one":
       return array.members.map((path, slot) => (slot === 1 ? "missing" : path));
   }
+}
+
+/** Arrays with redundancy are written to as they are, for that is what writing to them costs. */
+export function writesOf({ name }: MadeArray, workload: Workload): ServerPlace["writes"] {
+  if (!isWriting(workload)) return "none";
+  return name === "linear" || name === "raid0-2" ? "overlay" : "members";
 }
 
 /** What earlier cells wrote into a file has to reach the disk first: dirty pages cannot be dropped. */
@@ -74,7 +80,11 @@ export class LoadBench {
     const folder = join(this.#folder, key);
     mkdirSync(folder);
     const files = filesOf(this.#array, variant);
-    const starting = startServer(variant.server, { files, isWriting: isWriting(workload), folder });
+    const starting = startServer(variant.server, {
+      files,
+      writes: writesOf(this.#array, workload),
+      folder,
+    });
     this.#servers.set(key, starting);
     return starting;
   }

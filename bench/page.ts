@@ -26,8 +26,8 @@ Figures count as **ratios** of medians inside one cell: all servers of a cell to
 with the servers: absolute figures say nothing about another machine, often not even about this one an hour later. Ratios between 0.8 and 1.25 are
 equal. The steadiest figure is server CPU per request. MAD is the median distance to the median. The load average is that of the minute before a cell, mostly of the cell before.
 
-Holdfast serves members of an md array, its peers one plain file with the volume's bytes; quorum is qemu's mirror on the same members, reading from the first (\`fifo\`). Where clients write,
-Holdfast has an overlay, which starts empty, and its peers write in place. \`holdfast\` is the backend that the machine allows, \`holdfast-node\` the one without io_uring.`;
+Holdfast serves members of an md array, its peers one plain file with the volume's bytes; quorum is qemu's mirror on the same members, reading from the first (\`fifo\`). Where clients write to linear or raid0,
+Holdfast has an overlay, which starts empty; arrays with redundancy, which have an internal bitmap, are written to as they are, as the peers write in place. \`holdfast\` is the backend that the machine allows, \`holdfast-node\` the one without io_uring.`;
 
 const TITLES: Readonly<Record<ResultsName, string>> = {
   full: "# Benchmarks",
@@ -44,6 +44,20 @@ function paritySection({ parity }: Results): string[] {
       : `${ratioFigure(Math.min(...turns))} .. ${ratioFigure(Math.max(...turns))}`,
   ]);
   return ["## Parity kernels", table(["case", "/ ISA-L", "smallest .. largest"], rows)];
+}
+
+function resyncSection({ resyncs = [] }: Results): string[] {
+  if (resyncs.length === 0) return [];
+  const rows = resyncs.map(({ array, sizeMiB, dirtyShare, seconds, readBytes }) => [
+    `${array}, ${sizeMiB} MiB`,
+    `${dirtyShare * 100} %`,
+    `${seconds.toFixed(2)} s`,
+    `${(readBytes / 1024 / 1024).toFixed(0)} MiB`,
+  ]);
+  const about =
+    "An array with a bitmap of 1 MiB a region dies while a share of its regions is being written, and is started again; on tmpfs, without limits to the speed.";
+  const head = ["array", "dirty regions", "resync", "read of members"];
+  return ["## Resync after a crash", about, table(head, rows)];
 }
 
 function machineSection({ machine, backend, idleNodeRssMiB }: Results): string[] {
@@ -72,6 +86,7 @@ function pageText(name: ResultsName, results: Results, isOther: boolean): string
     ...(chart === null ? [] : [draw("goals", chart)]),
     missesSection(rows, results),
     ...arraySections(results, draw),
+    ...resyncSection(results),
     ...paritySection(results),
     ...machineSection(results),
   ];

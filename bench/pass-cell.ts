@@ -1,19 +1,35 @@
 /**
- * Passes without NBD: `holdfast dump` into /dev/null against programs that only read the same bytes of the members. Throughput
- * counts bytes of members, for all alike. Node takes a fifth of a second to start, which says nothing about large volumes:
- * Holdfast's time is taken without that of a `holdfast scan` of the same files just before, which loads the same code and
- * reads the same superblocks.
+ * Passes: `holdfast dump` into /dev/null and checks, without NBD, against programs that only read the same bytes of the members; and writing
+ * in order through the server, against dd to the members. Throughput counts bytes of members, for all alike. Node takes a fifth of a
+ * second to start, which says nothing about large volumes: the time of a dump is taken without that of a `holdfast scan` of the same files
+ * just before, which loads the same code and reads the same superblocks.
  */
-import { closeSync, openSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, mkdtempSync, openSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ROOT } from "../scripts/setup.mjs";
 import { DATA_OFFSET_BYTES } from "./arrays.ts";
 import type { MadeArray } from "./arrays.ts";
 import type { PassCell } from "./cells.ts";
 import { runChecked } from "./processes.ts";
 import type { Run, Variant } from "./results.ts";
+import { startServer } from "./servers.ts";
 import { rounded } from "./stats.ts";
+import { syncPass } from "./sync-hook.ts";
+import { runLoad } from "./workload.ts";
+import type { Workload } from "./workload.ts";
 
+/** Whole stripes of 3 x 64 KiB. */
+const FILL: Workload = {
+  name: "fill",
+  rw: "write",
+  blockBytes: 768 * 1024,
+  depth: 4,
+  jobs: 1,
+  flushEvery: 0,
+  isCold: false,
+};
+const FILL_SECONDS = 2;
+const FILL_DD_BYTES = 1024 * 1024;
 const HOLDFAST = join(ROOT, "bin", "holdfast");
 const LIMIT_SECONDS = 120;
 /** What is left of a time when the start is taken off: below this share the pass was too short to say anything. */
@@ -49,7 +65,61 @@ export function withLost({ members }: MadeArray, lost: readonly number[]): strin
 
 type Pass = () => Promise<number>;
 
-function passesOf(array: MadeArray, lost: readonly number[]): Record<string, Pass> {
+/** Checks go in a program of their own, which tells how long the check itself took. */
+async function checkSeconds(files: readonly string[]): Promise<number> {
+  const { seconds, mismatches } = await syncPass("check", files);
+  if (mismatches > 0) throw new Error(`${mismatches} sectors differ`);
+  return seconds;
+}
+
+async function fillSeconds(array: MadeArray): Promise<number> {
+  const folder = mkdtempSync(join(dirname(array.plain), "fill-"));
+  const place = { files: array.members, writes: "members", folder } as const;
+  const server = await startServer("holdfast", place);
+  try {
+    const load = { uri: server.uri, seconds: FILL_SECONDS, seed: 1, folder };
+    const { bytesPerSecond } = (await runLoad(FILL, load)).run;
+    return array.sizeBytes / bytesPerSecond!;
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** As many bytes to each member as there are data and parity. */
+async function ddFillSeconds({ members }: MadeArray): Promise<number> {
+  let seconds = 0;
+  for (const path of members) {
+    const count = (statSync(path).size - DATA_OFFSET_BYTES) / FILL_DD_BYTES;
+    const range = [
+      `bs=${FILL_DD_BYTES}`,
+      `seek=${DATA_OFFSET_BYTES / FILL_DD_BYTES}`,
+      `count=${count}`,
+    ];
+    // Zeros everywhere: parity is right.
+    seconds += await timed("dd", ["if=/dev/zero", `of=${path}`, ...range, "conv=notrunc"]);
+  }
+  return seconds;
+}
+
+function passesOf(array: MadeArray, { work, lost }: PassCell): Record<string, Pass> {
+  const files = array.members;
+  const cmp: Pass = () => timed("cmp", [`--ignore-initial=${DATA_OFFSET_BYTES}`, ...files]);
+  switch (work) {
+    case "dump":
+      return dumpPassesOf(array, lost);
+    case "check": {
+      const holdfast: Pass = () => checkSeconds(files);
+      return array.name === "raid1-2"
+        ? { holdfast, cmp }
+        : { holdfast, cat: () => timed("cat", files) };
+    }
+    case "fill":
+      return { holdfast: () => fillSeconds(array), dd: () => ddFillSeconds(array) };
+  }
+}
+
+function dumpPassesOf(array: MadeArray, lost: readonly number[]): Record<string, Pass> {
   const left = array.members.filter((_, slot) => !lost.includes(slot));
   const given = withLost(array, lost);
   const passes: Record<string, Pass> = {
@@ -71,6 +141,8 @@ function bytesRead(name: string, { members, sizeBytes }: MadeArray, cell: PassCe
   const all = members
     .filter((_, slot) => !cell.lost.includes(slot))
     .reduce((sum, path) => sum + statSync(path).size, 0);
+  if (cell.work === "fill") return sizeBytes;
+  if (cell.work === "check") return all;
   return name === "holdfast" && cell.lost.length === 0 ? sizeBytes : all;
 }
 
@@ -80,7 +152,7 @@ export async function measurePass(
   array: MadeArray,
   repetitions: number,
 ): Promise<Record<string, Variant>> {
-  const passes = Object.entries(passesOf(array, cell.lost));
+  const passes = Object.entries(passesOf(array, cell));
   const runs = new Map<string, Run[]>(passes.map(([name]) => [name, []]));
   const failed = new Map<string, string>();
   for (let repetition = 0; repetition < repetitions; repetition += 1) {

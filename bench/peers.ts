@@ -55,7 +55,7 @@ async function ioUringProblem(folder: string): Promise<string | null> {
   try {
     const server = await startServer("qemu-nbd-uring", {
       files: [plain],
-      isWriting: false,
+      writes: "none",
       folder: inside,
     });
     await server.stop();

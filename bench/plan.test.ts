@@ -6,10 +6,10 @@ function secondsOf(args: readonly string[]): number {
   return [...estimate(planOf(args)).values()].reduce((sum, seconds) => sum + seconds, 0);
 }
 
-it("is meant to take an hour in full, and three minutes when it is to be quick", () => {
-  expect(secondsOf([]) / 60).toBeLessThan(75);
+it("is meant to take an hour or so in full, and five minutes when it is to be quick", () => {
+  expect(secondsOf([]) / 60).toBeLessThan(90);
   expect(planOf([]).repetitions).toBeGreaterThanOrEqual(5);
-  expect(secondsOf(["--quick"])).toBeLessThan(180);
+  expect(secondsOf(["--quick"])).toBeLessThan(300);
 });
 
 it("measures all small requests on a linear array, at both depths, over one and four connections", () => {
@@ -26,7 +26,7 @@ it("measures all small requests on a linear array, at both depths, over one and 
 it("estimates every cell, in the order in which they run", () => {
   const plan = planOf([]);
   const inOrder = groupsOf(plan.cells).flatMap(({ cells }) => cells.map(({ id }) => id));
-  expect([...estimate(plan).keys()]).toEqual([...inOrder, "parity"]);
+  expect([...estimate(plan).keys()]).toEqual([...inOrder, "resync", "parity"]);
 });
 
 it("measures in quick runs only what goals look at", () => {
@@ -40,7 +40,7 @@ it("refuses what makes no sense", () => {
 });
 
 it("goes on with the cells that the same build has no results of", () => {
-  const plan = planOf(["--quick", "--resume", "--only", "^raid1"]);
+  const plan = planOf(["--quick", "--resume", "--only", "^raid1-./tmpfs/randread"]);
   const [first, second] = plan.cells;
   const runs = Array.from({ length: plan.repetitions }, () => ({ iops: 1 }));
   const result = (id: string, build: string, count = plan.repetitions): CellResult => ({

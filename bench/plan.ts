@@ -14,6 +14,7 @@ export interface Plan extends Effort {
   readonly loadMiB: number;
   readonly passMiB: number;
   readonly withParity: boolean;
+  readonly withResyncs: boolean;
   /** Some cells were asked for by name: the others keep their results. */
   readonly isPartial: boolean;
   /** What the same build was measured with before is not measured again. */
@@ -51,7 +52,9 @@ export function planOf(args: readonly string[]): Plan {
   const pattern = new RegExp(only);
   const cells = (quick ? quickCells() : CELLS).filter(({ id }) => pattern.test(id));
   const withParity = pattern.test("parity");
-  if (cells.length === 0 && !withParity) throw new Error(`--only ${only} fits no cell.`);
+  const withResyncs = pattern.test("resync");
+  if (cells.length === 0 && !withParity && !withResyncs)
+    throw new Error(`--only ${only} fits no cell.`);
   return {
     name: quick ? "quick" : "full",
     cells,
@@ -60,6 +63,7 @@ export function planOf(args: readonly string[]): Plan {
     loadMiB: quick ? 258 : 516,
     passMiB: quick ? 384 : 2052,
     withParity,
+    withResyncs,
     isPartial: only !== "",
     isResuming: values.resume,
   };
@@ -92,7 +96,12 @@ export function withoutDone(plan: Plan, old: Results, build: string): Plan {
         build,
       ),
   );
-  return { ...plan, cells, withParity: plan.withParity && old.parityBuild !== build };
+  return {
+    ...plan,
+    cells,
+    withParity: plan.withParity && old.parityBuild !== build,
+    withResyncs: plan.withResyncs && old.resyncs === undefined,
+  };
 }
 
 export interface Group {
@@ -120,6 +129,7 @@ const SERVER_SECONDS = 0.6;
 const PASS_SECONDS_PER_GIB = 3;
 const PASS_START_SECONDS = 1;
 const PARITY_SECONDS = { quick: 12, full: 50 } as const;
+const RESYNC_SECONDS = { quick: 40, full: 200 } as const;
 
 function cellSeconds(cell: Cell, { seconds, repetitions, passMiB }: Plan): number {
   if (cell.kind === "pass") {
@@ -149,6 +159,7 @@ export function estimate(plan: Plan): Map<string, number> {
       costs.set(cell.id, before + cellSeconds(cell, plan));
     }
   }
+  if (plan.withResyncs) costs.set("resync", RESYNC_SECONDS[plan.name]);
   if (plan.withParity) costs.set("parity", PARITY_SECONDS[plan.name]);
   return costs;
 }

@@ -12,12 +12,12 @@ import { makeArray } from "./arrays.ts";
 import type { MadeArray } from "./arrays.ts";
 import { CELLS } from "./cells.ts";
 import type { Cell, LoadCell, PassCell } from "./cells.ts";
-import { filesOf } from "./load-cell.ts";
+import { filesOf, writesOf } from "./load-cell.ts";
 import { timed, withLost } from "./pass-cell.ts";
 import type { ProfiledFunction } from "./results.ts";
 import { rounded } from "./stats.ts";
 import { startServer } from "./servers.ts";
-import { isWriting, runLoad } from "./workload.ts";
+import { runLoad } from "./workload.ts";
 
 const LOAD_MIB = 258;
 const PASS_MIB = 516;
@@ -74,7 +74,7 @@ async function runServer(cell: LoadCell, variant: string, array: MadeArray, fold
   const { workload } = cell;
   const server = await startServer(
     variant === "holdfast-node" ? "holdfast-node-profiled" : "holdfast-profiled",
-    { files, isWriting: isWriting(workload), folder },
+    { files, writes: writesOf(array, workload), folder },
   );
   try {
     const load = { uri: server.uri, seconds: SECONDS, seed: 1, folder };

@@ -48,6 +48,8 @@ export interface Results {
   readonly parity: readonly ParityResult[];
   /** What the parity kernels were built from. */
   readonly parityBuild?: string;
+  /** Of resyncs after a crash. */
+  readonly resyncs?: readonly ResyncResult[];
   /** Where time goes in cells that miss a goal. */
   readonly profiles?: readonly Profile[];
 }
@@ -66,6 +68,17 @@ export interface ProfiledFunction {
   readonly name: string;
   /** Of the time that was not idle, 0 to 1. */
   readonly share: number;
+}
+
+export interface ResyncResult {
+  readonly array: string;
+  readonly sizeMiB: number;
+  /** Of the bitmap's regions, 0 to 1. */
+  readonly dirtyShare: number;
+  /** Median. */
+  readonly seconds: number;
+  /** Of members. */
+  readonly readBytes: number;
 }
 
 /** A case of the parity benchmark: the ratio of medians to ISA-L. */
@@ -130,13 +143,11 @@ export function pairedRatios(
 
 /** The peer that the ratios of a cell are formed to: the first of these that was measured. */
 export function peerOf(cell: CellResult): string {
-  const peers = ["qemu-nbd", "quorum", "nbdkit", "cat"];
+  const peers = ["qemu-nbd", "quorum", "nbdkit", "cmp", "cat", "dd"];
   return peers.find((name) => cell.variants[name]?.kind === "measured") ?? "holdfast";
 }
 
 /** What the work of a cell is counted in. */
 export function mainMetric({ id }: Pick<CellResult, "id">): "iops" | "bytesPerSecond" {
-  return /\/(?:(?:read|write)-1m|pass(?:-degraded|-two-lost)?)$/.test(id)
-    ? "bytesPerSecond"
-    : "iops";
+  return /\/(?:(?:read|write)-1m|pass(?:-[a-z-]+)?)$/.test(id) ? "bytesPerSecond" : "iops";
 }

@@ -18,8 +18,8 @@ const EXPORT = "bench";
 export interface ServerPlace {
   /** Members for Holdfast and quorum, one plain file for the others; "missing" for a lost member. */
   readonly files: readonly string[];
-  /** Holdfast never writes to members: what clients write goes to an overlay beside the socket. */
-  readonly isWriting: boolean;
+  /** Where Holdfast keeps what clients write: nowhere, in an overlay beside the socket, or on the members. Its peers write in place. */
+  readonly writes: "none" | "overlay" | "members";
   /** For the socket and the overlay. */
   readonly folder: string;
 }
@@ -68,9 +68,13 @@ function quorumOptions({ files }: ServerPlace): string {
   return ["driver=quorum", "vote-threshold=1", "read-pattern=fifo", ...children].join(",");
 }
 
-function holdfastArgs({ files, isWriting, folder }: ServerPlace, socket: string): string[] {
-  const overlay = isWriting ? [`--overlay=${join(folder, "overlay")}`] : [];
-  return ["open", "--nbd", `nbd+unix:///${EXPORT}?socket=${socket}`, ...overlay, ...files];
+function holdfastArgs({ files, writes, folder }: ServerPlace, socket: string): string[] {
+  const access = {
+    none: [],
+    overlay: [`--overlay=${join(folder, "overlay")}`],
+    members: ["--read-write"],
+  }[writes];
+  return ["open", "--nbd", `nbd+unix:///${EXPORT}?socket=${socket}`, ...access, ...files];
 }
 
 /** Leaves V8's profiles in its folder at the end, one for each thread. */

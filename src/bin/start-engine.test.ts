@@ -8,7 +8,7 @@ import { HoldfastError } from "../base/errors.ts";
 import type { OpenCall, RunningEngine } from "../engine/engine.ts";
 import { startEngine } from "./start-engine.ts";
 
-const OPEN: OpenCall = { request: { paths: [], force: false }, overlay: null };
+const OPEN: OpenCall = { request: { paths: [], force: false }, access: { kind: "read-only" } };
 const lines: string[] = [];
 
 /** An engine whose thread runs these lines; `answer(id, value)` answers a request. */

@@ -27,10 +27,6 @@ export const loadedServices: Omit<
     return openVolumes(env, request, () => (parityEngine ??= createParityEngine()));
   },
   arena: () => parityEngine?.arena ?? null,
-  async arrayHost(env, socketPath) {
-    const { connect } = await import("../api/client.ts");
-    return connect(env, socketPath);
-  },
   async files(device) {
     const { openExt4 } = await import("../filesystems/ext4.ts");
     return openExt4(device);

@@ -8,7 +8,6 @@ import type { RunningEngine } from "../engine/engine.ts";
 import type { Env, LogLevel } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import type { Ext4 } from "../filesystems/ext4.ts";
-import type { ArrayHost } from "../host/array-host.ts";
 import type { SetExplanation } from "../md/explanation.ts";
 import type { ExamineReport, ScanReport } from "../volume/report.ts";
 import type { OpenedVolumes, OpenRequest } from "../volume/volume.ts";
@@ -45,8 +44,6 @@ export interface Services {
   setLogLevel(level: LogLevel): void;
   /** A data plane in a thread of its own (for `daemon` one with arrays that run), whose `stop` is the caller's to call. What it logs goes to the Env's log. */
   startEngine(): Promise<RunningEngine>;
-  /** The arrays of the daemon that listens on a unix socket. Rejects with how to start it where none does. */
-  arrayHost(env: Env, socketPath: string): Promise<ArrayHost>;
   /** Starts watching; the function tells the figures so far. */
   watchProcess(): Promise<() => ProcessFigures>;
 }

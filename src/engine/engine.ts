@@ -18,21 +18,25 @@ import type { NbdStats } from "../nbd/stats.ts";
 import type { VolumeReport } from "../volume/report.ts";
 import type { OpenRequest } from "../volume/volume.ts";
 
-export interface OverlayChoice {
-  /** Where what is written is kept meanwhile; null keeps it in memory. The folder must exist. */
-  readonly folder: string | null;
-}
+export type Access =
+  | { readonly kind: "read-only" }
+  /**
+   * A writable layer over each volume, which lives until the stop.
+   * `folder`: where what is written is kept meanwhile; null keeps it in memory. It must exist.
+   */
+  | { readonly kind: "overlay"; readonly folder: string | null }
+  /** Members are written to, and background sync does what is due. */
+  | { readonly kind: "read-write" };
 
 export interface OpenCall {
   readonly request: OpenRequest;
-  /** A writable layer over each volume, which lives until the stop; null leaves them read-only. */
-  readonly overlay: OverlayChoice | null;
+  readonly access: Access;
 }
 
 export interface EngineVolume {
   readonly name: string;
   readonly sizeBytes: number;
-  /** False with an overlay. */
+  /** False with an overlay, and where members are written to. */
   readonly readOnly: boolean;
   readonly report: VolumeReport;
 }
@@ -93,6 +97,28 @@ export interface EngineFigures {
   readonly arena: ArenaCounters | null;
   /** Of the engine's own thread. */
   readonly loopDelay: LoopDelays;
+  /** Those that are written to. */
+  readonly arrays: readonly ArrayFigures[];
+}
+
+export interface ArrayFigures {
+  readonly volume: string;
+  /** md's array_state: "clean", "active", ... */
+  readonly state: string;
+  /** Slots whose data is not whole. */
+  readonly degradedBy: number;
+  /** What is done in the background; null: nothing. */
+  readonly sync: SyncProgress | null;
+}
+
+export interface SyncProgress {
+  readonly action: "resync" | "recover" | "check" | "repair";
+  /** It waits for another one, or for the array to be written to. */
+  readonly isDelayed: boolean;
+  /** Of what it goes over: the members' data, for mirrors the volume. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond: number;
 }
 
 export interface Engine {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeBackends } from "../../test/support/backends.ts";
 import { goldenCase, sha256, unpackToFolder } from "../../test/support/golden.ts";
 import type { UnpackedCase } from "../../test/support/golden.ts";
+import { readSets } from "../../test/support/open.ts";
 import { NbdTestClient } from "../../test/support/nbd-client.ts";
 import { memoryArrays } from "../../test/support/memory-arrays.ts";
 import { testFolder } from "../../test/support/temp.ts";
@@ -48,9 +49,9 @@ function engineOn(env: Env): Engine {
 }
 
 /** All disks but one, so that reading has to compute. */
-function degraded(overlay: OpenCall["overlay"] = null): OpenCall {
+function degraded(access: OpenCall["access"] = { kind: "read-only" }): OpenCall {
   const paths = disks.disks.filter((_path, index) => index !== 1);
-  return { request: { paths, force: false }, overlay };
+  return { request: { paths, force: false }, access };
 }
 
 function serveCall(volume: string): ServeCall & { readonly listen: { kind: "unix" } } {
@@ -106,7 +107,7 @@ describeBackends((backend) => {
     const { env, open } = counting(backend.env);
     const folder = testFolder("overlay");
     const engine = engineOn(env);
-    const { volumes } = await engine.open(degraded({ folder }));
+    const { volumes } = await engine.open(degraded({ kind: "overlay", folder }));
     expect(volumes).toMatchObject([{ readOnly: false }]);
     expect(readdirSync(folder)).toHaveLength(1);
     const { address } = await engine.serve(serveCall("gold"));
@@ -118,11 +119,59 @@ describeBackends((backend) => {
     expect(open()).toBe(0);
   });
 
+  it("does the resync that a crash has left, says how far it is, and leaves clean members", async () => {
+    const { env, open } = counting(backend.env);
+    const crashed = unpackToFolder(goldenCase("crash-raid5-4-bitmap"));
+    const { disks: paths } = crashed;
+    const engine = engineOn(env);
+    const request = { paths, force: false };
+    const { volumes } = await engine.open({ request, access: { kind: "read-write" } });
+    expect(volumes).toMatchObject([{ readOnly: false }]);
+    let { arrays } = await engine.figures();
+    expect(arrays).toMatchObject([{ volume: volumes[0]!.name, degradedBy: 0 }]);
+    expect(arrays[0]!.sync).not.toBeNull();
+    while (arrays[0]!.sync !== null) {
+      expect(arrays[0]!.sync.action).toBe("resync");
+      await new Promise((resolve) => void backend.env.timers.set(0, () => resolve(null)));
+      ({ arrays } = await engine.figures());
+    }
+    await engine.stop();
+    expect(open()).toBe(0);
+    const whole = await readSets(paths);
+    expect(whole.volumes[0]?.report.state).toBe("clean");
+    for (const lost of paths) {
+      const { volumes: rest } = await readSets(paths.filter((path) => path !== lost));
+      expect(rest[0]?.sha256).toBe(whole.volumes[0]?.sha256);
+    }
+    crashed.remove();
+  });
+
+  it("does not start what it may not write to", async () => {
+    const files: Env["files"] = {
+      ...backend.env.files,
+      open: (path, mode) =>
+        mode === "read-write" && path.endsWith("d2.img")
+          ? Promise.reject(new HoldfastError("permission", `${path} may not be written.`))
+          : backend.env.files.open(path, mode),
+    };
+    const { env, open } = counting({ ...backend.env, files });
+    const engine = engineOn(env);
+    const request = { paths: disks.disks, force: false };
+    const { volumes, refused } = await engine.open({ request, access: { kind: "read-write" } });
+    expect(volumes).toEqual([]);
+    expect(refused[0]?.verdict).toMatchObject({
+      kind: "cannot-start",
+      reason: expect.stringMatching(/d2\.img may not be written/) as string,
+    });
+    await engine.stop();
+    expect(open()).toBe(0);
+  });
+
   it("closes what a call has opened when the call fails", async () => {
     const { env, open } = counting(backend.env);
     const engine = engineOn(env);
     const folder = join(testFolder("overlay"), "not there");
-    expect(await codeOf(engine.open(degraded({ folder })))).toBe("not-found");
+    expect(await codeOf(engine.open(degraded({ kind: "overlay", folder })))).toBe("not-found");
     expect(open()).toBe(0);
     // A name that is taken: the second call leaves the first one's volume as it is.
     await engine.open(degraded());

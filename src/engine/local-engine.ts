@@ -20,16 +20,18 @@ import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { openVolumes } from "../volume/open.ts";
+import type { SetStarter } from "../volume/open.ts";
 import type { OpenedVolume } from "../volume/volume.ts";
 import { ArrayExports } from "./array-exports.ts";
+import type { RunningArrays } from "./running-arrays.ts";
 import type {
+  Access,
   ArrayExport,
   Engine,
   EngineFigures,
   EngineVolume,
   OpenCall,
   OpenedByEngine,
-  OverlayChoice,
   ServeArraysCall,
   ServeCall,
   Serving,
@@ -58,6 +60,8 @@ export class LocalEngine implements Engine {
   /** Open volumes by name, overlays on top. */
   readonly #devices = new Map<string, BlockDevice>();
   readonly #closes: Close[] = [];
+  /** Null until something is to be written to. */
+  #running: RunningArrays | null = null;
   #arena: Arena | null | undefined;
   #parity: ParityEngine | undefined;
   #server: NbdServer | null = null;
@@ -118,11 +122,13 @@ export class LocalEngine implements Engine {
     if (this.#stopping !== null) throw new HoldfastError("shutdown", "The engine is stopped.");
   }
 
-  async #open({ request, overlay }: OpenCall): Promise<OpenedByEngine> {
-    const opened = await openVolumes(this.#env, request, () => this.#parityEngine());
+  async #open({ request, access }: OpenCall): Promise<OpenedByEngine> {
+    const parityEngine = (): ParityEngine => this.#parityEngine();
+    const starter = access.kind === "read-write" ? await this.#starter() : undefined;
+    const opened = await openVolumes(this.#env, request, parityEngine, starter);
     const closes: Close[] = [() => opened.close()];
     try {
-      const devices = await this.#withOverlays(opened.volumes, overlay, closes);
+      const devices = await this.#withOverlays(opened.volumes, access, closes);
       this.#adopt(devices);
       this.#closes.push(...closes);
       const volumes = opened.volumes.map(({ name, report }) =>
@@ -135,14 +141,21 @@ export class LocalEngine implements Engine {
     }
   }
 
+  async #starter(): Promise<SetStarter> {
+    const { RunningArrays } = await import("./running-arrays.ts");
+    this.#running ??= new RunningArrays(this.#env, () => this.#parityEngine());
+    return this.#running.start;
+  }
+
   async #withOverlays(
     volumes: readonly OpenedVolume[],
-    overlay: OverlayChoice | null,
+    access: Access,
     closes: Close[],
   ): Promise<ReadonlyMap<string, BlockDevice>> {
-    if (overlay === null) return new Map(volumes.map(({ name, device }) => [name, device]));
+    if (access.kind !== "overlay")
+      return new Map(volumes.map(({ name, device }) => [name, device]));
     const { openOverlay } = await import("../devices/overlay.ts");
-    const { folder } = overlay;
+    const { folder } = access;
     const store =
       folder === null
         ? ({ kind: "memory", limitBytes: OVERLAY_MEMORY_BYTES } as const)
@@ -229,6 +242,7 @@ export class LocalEngine implements Engine {
       nbd: this.#server?.stats ?? null,
       arena: this.#arena?.counters() ?? null,
       loopDelay: this.#options.loopDelays(),
+      arrays: this.#running?.figures ?? [],
     };
   }
 

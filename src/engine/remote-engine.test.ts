@@ -12,8 +12,9 @@ const FIGURES: EngineFigures = {
   nbd: null,
   arena: null,
   loopDelay: { p50Ms: 0, p99Ms: 0, maxMs: 0 },
+  arrays: [],
 };
-const OPEN: OpenCall = { request: { paths: ["a"], force: false }, overlay: null };
+const OPEN: OpenCall = { request: { paths: ["a"], force: false }, access: { kind: "read-only" } };
 const NOTHING: OpenedByEngine = { volumes: [], refused: [] };
 
 /** What each side posts arrives at the other a moment later, in order, cloned. */

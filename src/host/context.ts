@@ -27,11 +27,13 @@ export async function startPlan(
   plan: AssemblyPlan,
   mode: AssemblyMode,
   held: () => readonly HeldDevice[],
+  hasSuperblocks = true,
 ): Promise<ManagedArray> {
   const { env, parity, scheduler, systemLimits, changed } = context;
   const managed = await startManaged(plan, {
     name: names.kernelName,
     mode,
+    hasSuperblocks,
     clock: env.clock,
     timers: env.timers,
     parity,

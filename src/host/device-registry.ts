@@ -2,10 +2,12 @@
  * The devices that arrays of this host hold, each held once: opened by path, with the name and the numbers by which others know it.
  *
  * Who has a disk has its partitions too, and the other way round. Nobody but this process is kept away here: that is for the opener, which
- * is told to have the device for itself.
+ * is told to have the device for itself. A device that does not answer for a long time is given up as a whole (devices/deadline.ts): then its
+ * arrays go on without it.
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
+import { DeadlineDevice } from "../devices/deadline.ts";
 import type { Env } from "../env/env.ts";
 import { collectDevices } from "../volume/devices.ts";
 import type { DeviceCollection } from "../volume/devices.ts";
@@ -65,11 +67,14 @@ function baseName(path: string): string {
 export class DeviceRegistry {
   readonly #env: Env;
   readonly #open: MemberOpener;
+  readonly #timeoutMs: number | null;
   readonly #claims = new Set<Claim>();
 
-  constructor(env: Env, open: MemberOpener) {
+  /** @param timeoutMs for any one request to a device; null: as long as it takes */
+  constructor(env: Env, open: MemberOpener, timeoutMs: number | null) {
     this.#env = env;
     this.#open = open;
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
@@ -128,7 +133,20 @@ export class DeviceRegistry {
   #collect(path: string, readOnly: boolean): Promise<DeviceCollection> {
     return collectDevices(this.#env, [path], {
       readOnly,
-      open: (env, base, how) => this.#open(env, base, { ...how, exclusive: true }),
+      open: async (env, base, how) =>
+        this.#bounded(await this.#open(env, base, { ...how, exclusive: true })),
+    });
+  }
+
+  #bounded(device: BlockDevice): BlockDevice {
+    if (this.#timeoutMs === null) return device;
+    const { clock, timers, log } = this.#env;
+    return new DeadlineDevice(device, {
+      clock,
+      timers,
+      timeoutMs: this.#timeoutMs,
+      slowMs: this.#timeoutMs / 10,
+      onGivenUp: ({ message }) => log.write("error", message),
     });
   }
 

@@ -61,7 +61,6 @@ describe("making an array", () => {
 
   const refused: readonly [string, Partial<CreateCall>, string][] = [
     ["too few devices", { raidDisks: 3 }, "cannot-start"],
-    ["a journal", { level: "raid5", chunkSectors: 128, journal: "/disks/d2" }, "unsupported"],
     ["a path that is none", { names: { kernelName: null, path: "/dev/sda" } }, "usage"],
     ["half a UUID", { uuid: "0123" }, "usage"],
     ["a disk that is not there", { journal: "/disks/none" }, "not-found"],

@@ -26,6 +26,7 @@ import type {
   ReplaceCall,
 } from "./array-host.ts";
 import { ArrayList } from "./array-list.ts";
+import { buildArray } from "./build.ts";
 import { growthIn, setAttribute, setMemberAttribute } from "./attributes.ts";
 import type { HostContext } from "./context.ts";
 import { createArray } from "./create-array.ts";
@@ -44,8 +45,17 @@ import { zeroSuperblocks } from "./zero.ts";
 export interface LocalHostOptions {
   readonly parity: () => ParityEngine;
   readonly openDevice: MemberOpener;
+  /** So long a member may take to answer before it is given up, ms; null: for ever. 30 s unless given. */
+  readonly memberTimeoutMs?: number | null;
   /** /proc/sys/dev/raid/speed_limit_min and _max: may change at any time. */
   readonly systemLimits: SpeedLimits;
+}
+
+/** As Linux gives a SCSI disk. */
+const MEMBER_TIMEOUT_MS = 30_000;
+
+function timeoutOf({ memberTimeoutMs }: LocalHostOptions): number | null {
+  return memberTimeoutMs === undefined ? MEMBER_TIMEOUT_MS : memberTimeoutMs;
 }
 
 export class LocalArrayHost implements ArrayHost {
@@ -58,7 +68,7 @@ export class LocalArrayHost implements ArrayHost {
     this.#context = {
       env,
       parity: options.parity,
-      registry: new DeviceRegistry(env, options.openDevice),
+      registry: new DeviceRegistry(env, options.openDevice, timeoutOf(options)),
       scheduler: new SyncScheduler(),
       systemLimits: options.systemLimits,
       changed: () => list.changed(),
@@ -97,9 +107,8 @@ export class LocalArrayHost implements ArrayHost {
     return { plan: made.plan, array: made.hosted === null ? null : this.#shown(made.hosted) };
   }
 
-  build(call: BuildCall): Promise<ArrayView> {
-    const text = `arrays without superblocks are not built (${call.level})`;
-    return Promise.reject(new HoldfastError("unsupported", text));
+  async build(call: BuildCall): Promise<ArrayView> {
+    return this.#shown(await buildArray(this.#context, this.#list, call));
   }
 
   async assemble(call: AssembleCall): Promise<AssembleOutcome> {

@@ -26,7 +26,8 @@ const BY_REQUEST = new HoldfastError("io", "somebody took it out");
  * Members change only while superblocks can tell of it. A read-auto array is as good as read-write for who changes it.
  * @throws HoldfastError `read-only`
  */
-export async function openForChanges({ managed, names }: HostedArray): Promise<ManagedArray> {
+export async function openForChanges(hosted: HostedArray): Promise<ManagedArray> {
+  const { managed, names } = hosted;
   if (managed.array.mode === "read-only")
     throw new HoldfastError(
       "read-only",
@@ -46,9 +47,14 @@ export async function addDevice(
   path: string,
   how: Joining,
 ): Promise<Joined> {
+  if (hosted.isBuilt) {
+    const text = `${hosted.names.path} has no superblocks that could tell of ${path}`;
+    throw new HoldfastError("unsupported", text);
+  }
   const held = await context.registry.take(path, { holder: hosted.names.path, readOnly: "no" });
   try {
-    const managed = await openForChanges(hosted);
+    // A journal joins an array that lost the one it had, and is read-only for that.
+    const managed = how.as === "journal" ? hosted.managed : await openForChanges(hosted);
     const back =
       how.as === "spare" || how.as === "journal"
         ? null
@@ -58,7 +64,7 @@ export async function addDevice(
         "usage",
         `${path} has no superblock of ${hosted.names.path}, so it cannot come back`,
       );
-    const member = back ?? (await made(context, managed, held, how));
+    const member = back ?? (await makeMember(context, managed, held, how));
     hosted.hold(held);
     await managed.addMember(member);
     if (back !== null) return "re-added";
@@ -125,11 +131,13 @@ function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
   };
 }
 
-async function made(
+/** Everything but its superblock is on it when this resolves. @throws HoldfastError `usage` when it cannot be what it is to be */
+export async function makeMember(
   { env }: HostContext,
   managed: ManagedArray,
   { device, path, major, minor }: HeldDevice,
-  how: Joining,
+  how: Pick<Joining, "as" | "writeMostly" | "failFast">,
+  slot?: number,
 ): Promise<Member> {
   const decision = newMember({
     array: managed.array,
@@ -145,6 +153,7 @@ async function made(
       oldSuperblockSectors: await oldSuperblockSectors(device),
     },
     number: freeDeviceNumber(managed.array),
+    ...(slot === undefined ? {} : { slot }),
     badBlockLog: managed.array.members.attached.some(
       ({ superblock }) => superblock.badBlockLog !== null,
     ),

@@ -19,11 +19,11 @@ function casesOf(golden: GoldenCase): Case[] {
   if (view === undefined) return [];
   const assembly = viewAssemblies(golden, view).find((one) => one.read !== null && one.readonly);
   const recorded = assembly === undefined ? null : recordedView(assembly.read!);
-  // Arrays in the middle of a reshape, and those with a journal, are not run here.
+  // Arrays in the middle of a reshape are not run here.
   const isRun =
     recorded !== null &&
     recorded.reshape === null &&
-    ["none", "resync", "bitmap", "ppl"].includes(recorded.consistencyPolicy) &&
+    ["none", "resync", "bitmap", "ppl", "journal"].includes(recorded.consistencyPolicy) &&
     recorded.bitmap?.kind !== "file";
   return isRun ? [{ golden, assembly: assembly!, recorded }] : [];
 }
@@ -39,8 +39,12 @@ function asRecorded(view: ArrayView, recorded: ArrayView): ArrayView {
     syncSpeedMaxKib,
     safeModeDelayMs,
     lastSyncAction,
-    members: view.members.map((member) => ({
+    members: view.members.map((member, at) => ({
       ...member,
+      // A kernel writes a journal out even for an array that is only read, and says where it goes on.
+      recoveryStartSectors: member.journal
+        ? recorded.members[at]!.recoveryStartSectors
+        : member.recoveryStartSectors,
       major: 98,
       minor: 16 * (member.device.codePointAt(3)! - 97),
     })),

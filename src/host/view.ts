@@ -30,6 +30,7 @@ type Common = Pick<
   | "preferredMinor"
   | "createdSeconds"
   | "arraySizeLimitKib"
+  | "journalMode"
   | "reshape"
   | "suspendLowSectors"
   | "suspendHighSectors"
@@ -58,6 +59,7 @@ function commonPart({ names, isBuilt, suspended }: HostedArray, superblock: MdSu
     preferredMinor: version === "0.90" && !isBuilt ? names.minor : null,
     createdSeconds: superblock.createdSeconds,
     arraySizeLimitKib: null,
+    journalMode: superblock.hasJournal ? "write-through" : null,
     reshape: null,
     suspendLowSectors: suspended.lowSectors,
     suspendHighSectors: suspended.highSectors,
@@ -169,7 +171,7 @@ function runningView(
     arrayKib: Math.floor(array.sectors / 2),
     componentKib: Math.floor(record.componentSectors / 2),
     events: record.events,
-    updatedSeconds: updatedSeconds(array, superblock),
+    updatedSeconds: hosted.isBuilt ? superblock.updatedSeconds : updatedSeconds(array, superblock),
     resyncStartSectors:
       isRedundant && resyncOffsetSectors !== Infinity ? resyncOffsetSectors : null,
     degraded: array.degraded,
@@ -182,7 +184,6 @@ function runningView(
     maxReadErrors: array.settings.maxReadErrors,
     failLastDevice: array.settings.failsLast,
     repairRule: array.settings.repairsBy,
-    journalMode: array.level.journalMode ?? null,
     bitmap: bitmapView(managed, superblock),
     members: array.members.attached
       .map((member) => memberView(hosted.heldBy(member), member))
@@ -200,7 +201,6 @@ const NEVER_STARTED = {
   maxReadErrors: USUAL.maxReadErrors,
   failLastDevice: USUAL.failsLast,
   repairRule: USUAL.repairsBy,
-  journalMode: null,
 };
 
 function inactiveView(hosted: HostedArray, plan: AssemblyPlan): ArrayView {

@@ -182,6 +182,10 @@ export class BitmapTracker implements RegionTracker {
     return this.#sync.begin(sector, max, mayClean);
   }
 
+  alikeRun(sector: number, max: number): number {
+    return this.#sync.alikeRun(sector, max);
+  }
+
   endSync(sector: number, sectors: number, isDone: boolean): void {
     this.#sync.end(sector, sectors, isDone);
   }

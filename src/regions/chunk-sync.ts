@@ -27,12 +27,21 @@ export class ChunkSync {
   }
 
   begin(sector: number, max: number, mayClean: boolean): number {
+    const alike = this.alikeRun(sector, max);
+    if (alike > 0) return -alike;
     const first = quotient(sector, this.#chunkSectors);
     const stop = quotient(sector + max - 1, this.#chunkSectors) + 1;
-    const isWanted = (this.#counters.get(first) & WANTED) !== 0;
-    const end = isWanted ? this.#register(first, stop, mayClean) : this.#nextWanted(first, stop);
-    const sectors = Math.min(end * this.#chunkSectors, sector + max) - sector;
-    return isWanted ? sectors : -sectors;
+    const end = this.#register(first, stop, mayClean);
+    return Math.min(end * this.#chunkSectors, sector + max) - sector;
+  }
+
+  /** 0: the first is wanted. */
+  alikeRun(sector: number, max: number): number {
+    const first = quotient(sector, this.#chunkSectors);
+    if ((this.#counters.get(first) & WANTED) !== 0) return 0;
+    const stop = quotient(sector + max - 1, this.#chunkSectors) + 1;
+    const end = this.#nextWanted(first, stop);
+    return Math.min(end * this.#chunkSectors, sector + max) - sector;
   }
 
   #nextWanted(first: number, stop: number): number {

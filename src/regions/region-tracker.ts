@@ -23,6 +23,11 @@ export interface RegionTracker {
   beginSync(sector: number, max: number, mayClean: boolean): number;
   endSync(sector: number, sectors: number, isDone: boolean): void;
   /**
+   * Sectors from here on, at most `max`, that background sync has nothing to do with, 0 if it has: nobody need hold them. What a write
+   * leaves to be synced meanwhile is for the next pass, as if it had come behind this one. Nothing: ask `beginSync`.
+   */
+  alikeRun?(sector: number, max: number): number;
+  /**
    * The pass is over, and none of its steps is under way: a region that it has synced only in part needs sync again. So a pass starts at
    * the start of a region (at a multiple of `regionSectors`), or what it starts in stays to be synced.
    */

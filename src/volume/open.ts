@@ -1,4 +1,4 @@
-/** Opens every volume that a set of disks holds: paths in, block devices and reports out. Nothing is written. */
+/** Opens every volume that a set of disks holds: paths in, block devices and reports out. Nothing is written, unless `start` does it. */
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { openDevice } from "../devices/open.ts";
@@ -10,12 +10,23 @@ import { collectDevices } from "./devices.ts";
 import type { DeviceCollection } from "./devices.ts";
 import { reportOf } from "./md-report.ts";
 import type { VolumeReport } from "./report.ts";
+import type { PlanOptions } from "../md/plan.ts";
 import { planSets } from "./sets.ts";
 import type { PlannedSet } from "./sets.ts";
 import type { OpenedVolume, OpenedVolumes, OpenRequest } from "./volume.ts";
 
 /** Replayed journal data held in memory at most, unless asked for more. */
 const REPLAY_LIMIT_BYTES = 1024 * 1024 * 1024;
+
+/** A set that was started, and its end; or the report of why it was not. */
+export type StartedSet = (OpenedVolume & { close(): Promise<void> }) | VolumeReport;
+
+/** How sets are started. */
+export type SetStarter = (
+  set: PlannedSet,
+  options: StartSetOptions,
+  plan: PlanOptions,
+) => Promise<StartedSet>;
 
 /**
  * @param parityEngine what to rebuild with, asked for when it is needed
@@ -27,9 +38,10 @@ export async function openVolumes(
   env: Env,
   request: OpenRequest,
   parityEngine: () => ParityEngine = () => plainEngine,
+  start: SetStarter = startSet,
 ): Promise<OpenedVolumes> {
   const collected = await collectDevices(env, request.paths, { open: openDevice });
-  const owned: BlockDevice[] = [];
+  const owned: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     try {
       for (const device of owned.toReversed()) await device.close();
@@ -41,11 +53,12 @@ export async function openVolumes(
     const notes = failuresToLiveWith(collected);
     const backup = await openBackup(env, request.backupFile);
     if (backup !== null) owned.push(backup);
-    const sets = planSets(collected.candidates, {
+    const planOptions: PlanOptions = {
       force: request.force,
       backupGiven: backup !== null,
       ...(request.raid0Layout === undefined ? {} : { raid0Layout: request.raid0Layout }),
-    });
+    };
+    const sets = planSets(collected.candidates, planOptions);
     const volumes: OpenedVolume[] = [];
     const refused: VolumeReport[] = [];
     for (const set of select(sets, request.volume, collected)) {
@@ -53,9 +66,9 @@ export async function openVolumes(
       // Where there are several sets, the backup is for the one that is being reshaped.
       const isForIt = sets.length === 1 || set.plan.superblock.reshape !== null;
       const options = { backup: isForIt ? backup : null, replayLimitBytes, parityEngine, notes };
-      const started = await startSet(set, options);
+      const started = await start(set, options, planOptions);
       if ("device" in started) {
-        owned.push(started.device);
+        owned.push(started);
         volumes.push(started);
       } else refused.push(started);
     }
@@ -113,10 +126,7 @@ export interface StartSetOptions {
 }
 
 /** The volume, or the report of why it was not started. */
-export async function startSet(
-  set: PlannedSet,
-  options: StartSetOptions,
-): Promise<OpenedVolume | VolumeReport> {
+export async function startSet(set: PlannedSet, options: StartSetOptions): Promise<StartedSet> {
   const { name, plan } = set;
   if (plan.verdict.kind !== "can-start") {
     return reportOf(name, plan, { notes: options.notes, content: null });
@@ -124,7 +134,8 @@ export async function startSet(
   try {
     const { device, notes } = await startArray(plan, { name, ...options });
     const extras = { notes: [...options.notes, ...notes], content: null };
-    return { name, device, report: reportOf(name, plan, extras) };
+    const close = (): Promise<void> => device.close();
+    return { name, device, close, report: reportOf(name, plan, extras) };
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
     const report = reportOf(name, plan, { notes: options.notes, content: null });

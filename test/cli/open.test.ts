@@ -14,6 +14,7 @@ import { formatNbdUri } from "../../src/formats/nbd/uri.ts";
 import type { VolumeReport } from "../../src/volume/report.ts";
 import { runInProcess, startInProcess } from "../support/cli.ts";
 import type { RunOptions } from "../support/cli.ts";
+import { VirtualTime } from "../support/virtual-time.ts";
 import { testFolder } from "../support/temp.ts";
 import { schemaProblems } from "../support/json-schema.ts";
 import { volumeReport } from "../support/volumes.ts";
@@ -36,9 +37,12 @@ const FIGURES: EngineFigures = {
   },
   arena: { buffers: 0, bytes: 0, peakBytes: 1024 * 1024, refusals: 0 },
   loopDelay: { p50Ms: 0.25, p99Ms: 2, maxMs: 30 },
+  arrays: [],
 };
 
 interface FakeSets {
+  /** One after the other, the last for good. */
+  readonly figures?: readonly EngineFigures[];
   readonly volumes?: readonly EngineVolume[];
   readonly refused?: readonly VolumeReport[];
 }
@@ -49,7 +53,8 @@ function engineVolume(changes: Partial<VolumeReport> = {}): EngineVolume {
 }
 
 /** An engine that serves, in name only, and writes down what it was asked for. */
-function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
+function fakes({ volumes = [engineVolume()], refused = [], figures = [FIGURES] }: FakeSets = {}) {
+  let asked = 0;
   const opened: OpenCall[] = [];
   const served: ServeCall[] = [];
   let stops = 0;
@@ -58,7 +63,7 @@ function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
     died: new Promise((resolve) => (die = resolve)),
     open(call) {
       opened.push(call);
-      const readOnly = call.overlay === null;
+      const readOnly = call.access.kind === "read-only";
       return Promise.resolve({ volumes: volumes.map((one) => ({ ...one, readOnly })), refused });
     },
     serve(call) {
@@ -71,7 +76,11 @@ function fakes({ volumes = [engineVolume()], refused = [] }: FakeSets = {}) {
     callHost: () => Promise.reject(new Error("not expected")),
     serveArrays: () => Promise.reject(new Error("not expected")),
     arrayExports: () => Promise.reject(new Error("not expected")),
-    figures: () => Promise.resolve(FIGURES),
+    figures() {
+      const now = figures[Math.min(asked, figures.length - 1)]!;
+      asked += 1;
+      return Promise.resolve(now);
+    },
     stop() {
       stops += 1;
       return Promise.resolve(FIGURES);
@@ -170,7 +179,7 @@ Ctrl-C stops serving.
     const args = ["a", "missing", "--volume", "data", "--force", "--backup-file", "b"];
     await openAndStop(args, { ...runtimeFolder(), services: fake.services });
     const request = { paths: ["a", "missing"], force: true, volume: "data", backupFile: "b" };
-    expect(fake.opened).toEqual([{ request, overlay: null }]);
+    expect(fake.opened).toEqual([{ request, access: { kind: "read-only" } }]);
   });
 
   it("ends at once at the second signal", async () => {
@@ -305,10 +314,31 @@ engine            0.3 ms  2.0 ms  30.0 ms
     });
   });
 
-  it("refuses to write to the disks, and names the way out", async () => {
-    const { code, stderr } = await runInProcess(["open", "--read-write", "d0.img"]);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^holdfast: --read-write is not there yet: .*--overlay.*\n$/);
+  it("tells how far background sync is when it writes to the disks", async () => {
+    const figuresWith = (doneBytes: number | null): EngineFigures => {
+      const of = { isDelayed: false, totalBytes: 8192, bytesPerSecond: 1024 };
+      const sync = doneBytes === null ? null : ({ action: "resync", doneBytes, ...of } as const);
+      return { ...FIGURES, arrays: [{ volume: "data", state: "active", degradedBy: 0, sync }] };
+    };
+    const time = new VirtualTime();
+    const fake = fakes({ figures: [1024, 4096, null].map(figuresWith) });
+    const { terminal, ended } = startInProcess(["open", "d0.img", "--read-write"], {
+      ...runtimeFolder(),
+      env: { clock: time, timers: time },
+      services: fake.services,
+      stderrColumns: 100,
+    });
+    await terminal.stdout.contains("Ctrl-C");
+    expect(terminal.stdout.text).not.toContain("(overlay)");
+    expect(fake.opened[0]?.access).toEqual({ kind: "read-write" });
+    await time.until(terminal.stderr.contains("data: resync: 50% of 8 KiB"));
+    await time.until(terminal.stderr.contains("data: resync has ended.\n"));
+    terminal.interrupt();
+    expect((await ended).code).toBe(0);
+    expect(time.pending).toBe(0);
+  });
+
+  it("writes to the disks, or to an overlay, not to both", async () => {
     const both = await runInProcess(["open", "--read-write", "--overlay", "--force", "d0.img"]);
     expect(both).toMatchObject({ code: 2 });
     expect(both.stderr).toContain("cannot be used with");
@@ -322,7 +352,7 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.opened[0]?.overlay).toEqual({ folder: null });
+    expect(fake.opened[0]?.access).toEqual({ kind: "overlay", folder: null });
     expect(stdout).toContain("writable (overlay) at ");
     expect(stdout).not.toContain("-readonly");
     expect(stderr).toContain("kept in memory");
@@ -335,7 +365,7 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.opened[0]?.overlay).toEqual({ folder });
+    expect(fake.opened[0]?.access).toEqual({ kind: "overlay", folder });
     expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 
@@ -347,7 +377,7 @@ describe("holdfast open --overlay", () => {
       ...runtimeFolder(),
       services: fake.services,
     });
-    expect(fake.opened[0]?.overlay).toEqual({ folder: null });
+    expect(fake.opened[0]?.access).toEqual({ kind: "overlay", folder: null });
     expect(fake.opened[0]?.request.paths).toEqual([disk, "d1.img"]);
   });
 

@@ -3,7 +3,7 @@ import { stampedSectors, stampInto } from "../support/stamp.ts";
 import { hasRedundancy, LARGEST_ARRAY_SECTORS, OVERWRITE_SEED, STAMP_SEEDS } from "./array-plan.ts";
 import type { ArrayPlan } from "./array-plan.ts";
 import type { Look } from "./guest.ts";
-import { diskNode, runJobs } from "./slices.ts";
+import { diskNode, runJobsInTwo } from "./slices.ts";
 import type { DoneJob } from "./slices.ts";
 
 const SPARE_SECTORS = 8 * 2048;
@@ -94,7 +94,7 @@ function madeArray(plan: ArrayPlan, done: DoneJob): MadeArray {
   };
 }
 
-/** Makes all arrays in one guest; `folder` gets the images and must be empty. */
+/** Makes all arrays, in two guests; `folder` gets the images and must be empty. */
 export async function makeArrays(
   plans: readonly ArrayPlan[],
   folder: string,
@@ -108,7 +108,7 @@ export async function makeArrays(
     seed,
     sectors: LARGEST_ARRAY_SECTORS,
   }));
-  const done = await runJobs(jobs, stamps, folder);
+  const done = await runJobsInTwo(jobs, stamps, folder);
   return plans.flatMap((plan) => {
     const found = done.find((each) => each.name === plan.name);
     return found === undefined ? [] : [madeArray(plan, found)];

@@ -61,11 +61,11 @@ const ROTATING = [
 const LAYOUTS: Record<Level, readonly (string | null)[]> = {
   linear: [null, null, null],
   raid0: [null, null, null, "original", "alternate", "alternate", "original"],
-  raid1: [null, null, null, null, null],
-  raid4: [null, null, null],
-  raid5: ROTATING,
+  raid1: [null, null, null, null, null, null, null, null],
+  raid4: [null, null, null, null],
+  raid5: [...ROTATING, "left-symmetric", "right-asymmetric"],
   raid6: [...ROTATING, ...CLASSIC.map((layout) => `${layout}-6`), "parity-first-6"],
-  raid10: ["n2", "n2", "n3", "n4", "f2", "f2", "f3", "o2", "o2", "o3"],
+  raid10: ["n2", "n2", "n2", "n3", "n4", "f2", "f2", "f2", "f3", "o2", "o2", "o2", "o3"],
 };
 
 const DISKS: Record<Level, readonly [number, number]> = {

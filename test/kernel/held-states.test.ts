@@ -18,7 +18,7 @@ import { HELD_SEED, HELD_STAMP_SECTORS, JUNK_SEED, planHeld } from "./held-plan.
 import type { HeldPlan } from "./held-plan.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
 import { seedOfRun } from "../support/seed.ts";
-import { runJobs } from "./slices.ts";
+import { runJobsInTwo } from "./slices.ts";
 import type { DoneJob } from "./slices.ts";
 
 const SEED = seedOfRun();
@@ -54,15 +54,8 @@ function withoutDisks(images: readonly string[], leftOut: readonly number[]): st
 peerDescribe(GUEST_PROGRAMS, `sets stopped half-way by the kernel, seed ${SEED}`, () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "holdfast-held-"));
-    const halves = [0, 1].map((half) => {
-      const own = join(folder, `guest${half}`);
-      mkdirSync(own);
-      const jobs = PLANS.filter((_, i) => i % 2 === half).map((plan) => plan.job);
-      return runJobs(jobs, STAMPS, own);
-    });
-    for (const jobs of await Promise.all(halves)) {
-      for (const job of jobs) done.set(job.name, job);
-    }
+    const jobs = PLANS.map((plan) => plan.job);
+    for (const job of await runJobsInTwo(jobs, STAMPS, folder)) done.set(job.name, job);
   }, 600_000);
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -39,7 +39,7 @@ const LVM_NAMES = [
   "vgscan",
 ];
 /** What goes into /sbin. */
-const PROGRAMS = ["mdadm", "dmsetup", "mke2fs", "lvm"];
+const PROGRAMS = ["mdadm", "dmsetup", "mke2fs", "e2fsck", "lvm"];
 /** What tests with guests need, for `peerDescribe`. */
 export const GUEST_PROGRAMS: readonly string[] = ["linux.uml", "busybox", ...PROGRAMS];
 

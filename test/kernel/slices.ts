@@ -52,6 +52,19 @@ export function diskNode(job: string, disk: number): string {
   return `/dev/mapper/${job}m${disk}`;
 }
 
+/** Disks in memory as images of a job; their paths. */
+export function saveImages(
+  job: string,
+  disks: readonly { readonly bytes: Uint8Array }[],
+  folder: string,
+): string[] {
+  return disks.map(({ bytes }, disk) => {
+    const path = join(folder, `${job}-${disk}.img`);
+    writeSparse(path, bytes);
+    return path;
+  });
+}
+
 interface Slice {
   readonly job: string;
   readonly disk: number;
@@ -93,20 +106,25 @@ function copyIn(bigDisk: string, jobs: readonly Job[], slices: readonly Slice[])
   }
 }
 
-function script(jobs: readonly Job[], slices: readonly Slice[]): string {
+/** How the guest ends when all jobs have been run: with `cut` it is killed some seconds later, and what jobs have left behind with it. */
+type Ending = "power-off" | "cut";
+
+function script(jobs: readonly Job[], slices: readonly Slice[], ending: Ending): string {
   const table = slices.map((each) => `${each.job}m${each.disk}:${each.start}:${each.sectors}`);
   return `set -e
-    mods dm-mod linear raid0 raid1 raid10 raid456
+    mods dm-mod dm-delay linear raid0 raid1 raid10 raid456
     echo 1000000 >/proc/sys/dev/raid/speed_limit_min
     slices $d0 ${table.join(" ")}
-    jobs_of ${jobs.map((job) => job.name).join(" ")}`;
+    jobs_of ${jobs.map((job) => job.name).join(" ")}
+    ${ending === "cut" ? "sleep 2; ready" : ""}`;
 }
 
-/** Runs the jobs in one guest. `folder` gets the images, and must be empty. */
+/** Runs the jobs in one guest, one after the other. `folder` gets the images, and must be empty. */
 export async function runJobs(
   jobs: readonly Job[],
   stamps: readonly StampFile[],
   folder: string,
+  ending: Ending = "power-off",
 ): Promise<DoneJob[]> {
   const share = join(folder, "share");
   mkdirSync(share, { recursive: true });
@@ -120,8 +138,10 @@ export async function runJobs(
   const run = await bootGuest({
     disks: [disk],
     shareDir: share,
-    timeoutMs: 240_000,
-    script: script(jobs, slices),
+    // On a busy machine a job takes many times the second that it needs.
+    timeoutMs: 60_000 + jobs.length * 8000,
+    script: script(jobs, slices, ending),
+    ...(ending === "cut" ? { killAfterReadyMs: 0 } : {}),
   });
   const looks = looksOf(run);
   const passed = new Set(run.text("jobs").split("\n"));
@@ -139,4 +159,22 @@ export async function runJobs(
   } finally {
     closeSync(file);
   }
+}
+
+/** The same in two guests at a time, half of the jobs in each. */
+export async function runJobsInTwo(
+  jobs: readonly Job[],
+  stamps: readonly StampFile[],
+  folder: string,
+): Promise<DoneJob[]> {
+  const halves = [0, 1].map((half) => {
+    const own = join(folder, `guest${half}`);
+    mkdirSync(own, { recursive: true });
+    return runJobs(
+      jobs.filter((_, i) => i % 2 === half),
+      stamps,
+      own,
+    );
+  });
+  return (await Promise.all(halves)).flat();
 }

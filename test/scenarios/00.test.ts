@@ -57,6 +57,25 @@ describe("00raid1", () => {
   });
 });
 
+describe("arrays that are built", () => {
+  it("00raid0 of five", async () => {
+    const m = new Machine();
+    await m.ok("-B $md0 -n5 -l0 --chunk=512 $*4");
+    await m.level("raid0");
+    await m.holds(5, 20_000, 512);
+  });
+
+  it("00raid1 is resynced, unless it is taken for clean", async () => {
+    const m = new Machine();
+    await m.ok("-B $md0 -l mirror -n2 $0 $1");
+    await m.syncing("resync");
+    await m.holds(1, 20_000, 1);
+    await m.ok("-S $md0");
+    await m.ok("-B $md0 -l raid1 -n2 --assume-clean $0 $1");
+    await m.noSync();
+  });
+});
+
 describe("00raid10", () => {
   it.each(["n2", "n3", "f2", "f3"])("%s of six and a spare", async (layout) => {
     const m = new Machine();

@@ -169,7 +169,7 @@ export function recordedView({ detail, mdstat, sysfs, bytes }: GoldenRead): Arra
     suspendHighSectors: 0,
     maxReadErrors: 20,
     failLastDevice: false,
-    repairRule: "kernel",
+    repairRule: "evidence",
     bitmap: bitmapOf(sysfs, mdstat),
     reshape:
       position === null

@@ -161,7 +161,6 @@ const NO_SERVICES: Services = {
   explain: refuse("explain"),
   open: refuse("open"),
   arena: () => null,
-  arrayHost: refuse("arrayHost"),
   files: refuse("files"),
   process: { uid: 1000, processId: 4711, folder: "/work" },
   setLogLevel: () => {},

@@ -1,21 +1,24 @@
-/** Does what the commands of a golden view say with arrays that Holdfast runs, on copies in memory. */
-import { HoldfastError } from "../../src/base/errors.ts";
+/** Does what the commands of a golden view say, with mdadm's words and arrays that run here, on copies in memory. */
 import { readSectors } from "../../src/block/promises.ts";
-import { startManaged } from "../../src/md/running/managed-array.ts";
-import type { ManagedArray } from "../../src/md/running/managed-array.ts";
-import type { SyncWord } from "../../src/md/running/sync-control.ts";
-import { planAssembly } from "../../src/md/plan.ts";
-import { probeMdSuperblocks } from "../../src/md/probe.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { openDevice } from "../../src/devices/open.ts";
+import type { Env } from "../../src/env/env.ts";
+import { LocalArrayHost } from "../../src/host/local-host.ts";
+import { readSysfs } from "../../src/md/view/sysfs-text.ts";
+import { parseSysfsWrite } from "../../src/md/view/sysfs-write.ts";
 import { createParityEngine } from "../../src/parity/engine.ts";
-import { SyncScheduler } from "../../src/sync/scheduler.ts";
-import { ArrayDevice } from "./array-device.ts";
+import type { ParityEngine } from "../../src/parity/engine.ts";
+import { Prng } from "../../src/base/prng.ts";
+import { randomBytes } from "./bytes.ts";
 import { sha256, unpackImage } from "./golden.ts";
 import type { GoldenCase, GoldenView } from "./golden.ts";
+import { runMdadmIn } from "./mdadm-run.ts";
+import { MemoryFiles } from "./memory-files.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 const READ_SECTORS = 2048;
 
-let engine: ReturnType<typeof createParityEngine> | undefined;
+let parity: ParityEngine | undefined;
 
 type Command = (words: RegExpExecArray) => Promise<void>;
 
@@ -24,105 +27,121 @@ export class GoldenMachine {
   readonly reads = new Map<string, string>();
   mismatches = 0;
   readonly #time = new VirtualTime();
-  readonly #disks: readonly ArrayDevice[];
+  readonly #files = new MemoryFiles();
+  readonly #env: Env;
+  readonly #host: LocalArrayHost;
   readonly #commands: readonly (readonly [RegExp, Command])[];
-  #array: ManagedArray | null = null;
+  #volume: BlockDevice | null = null;
   #view: GoldenView | null = null;
+  #rule = "kernel";
 
   constructor(golden: GoldenCase) {
-    this.#disks = golden.members.map((_, index) => {
+    golden.members.forEach((_, index) => {
       const bytes = unpackImage(golden, index);
-      const disk = new ArrayDevice(bytes.length / 512, {}, `$d${index}`);
-      disk.bytes.set(bytes);
-      return disk;
+      this.#files.add(`/disks/d${index}`, bytes.length);
+      this.#files.bytes.get(`/disks/d${index}`)!.set(bytes);
+    });
+    const prng = new Prng(1);
+    this.#env = {
+      clock: this.#time,
+      timers: this.#time,
+      random: { bytes: (count: number) => randomBytes(prng, count) },
+      files: this.#files,
+      log: { write: () => {} },
+    } as unknown as Env;
+    this.#host = new LocalArrayHost(this.#env, {
+      parity: () => (parity ??= createParityEngine()),
+      openDevice,
+      systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
+    });
+    this.#host.listen({
+      appeared: ({ volume }) => {
+        this.#volume = volume;
+      },
+      leaving: () => {
+        this.#volume = null;
+        return Promise.resolve();
+      },
     });
     this.#commands = [
-      [/^mdadm -A (.*)/, ([, words]) => this.#assemble(words!)],
-      [/^mdadm \/dev\/md0 --re-add (\$d\d+) \|\| /, ([, disk]) => this.#add(disk!)],
-      [/^mdadm --readwrite /, () => this.#running.setState("active")],
-      [/^md_wait /, () => this.#running.sync.whenAtRest()],
+      // A bitmap in a file is not used here: everything is resynced, and the result is the same.
+      [/^mdadm .*/, ([line]) => this.#mdadm(line.replace(/-b \S+ /, ""))],
+      [/^(?:u)?mount /, () => Promise.resolve()],
+      [/^md_wait /, () => this.#wait()],
       [/^held_at md0 (\d+)/, ([, sector]) => this.#held(Number(sector))],
       [/^mdlook \S+ (\S+)/, ([, label]) => this.#look(label!)],
-      [/^md_stop |^mdadm -S /, () => this.#stop()],
-      [/^echo (\w+) .*sync_action/, ([, word]) => this.#running.sync.setAction(word as SyncWord)],
-      [/^hold_at md0 (\d+)/, ([, sector]) => this.#hold(Number(sector))],
+      [/^md_stop /, () => this.#mdadm("mdadm -S /dev/md0")],
+      [/^echo (\w+) .*sync_action/, ([, word]) => this.#write("sync_action", word!)],
+      [/^hold_at md0 (\d+)/, ([, sector]) => this.#write("sync_max", sector!)],
       [/^cat \/sys.*mismatch_cnt/, () => this.#countMismatches()],
       [/^examine |^cat /, () => Promise.resolve()],
     ];
   }
 
-  async run(view: GoldenView): Promise<void> {
+  /** @param rule of repairs */
+  async run(view: GoldenView, rule: "kernel" | "evidence" = "kernel"): Promise<void> {
     this.#view = view;
+    this.#rule = rule;
     for (const command of view.commands) {
       const known = this.#commands.find(([pattern]) => pattern.test(command));
       if (known === undefined) throw new Error(`no such command here: ${command}`);
-      await this.#time.until(known[1](known[0].exec(command)!));
+      await known[1](known[0].exec(command)!);
     }
   }
 
-  get #running(): ManagedArray {
-    if (this.#array === null) throw new Error("nothing is assembled");
-    return this.#array;
-  }
-
-  async #assemble(words: string): Promise<void> {
-    const disks = [...words.matchAll(/\$d\d+/g)].map(([name]) => this.#disk(name));
-    const set = [];
-    for (const device of disks) {
-      const { primary } = await probeMdSuperblocks(device);
-      if (primary !== null) set.push({ path: device.name, device, superblock: primary });
+  /** "A || B": B only if A fails. */
+  async #mdadm(line: string): Promise<void> {
+    let told = "";
+    for (const one of line.split(" || ")) {
+      const words = one
+        .replaceAll(/\$d(\d+)/g, "/disks/d$1")
+        .split(" ")
+        .slice(1);
+      const place = { folder: "/", host: this.#host, env: this.#env };
+      const run = await this.#time.until(runMdadmIn(place, words));
+      told += `${one}: ${run.stderr}`;
+      if (run.code === 0) return;
     }
-    const plan = planAssembly(set, { force: false, backupGiven: false });
-    this.#array = await startManaged(plan!, {
-      name: "md0",
-      mode: /(^| )-o /.test(words) ? "read-only" : "read-write",
-      clock: this.#time,
-      timers: this.#time,
-      parity: () => (engine ??= createParityEngine()),
-      scheduler: new SyncScheduler(),
-      systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
-      syncUsers: null,
-    });
+    throw new Error(told);
   }
 
-  #disk(name: string): ArrayDevice {
-    return this.#disks[Number(name.slice(2))]!;
-  }
-
-  #add(_name: string): Promise<void> {
-    throw new HoldfastError("unsupported", "adding");
+  async #wait(): Promise<void> {
+    await this.#time.until(this.#host.wait("md0"));
   }
 
   async #look(word: string): Promise<void> {
     const { name } = this.#view!;
     const label = word === name ? "volume" : word.slice(word.indexOf(".") + 1);
-    const { array } = this.#running;
+    const volume = this.#volume!;
     const parts = [];
-    for (let at = 0; at < array.sectors; at += READ_SECTORS)
-      parts.push(await readSectors(array, at, Math.min(READ_SECTORS, array.sectors - at)));
+    for (let at = 0; at < volume.sectors; at += READ_SECTORS) {
+      const sectors = Math.min(READ_SECTORS, volume.sectors - at);
+      parts.push(await this.#time.until(readSectors(volume, at, sectors)));
+    }
     this.reads.set(label, sha256(Buffer.concat(parts)));
   }
 
-  #hold(sector: number): Promise<void> {
-    this.#running.sync.settings.setMax(sector);
-    return Promise.resolve();
+  async #write(name: string, text: string): Promise<void> {
+    if (text === "repair") await this.#write("repair_rule", this.#rule);
+    const parsed = parseSysfsWrite(name, text);
+    if (parsed.kind === "refused") throw new Error(`${name} does not take ${text}`);
+    await this.#time.until(this.#host.set({ array: "md0", action: parsed.action }));
+  }
+
+  async #sysfs(name: string): Promise<string> {
+    return (readSysfs(await this.#host.array("md0"), name) ?? "").trim();
   }
 
   async #held(sector: number): Promise<void> {
-    const completed = (): number => {
-      const { state } = this.#running.sync;
-      return state.kind === "running" ? state.completed : 0;
-    };
-    while (completed() < sector) await new Promise((resolve) => setImmediate(resolve));
+    const completed = async (): Promise<number> =>
+      Number.parseInt(await this.#sysfs("sync_completed"), 10) || 0;
+    while ((await completed()) < sector) {
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#time.next();
+    }
   }
 
-  #countMismatches(): Promise<void> {
-    this.mismatches = this.#running.sync.mismatches;
-    return Promise.resolve();
-  }
-
-  async #stop(): Promise<void> {
-    await this.#running.close();
-    this.#array = null;
+  async #countMismatches(): Promise<void> {
+    this.mismatches = Number(await this.#sysfs("mismatch_cnt"));
   }
 }

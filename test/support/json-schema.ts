@@ -13,7 +13,7 @@ interface Schema {
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: false;
+  readonly additionalProperties?: boolean;
 }
 
 const WORDS = new Set([
@@ -90,9 +90,8 @@ function objectProblems(schema: Schema, value: object, where: string): string[] 
     ...required.filter((key) => !(key in value)).map((key) => `${where}.${key} is missing`),
     ...entries.flatMap(([key, one]) => {
       const known = properties[key];
-      return known === undefined
-        ? [`${where}.${key} is not described`]
-        : problems(known, one, `${where}.${key}`);
+      if (known !== undefined) return problems(known, one, `${where}.${key}`);
+      return schema.additionalProperties === true ? [] : [`${where}.${key} is not described`];
     }),
   ];
 }

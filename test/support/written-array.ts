@@ -4,7 +4,7 @@ import { BioFlags } from "../../src/block/bio.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { flush, writeSectors } from "../../src/block/promises.ts";
 import { planCreate } from "../../src/md/create/plan-create.ts";
-import type { CreateRequest } from "../../src/md/create/request.ts";
+import type { CreateRequest, NewDevice } from "../../src/md/create/request.ts";
 import { planAssembly } from "../../src/md/plan.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
@@ -31,15 +31,34 @@ export function createOnDisks(
   const sizes = Array.from({ length: disks }, () => sectors);
   if (journalSectors > 0) sizes.push(journalSectors);
   const devices = sizes.map((size, i) => new ArrayDevice(size, {}, `d${i}`));
-  const asked = sizes.map((size, i) =>
-    newDevice(size, { deviceUuid: randomBytes(prng, 16), isJournal: i === disks }),
+  createOn(
+    prng,
+    devices,
+    more,
+    devices.map((_, i) => ({ isJournal: i === disks })),
   );
+  return devices;
+}
+
+/**
+ * A new array on these disks; null: a member that is missing. Throws what the plan refuses.
+ * @param each what is asked for each of them besides
+ */
+export function createOn(
+  prng: Prng,
+  devices: readonly (ArrayDevice | null)[],
+  more: Partial<CreateRequest>,
+  each: readonly Partial<NewDevice>[] = [],
+): void {
+  const asked = devices.map((device, i) => {
+    if (device === null) return null;
+    return newDevice(device.sectors, { deviceUuid: randomBytes(prng, 16), ...each[i] });
+  });
   const request = createRequest(asked, { arrayUuid: randomBytes(prng, 16), ...more });
   const decision = planCreate(request);
   if (decision.kind === "refused") throw new Error(decision.reason);
   for (const { index, writes } of decision.plan.devices)
     for (const { sector, bytes } of writes) devices[index]!.bytes.set(bytes, sector * 512);
-  return devices;
 }
 
 /** Runs what is on the disks, for writing. */
@@ -80,6 +99,17 @@ export async function writeAllOver(
 ): Promise<Uint8Array> {
   const content = randomBytes(prng, array.sectors * 512);
   await writeSectors(array, 0, content);
+  await writeScattered(prng, array, content, writes);
+  return content;
+}
+
+/** Writes over random places, several writes at a time, and notes them in `content`. All of it is flushed then. */
+export async function writeScattered(
+  prng: Prng,
+  array: RunningArray,
+  content: Uint8Array,
+  writes: number,
+): Promise<void> {
   for (let left = writes; left > 0; left -= 4) {
     const batch = new Map<number, Uint8Array>();
     // Side by side, not one on top of the other: then the order is nobody's promise.
@@ -95,5 +125,28 @@ export async function writeAllOver(
     for (const [at, data] of batch) content.set(data, at * 512);
   }
   await flush(array);
-  return content;
+}
+
+/** Writes all of `content` in pieces of random sizes and in random order, several at a time, flushed in between and at the end. */
+export async function writeInPieces(
+  prng: Prng,
+  array: RunningArray,
+  content: Uint8Array,
+): Promise<void> {
+  const starts: number[] = [];
+  const end = content.length / 512;
+  for (let at = 0; at < end; at += prng.chance(0.2) ? prng.between(1, 1500) : prng.between(1, 96))
+    starts.push(at);
+  const pieces = starts.map((from, i) => ({ from, to: starts[i + 1] ?? end }));
+  const shuffled = prng.shuffle(pieces);
+  while (shuffled.length > 0) {
+    const batch = shuffled.splice(0, prng.between(1, 8));
+    await Promise.all(
+      batch.map(({ from, to }) =>
+        writeSectors(array, from, content.subarray(from * 512, to * 512)),
+      ),
+    );
+    if (prng.chance(0.1)) await flush(array);
+  }
+  await flush(array);
 }

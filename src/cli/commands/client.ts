@@ -3,7 +3,7 @@ import { connect } from "../../api/client.ts";
 import type { ApiClient } from "../../api/client.ts";
 import { controlSocket } from "../../api/socket-place.ts";
 import type { Surroundings } from "../../api/socket-place.ts";
-import type { CommandContext, OptionSpec, ParsedArguments } from "../command.ts";
+import type { CommandContext, OptionSpec } from "../command.ts";
 
 export const SOCKET: OptionSpec = {
   long: "socket",
@@ -15,10 +15,13 @@ export function surroundings({ terminal, services }: CommandContext): Surroundin
   return { variable: (name) => terminal.variable(name), uid: services.process.uid };
 }
 
-/** @throws HoldfastError as `connect` does */
-export function connectDaemon(context: CommandContext, args: ParsedArguments): Promise<ApiClient> {
-  return connect(
-    context.env,
-    controlSocket(surroundings(context), { socket: args.value("socket") }),
-  );
+/**
+ * @param socket what --socket said
+ * @throws HoldfastError as `connect` does
+ */
+export function connectDaemon(
+  context: CommandContext,
+  socket: string | undefined,
+): Promise<ApiClient> {
+  return connect(context.env, controlSocket(surroundings(context), { socket }));
 }

@@ -1,17 +1,18 @@
 /** `holdfast mdadm`: mdadm's command line, carried out by the daemon and, where no array is needed, here. */
 import type { Command } from "../command.ts";
-import { daemonSocket } from "../daemon-socket.ts";
+import { SOCKET } from "./client.ts";
+import { JSON_OUTPUT } from "./options.ts";
 
 /** What stands in front of mdadm's own words: --socket PATH. */
 function withSocket(words: readonly string[]): {
-  readonly socket: string | null;
+  readonly socket: string | undefined;
   readonly words: readonly string[];
 } {
   const at = words[0] === "--json" ? 1 : 0;
   const [option = "", value = ""] = words.slice(at);
   if (option === "--socket")
     return { socket: value, words: [...words.slice(0, at), ...words.slice(at + 2)] };
-  if (!option.startsWith("--socket=")) return { socket: null, words };
+  if (!option.startsWith("--socket=")) return { socket: undefined, words };
   return {
     socket: option.slice("--socket=".length),
     words: [...words.slice(0, at), ...words.slice(at + 1)],
@@ -25,7 +26,7 @@ export const command: Command = {
     description: [
       "Takes the words that mdadm takes and does what mdadm does: makes, assembles, changes, watches and stops arrays, and tells about their members. Called by the name mdadm it is the same.",
       "Arrays run in the daemon: /dev/md0, md0 and /dev/md/data are names that it knows, and need not be there in /dev. Members are images, block devices or NBD URIs. What needs no array (--examine, --zero-superblock and the like) needs no daemon either.",
-      "With --json as the first word, what was found or done is printed for programs (docs/json.md). --socket PATH in front of mdadm's words, or HOLDFAST_SOCKET, names the daemon's socket.",
+      "What is not mdadm's, --json and --socket, stands in front of its words.",
     ],
     arguments: [
       {
@@ -36,7 +37,7 @@ export const command: Command = {
         completes: "files",
       },
     ],
-    options: [],
+    options: [SOCKET, JSON_OUTPUT],
     examples: [
       {
         command: "holdfast mdadm --create /dev/md0 --level=1 --raid-devices=2 a.img b.img",
@@ -50,14 +51,18 @@ export const command: Command = {
     ],
     ownGrammar: true,
   },
-  async run({ env, terminal, services }, { operands }) {
+  async run(context, { operands }) {
+    const { env, terminal } = context;
     const { runMdadm } = await import("../../mdadm/run/run-mdadm.ts");
     const { socket, words } = withSocket(operands);
     let forget = (): void => {};
     try {
       return await runMdadm(words, {
         env,
-        host: () => services.arrayHost(env, daemonSocket(terminal, socket)),
+        host: async () => {
+          const { connectDaemon } = await import("./client.ts");
+          return connectDaemon(context, socket);
+        },
         stdout: (text) => terminal.stdout.write(text),
         stderr: (text) => terminal.stderr.write(text).catch(() => {}),
         readLine: () => terminal.readLine(),

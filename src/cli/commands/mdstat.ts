@@ -22,7 +22,7 @@ export const command: Command = {
     ],
   },
   async run(context, args) {
-    const client = await connectDaemon(context, args);
+    const client = await connectDaemon(context, args.value("socket"));
     // The kernel shows the latest first.
     const arrays = (await client.arrays()).toReversed();
     const { output } = context;

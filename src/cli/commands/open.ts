@@ -4,14 +4,16 @@
  *   start the engine -> assemble, with overlays -> listen -> print -> wait for SIGINT, SIGTERM or SIGHUP -> stop the engine
  *
  * All that is done for clients is done by the engine in a thread of its own, so this one can always answer. A second signal ends the process
- * at once. The disks are only read, whatever clients write goes to the overlay.
+ * at once. The disks are only read, whatever clients write goes to the overlay; with --read-write it goes to the disks, and the stop leaves
+ * their arrays clean.
  */
 import { HoldfastError } from "../../base/errors.ts";
-import type { OpenedByEngine, OverlayChoice, RunningEngine, Serving } from "../../engine/engine.ts";
+import type { Access, OpenedByEngine, RunningEngine, Serving } from "../../engine/engine.ts";
 import type { Command, CommandContext, ParsedArguments } from "../command.ts";
 import { EXIT_DONE } from "../exit-codes.ts";
 import { FiguresTeller } from "../figures.ts";
 import { Interruption } from "../interruption.ts";
+import { SyncTeller } from "../sync-progress.ts";
 import { choosePlace, removeLeftovers } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
 import { requestOf, tellRefused } from "../open-volumes.ts";
@@ -20,24 +22,28 @@ import type { ServedVolume } from "../views/open-view.ts";
 import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 interface Wanted {
-  readonly overlay: OverlayChoice | null;
+  readonly access: Access;
   readonly paths: readonly string[];
 }
 
 /** `--overlay WORD`: a WORD that is a file or a device is a disk that stands behind a plain --overlay. */
-async function sortOutOverlay({ env }: CommandContext, args: ParsedArguments): Promise<Wanted> {
+async function sortOut({ env }: CommandContext, args: ParsedArguments): Promise<Wanted> {
   const folder = args.value("overlay") ?? null;
   if (folder === null) {
-    const overlay = args.has("overlay") ? { folder } : null;
-    return { overlay, paths: needPaths(args.operands, null) };
+    return { access: accessOf(args), paths: needPaths(args.operands, null) };
   }
   const found = folder === "missing" ? null : await env.files.stat(folder);
   if (folder === "missing" || (found !== null && found.kind !== "folder")) {
-    return { overlay: { folder: null }, paths: [folder, ...args.operands] };
+    return { access: { kind: "overlay", folder: null }, paths: [folder, ...args.operands] };
   }
   const paths = needPaths(args.operands, folder);
   if (found === null) await env.files.makeFolder(folder, 0o700);
-  return { overlay: { folder }, paths };
+  return { access: { kind: "overlay", folder }, paths };
+}
+
+function accessOf(args: ParsedArguments): Access {
+  if (args.has("overlay")) return { kind: "overlay", folder: null };
+  return { kind: args.has("read-write") ? "read-write" : "read-only" };
 }
 
 function needPaths(paths: readonly string[], overlay: string | null): readonly string[] {
@@ -49,14 +55,6 @@ function needPaths(paths: readonly string[], overlay: string | null): readonly s
   throw new HoldfastError(
     "usage",
     `open: missing required argument 'PATH'${taken}; see 'holdfast open --help'.`,
-  );
-}
-
-function refuseReadWrite(args: ParsedArguments): void {
-  if (!args.has("read-write")) return;
-  throw new HoldfastError(
-    "unsupported",
-    "--read-write is not there yet: Holdfast does not write to members; use --overlay, which takes writes and leaves the disks as they are.",
   );
 }
 
@@ -81,13 +79,13 @@ async function assemble(
   context: CommandContext,
   args: ParsedArguments,
   engine: RunningEngine,
-  { overlay, paths }: Wanted,
+  { access, paths }: Wanted,
 ): Promise<OpenedByEngine> {
   const request = requestOf(paths, args);
-  const opened = await engine.open({ request, overlay });
+  const opened = await engine.open({ request, access });
   await tellRefused(context, request, opened);
-  if (overlay !== null) {
-    const { folder } = overlay;
+  if (access.kind === "overlay") {
+    const { folder } = access;
     const where = folder === null ? "in memory" : `in files in ${shellWord(folder)}`;
     await context.output.note(
       `what is written is kept ${where} until the end, and never reaches the disks`,
@@ -98,13 +96,15 @@ async function assemble(
 
 /** From the listening to the signal. */
 async function serve(
-  { output }: CommandContext,
+  context: CommandContext,
   args: ParsedArguments,
   engine: RunningEngine,
   opened: OpenedByEngine,
   place: ListenPlace,
   interrupted: Promise<void>,
 ): Promise<void> {
+  const { output } = context;
+  const access = accessOf(args).kind;
   const names = exportNames(opened, place);
   const serving = await engine.serve({
     listen: place.address,
@@ -119,9 +119,12 @@ async function serve(
   if (args.has("json")) await output.jsonLine(readyEvent(served, opened));
   else {
     const { openLines } = await import("../views/open-view.ts");
-    await output.lines(openLines(served, serving.address, output.tableStyle));
+    await output.lines(openLines(served, serving.address, access, output.tableStyle));
   }
+  const teller = new SyncTeller(context, engine);
+  if (access === "read-write") teller.start();
   const death = await Promise.race([interrupted, engine.died]);
+  await teller.finish();
   if (death !== undefined) throw death;
 }
 
@@ -132,10 +135,10 @@ function readyEvent(volumes: readonly ServedVolume[], { refused }: OpenedByEngin
 export const command: Command = {
   meta: {
     name: "open",
-    summary: "assemble volumes and serve them over NBD, read-only or with an overlay",
+    summary: "assemble volumes and serve them over NBD, read-only, with an overlay or for writing",
     description: [
       "Assembles the sets that the disks make up and serves each as an NBD export of its name, until Ctrl-C. Any NBD client can use it: nbdinfo, nbdcopy, nbdfuse, qemu, the Linux kernel's nbd-client.",
-      "The disks are only read. With --overlay clients can write too: what they write is kept beside the disks and thrown away at the end.",
+      "The disks are only read. With --overlay clients can write too: what they write is kept beside the disks and thrown away at the end. With --read-write they write to the disks.",
       "Without --nbd the server listens on a unix socket in a folder of its own that only this user can enter.",
       "On SIGUSR1 it prints what it has done so far, what memory it takes and how promptly its threads run.",
     ],
@@ -148,7 +151,10 @@ export const command: Command = {
         conflicts: ["read-write"],
         text: "take writes, and keep them in memory (up to 1 GiB) or in files in the folder DIR; write --overlay=DIR, or put it last",
       },
-      { long: "read-write", text: "write to the disks themselves: not there yet" },
+      {
+        long: "read-write",
+        text: "write to the disks themselves: redundancy is kept up, and repaired where it is not whole; they are had by nobody else meanwhile, and clean at the end",
+      },
       {
         long: "nbd",
         value: { name: "URI", completes: "nothing" },
@@ -185,6 +191,10 @@ export const command: Command = {
         text: "Start a set that needs force, and try a repair of its file system without touching the disks.",
       },
       {
+        command: "holdfast open /dev/sd[bcd]1 --read-write --nbd nbd://localhost",
+        text: "Serve for writing; a resync that is due is done meanwhile.",
+      },
+      {
         command:
           "holdfast open ./images --nbd nbds://0.0.0.0 --tls-certificates ./pki --tls-required",
         text: "Serve other machines, with TLS.",
@@ -192,8 +202,7 @@ export const command: Command = {
     ],
   },
   async run(context, args) {
-    refuseReadWrite(args);
-    const wanted = await sortOutOverlay(context, args);
+    const wanted = await sortOut(context, args);
     // From the start: what is made on the way is taken away again, however early the signal comes.
     const signal = new Interruption(context);
     const engine = await context.services.startEngine();

@@ -101,7 +101,7 @@ export const command: Command = {
   async run(context, args) {
     const [path = "", value] = args.operands;
     const place = parsePath(path);
-    const client = await connectDaemon(context, args);
+    const client = await connectDaemon(context, args.value("socket"));
     if (value === undefined) await read(context, client, place, args.has("json"));
     else await write(client, place, value);
     return EXIT_DONE;

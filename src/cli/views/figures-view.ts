@@ -1,10 +1,11 @@
 /** What a server has done so far and what it takes, as two small tables. */
 import type { ArenaCounters } from "../../base/arena.ts";
 import { formatBytes } from "../../base/units.ts";
-import type { EngineFigures } from "../../engine/engine.ts";
+import type { ArrayFigures, EngineFigures, SyncProgress } from "../../engine/engine.ts";
 import type { LoopDelays } from "../../env/loop-delay.ts";
 import type { NbdStats } from "../../nbd/stats.ts";
 import type { ProcessFigures } from "../services.ts";
+import { printable } from "../text.ts";
 import { renderTable } from "../table.ts";
 import type { Column, TableStyle } from "../table.ts";
 
@@ -34,6 +35,23 @@ function arenaText({ bytes, peakBytes }: ArenaCounters, nbd: NbdStats | null): s
   return `${taken}; ${nbd?.outsideArena ?? 0} buffers found no room`;
 }
 
+function arrayText({ state, degradedBy, sync }: ArrayFigures): string {
+  const lacking = degradedBy === 0 ? [] : [`degraded by ${degradedBy}`];
+  return [state, ...lacking, ...(sync === null ? [] : [syncText(sync)])].join(", ");
+}
+
+function syncText({
+  action,
+  isDelayed,
+  doneBytes,
+  totalBytes,
+  bytesPerSecond,
+}: SyncProgress): string {
+  if (isDelayed) return `${action} waits`;
+  const done = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
+  return `${action} ${done}, ${formatBytes(bytesPerSecond)}/s`;
+}
+
 function delayRow(thread: string, { p50Ms, p99Ms, maxMs }: LoopDelays): string[] {
   return [thread, ...[p50Ms, p99Ms, maxMs].map((ms) => `${ms.toFixed(1)} ms`)];
 }
@@ -43,11 +61,12 @@ export function figureLines(
   { residentBytes, loopDelay }: ProcessFigures,
   style: TableStyle,
 ): string[] {
-  const { nbd, arena } = engine;
+  const { nbd, arena, arrays } = engine;
   const rows = [
     ["time", `${(engine.elapsedMs / 1000).toFixed(1)} s`],
     ...(nbd === null ? [] : nbdRows(nbd)),
     ...(arena === null ? [] : [["arena", arenaText(arena, nbd)]]),
+    ...arrays.map((array) => [printable(array.volume), arrayText(array)]),
     ["resident memory", formatBytes(residentBytes)],
     ["backend", engine.backend],
   ];

@@ -1,5 +1,6 @@
 /** What `holdfast open` says when it is ready: what was found, where it is served, what to type next. */
 import { formatBytes } from "../../base/units.ts";
+import type { Access } from "../../engine/engine.ts";
 import type { SocketAddress } from "../../env/sockets.ts";
 import type { VolumeReport } from "../../volume/report.ts";
 import type { TableStyle } from "../table.ts";
@@ -12,7 +13,7 @@ export interface ServedVolume {
   readonly name: string;
   readonly uri: string;
   readonly sizeBytes: number;
-  /** False with an overlay. */
+  /** False with an overlay, and where members are written to. */
   readonly readOnly: boolean;
   readonly report: VolumeReport;
 }
@@ -29,14 +30,24 @@ function volumeLine(report: VolumeReport): string {
   return `${report.name}: ${facts.join(", ")}`;
 }
 
-function volumeLines(given: ServedVolume, { paint, width }: TableStyle): string[] {
+const ACCESS_TEXTS: Readonly<Record<Access["kind"], string>> = {
+  "read-only": "read-only",
+  overlay: "writable (overlay)",
+  "read-write": "writable",
+};
+
+function volumeLines(
+  given: ServedVolume,
+  access: Access["kind"],
+  { paint, width }: TableStyle,
+): string[] {
   const report = printableData(given.report);
   return [
     ...wrapIndented(volumeLine(report), 0, width).map((line) =>
       paint(line, verdictTone(report.verdict)),
     ),
     ...detailLines(report, { paint, width }),
-    `  ${given.readOnly ? "read-only" : "writable (overlay)"} at ${paint(printable(given.uri), "heading")}`,
+    `  ${ACCESS_TEXTS[access]} at ${paint(printable(given.uri), "heading")}`,
   ];
 }
 
@@ -60,12 +71,13 @@ function commandLines(volume: ServedVolume, address: SocketAddress): string[] {
 export function openLines(
   volumes: readonly ServedVolume[],
   address: SocketAddress,
+  access: Access["kind"],
   style: TableStyle,
 ): string[] {
   const [first] = volumes;
   const commands = first === undefined ? [] : commandLines(first, address);
   return [
-    ...volumes.flatMap((volume) => volumeLines(volume, style)),
+    ...volumes.flatMap((volume) => volumeLines(volume, access, style)),
     "",
     "Now, for example:",
     ...commands.map((line) => `  ${style.paint(printable(line), "good")}`),

@@ -48,6 +48,8 @@ export interface Tracking {
 export interface AssembleOptions {
   readonly name: string;
   readonly mode: RunningArrayOptions["mode"];
+  /** False: the plan is all that is known of the array, and members have data only. */
+  readonly hasSuperblocks?: boolean;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -104,7 +106,7 @@ export async function assemble(
     bitmap: tracking.bitmap,
     goneEvents: goneEvents(plan, members),
     rule: failureRule(shape),
-    keepsSuperblocks: isRedundant(shape),
+    keepsSuperblocks: isRedundant(shape) && options.hasSuperblocks !== false,
     // What a crash left is put in order before read-write.
     mode: mode === "read-write" && isRedundant(shape) ? "read-only" : mode,
     clock: options.clock,
@@ -207,12 +209,14 @@ function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
 
 /**
  * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
- * start would have to be forced.
+ * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run).
  */
-function isTakenForClean({ forced, verdict }: AssemblyPlan, { level }: MdShape): boolean {
+function isTakenForClean({ forced, verdict }: AssemblyPlan, shape: MdShape): boolean {
+  const { level, raidDisks } = shape;
   const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
-  const isDegraded = verdict.kind === "can-start" && verdict.degradedBy > 0;
-  return hasParity && forced.length > 0 && isDegraded;
+  const degradedBy = verdict.kind === "can-start" ? verdict.degradedBy : 0;
+  const isAlone = level === "raid1" && degradedBy === raidDisks - 1;
+  return isAlone || (hasParity && forced.length > 0 && degradedBy > 0);
 }
 
 /**

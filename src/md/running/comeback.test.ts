@@ -7,15 +7,20 @@ import type { FailingDisk, LevelCase } from "../../../test/support/managed-world
 import { seedOfRun } from "../../../test/support/seed.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { writeSectors } from "../../block/promises.ts";
+import type { MdVersion } from "../../formats/md/superblock.ts";
 import { revive } from "./rejoin.ts";
 
 const SEED = seedOfRun();
 const PULLED = new HoldfastError("io", "pulled");
 const BITMAP = { chunkSectors: 128, delaySeconds: 5, writeBehind: 0 };
 
-async function filled(level: LevelCase, hasBitmap: boolean): Promise<ManagedWorld> {
+async function filled(
+  level: LevelCase,
+  hasBitmap: boolean,
+  version: MdVersion = "1.2",
+): Promise<ManagedWorld> {
   const world = new ManagedWorld(SEED);
-  await world.create(level, { bitmap: hasBitmap ? BITMAP : null });
+  await world.create(level, { version, bitmap: hasBitmap ? BITMAP : null });
   await world.fill();
   // Then its bitmap is clean.
   await world.close();
@@ -45,8 +50,8 @@ describe.each(LEVELS.map((level) => [level.name, level] as const))(
   (_name, level) => {
     const slot = 1;
 
-    it("gets a member back by bitmap, and only what it missed", async () => {
-      const world = await filled(level, true);
+    it.each(["0.90", "1.2"] as const)("gets a member back by its %s bitmap", async (version) => {
+      const world = await filled(level, true, version);
       const { array } = world.managed;
       const left = await world.leave(slot);
       const fresh = new Uint8Array(512 * 700).fill(0x42);

@@ -28,6 +28,21 @@ function isDirty(members: readonly Candidate[]): boolean {
   return newest !== undefined && newest.resyncOffsetSectors < Infinity && newest.ppl === null;
 }
 
+function presentSlots(
+  members: readonly Candidate[],
+  { array, leftOut }: AssembleOutcome,
+): boolean[] {
+  const out = new Set(leftOut.map(({ path }) => path));
+  const good = members.filter(
+    ({ absolute, superblock }) =>
+      !out.has(absolute) && superblock.recoveryOffsetSectors === Infinity,
+  );
+  const roles = good.map(({ superblock }) => superblock.role);
+  return Array.from({ length: array.raidDisks }, (_unused, slot) =>
+    roles.some((role) => role.kind === "active" && role.slot === slot),
+  );
+}
+
 function tellSlots(session: Session, name: string, members: readonly Candidate[]): void {
   for (const { path, superblock } of members) {
     const { role } = superblock;
@@ -65,10 +80,9 @@ export async function assembleOne(session: Session, one: OneAssembly): Promise<n
   session.result(outcome);
   tellRemarks(session, outcome);
   const name = one.shown ?? outcome.array.path;
-  const { text, isStarted } = assemblyText(name, outcome, {
-    isDirty: isDirty(members),
-    noDegraded,
-  });
+  const present = presentSlots(members, outcome);
+  const facts = { isDirty: isDirty(members), noDegraded, present };
+  const { text, isStarted } = assemblyText(name, outcome, facts);
   if (isStarted) {
     session.info(text);
     return 0;

@@ -17,6 +17,8 @@ export interface AssemblyFacts {
   /** It was not stopped cleanly, and no log makes up for that. */
   readonly isDirty: boolean;
   readonly noDegraded: boolean;
+  /** By slot: a member that is up to date is there. */
+  readonly present: readonly boolean[];
 }
 
 function drives(count: number): string {
@@ -39,13 +41,13 @@ function startedText(name: string, outcome: AssembleOutcome): string {
   return `${name} has been started with ${drives(active)}${missing}${others(outcome, true)}.`;
 }
 
-/** Slots that somebody stands in, good or being rebuilt. */
-function survives({ level, layout, chunkBytes, raidDisks, members }: ArrayView): boolean {
+/** Could the level work with those? */
+function survives(
+  { level, layout, chunkBytes, raidDisks }: ArrayView,
+  present: readonly boolean[],
+): boolean {
   const name = MD_LEVEL_BY_NUMBER.get(level);
   if (name === undefined) return false;
-  const present = Array.from({ length: raidDisks }, (_unused, slot) =>
-    members.some((member) => member.slot === slot && !member.faulty && member.inSync),
-  );
   return survival({ level: name, layout, raidDisks, chunkSectors: chunkBytes / 512 }, present)
     .survives;
 }
@@ -53,9 +55,9 @@ function survives({ level, layout, chunkBytes, raidDisks, members }: ArrayView):
 function whyNot(outcome: AssembleOutcome, facts: AssemblyFacts | null): string {
   const { array, active } = outcome;
   if (facts?.noDegraded === true) return ` (out of ${array.raidDisks}), but not started.`;
-  if (!survives(array)) return " - not enough to start the array.";
+  if (facts === null || !survives(array, facts.present)) return " - not enough to start the array.";
   const isParity = [4, 5, 6].includes(array.level);
-  if (facts?.isDirty === true && isParity && active < array.raidDisks)
+  if (facts.isDirty && isParity && active < array.raidDisks)
     return " - not enough to start the array while not clean - consider --force.";
   const needed = active < array.raidDisks ? `all ${array.raidDisks}` : String(array.raidDisks);
   return ` - need ${needed} to start it (use --run to insist).`;

@@ -8,7 +8,7 @@ import type { Session } from "./session.ts";
 import { assemblyText } from "./assembly-text.ts";
 
 /** Carried out, or refused in these words. @returns the exit code */
-export async function refusable(
+async function refusable(
   session: Session,
   act: () => Promise<void>,
   wordsFor: (error: HoldfastError) => readonly string[] | null,

@@ -15,7 +15,7 @@ import type { Candidate } from "./probe.ts";
 import type { Session } from "./session.ts";
 
 /** Can the level work with the members that are in sync? */
-export function hasEnough(view: ArrayView): boolean {
+function hasEnough(view: ArrayView): boolean {
   const level = MD_LEVEL_BY_NUMBER.get(view.level);
   if (level === undefined) return false;
   const { layout, raidDisks, chunkBytes } = view;

@@ -2,6 +2,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import type { ArrayHost, ArrayNames, IncludeOutcome } from "../../host/array-host.ts";
 import { isRunning } from "../../md/view/array-view.ts";
+import type { ArrayView } from "../../md/view/array-view.ts";
 import type { IncrementalCommand } from "../command.ts";
 import { matchConfig } from "../config-match.ts";
 import { arrayNamed } from "./array-name.ts";
@@ -53,7 +54,29 @@ async function nameFor(session: Session, host: ArrayHost, candidate: Candidate):
   };
 }
 
-function outcomeText(device: string, { kind, array, present, needed }: IncludeOutcome): string {
+/** So many members do, whichever they are. */
+function leastToStart({ level, layout, raidDisks }: ArrayView): number {
+  switch (level) {
+    case 1:
+      return 1;
+    case 4:
+    case 5:
+      return raidDisks - 1;
+    case 6:
+      return raidDisks - 2;
+    case 10:
+      return raidDisks - (layout & 0xff) * ((layout >>> 8) & 0xff) + 1;
+    default:
+      return raidDisks;
+  }
+}
+
+function isShort({ array, present }: IncludeOutcome): boolean {
+  return present < leastToStart(array);
+}
+
+function outcomeText(device: string, outcome: IncludeOutcome): string {
+  const { kind, array, present } = outcome;
   const attached = `${device} attached to ${array.path}`;
   switch (kind) {
     case "started":
@@ -61,16 +84,16 @@ function outcomeText(device: string, { kind, array, present, needed }: IncludeOu
     case "added":
       return `${attached} which is already active.`;
     case "inactive":
-      return present < needed
+      return isShort(outcome)
         ? `${attached}, not enough to start (${present}).`
         : `${attached}, not enough to start safely.`;
   }
 }
 
-function startedWord({ kind, present, needed }: IncludeOutcome): string {
-  if (kind === "started") return "yes";
-  if (kind === "added") return "already";
-  return present < needed ? "no" : "unsafe";
+function startedWord(outcome: IncludeOutcome): string {
+  if (outcome.kind === "started") return "yes";
+  if (outcome.kind === "added") return "already";
+  return isShort(outcome) ? "no" : "unsafe";
 }
 
 function tell(session: Session, device: string, outcome: IncludeOutcome, isForeign: boolean): void {

@@ -22,7 +22,7 @@ async function listenersOf(session: Session, command: MonitorCommand): Promise<L
   const program = command.program ?? config.program;
   const mail = command.mail ?? config.mailAddress;
   const { syslog } = command;
-  if (program === null && !syslog && (mail !== null || session.common.scan)) {
+  if (program === null && !syslog && (command.mail !== null || session.common.scan)) {
     session.warn(
       "No mail address or alert command - not monitoring.",
       ...(mail === null

@@ -31,7 +31,7 @@ async function blockDevices(env: Env): Promise<string[]> {
 }
 
 /** Paths that fit a pattern, whatever part of it has the wildcards. */
-export async function expandPattern(env: Env, pattern: string): Promise<string[]> {
+async function expandPattern(env: Env, pattern: string): Promise<string[]> {
   if (!/[*?[]/.test(pattern)) return [pattern];
   let found = [""];
   for (const part of pattern.split("/").slice(1)) {

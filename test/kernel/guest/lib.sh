@@ -32,6 +32,11 @@ md_wait() { # MD: until resync, recovery or reshape has ended
 	until_true 60 md_idle $1
 }
 
+md_check() { # MD: has the kernel compare all copies and parity; prints "mismatches SECTORS"
+	echo check >/sys/block/$1/md/sync_action
+	md_wait $1 && echo "mismatches $(md_value $1 mismatch_cnt)"
+}
+
 md_stop() { # MD: -S says busy while somebody still has the device open
 	until_true 10 mdadm -S /dev/$1 2>/tmp/md_stop || { cat /tmp/md_stop >&2; return 1; }
 }
@@ -61,6 +66,24 @@ stamp_scattered() { # DEV SEED SECTORS WRITES FIRST: writes of SECTORS, at place
 		ss_left=$((ss_left - 1))
 		[ $ss_left -ne 0 ] || return 0
 	done
+}
+
+stamp_in_turn() { # DEV SECTORS SEEDS PERMILLE...: stamps each of the places with one seed, then with the next, never ending
+	si_dev=$1 si_sectors=$2 si_seeds=$3; shift 3
+	while :; do
+		for si_seed in $si_seeds; do
+			for si_at in "$@"; do overwrite $si_dev $si_seed $si_at $si_sectors || return 1; done
+		done
+	done
+}
+
+md_io() { # MD LABEL: prints "LABEL read SECTORS written SECTORS", of all members since they came
+	mo_read=0 mo_written=0
+	for mo_stat in /sys/block/$1/slaves/*/stat; do
+		read -r mo_1 mo_2 mo_r mo_4 mo_5 mo_6 mo_w mo_rest <$mo_stat
+		mo_read=$((mo_read + mo_r)) mo_written=$((mo_written + mo_w))
+	done
+	echo "$2 read $mo_read written $mo_written"
 }
 
 look() { # DEV LABEL: reads all of it from the disks and notes "LABEL BYTES SHA256"

@@ -4,7 +4,7 @@ import type { Mismatch } from "../mismatches.ts";
 import type { ArraySettings } from "../settings.ts";
 import type { Copy } from "./mirror-copies.ts";
 
-/** Good copies of the same range, in the order in which they are preferred; each at the start of its memory. */
+/** Good copies of the same range, in the order in which they are preferred. */
 export interface HeldCopy {
   readonly copy: Copy;
   readonly data: Uint8Array;
@@ -25,9 +25,11 @@ export function compareCopies(
   held: readonly HeldCopy[],
   repairsBy: ArraySettings["repairsBy"],
 ): Comparison {
+  const first = held[0]!.data;
+  if (held.every(({ data }) => Buffer.compare(first, data) === 0))
+    return { mismatches: [], data: first, differing: [] };
   const mismatches: Mismatch[] = [];
   const differing = new Set<HeldCopy>();
-  const first = held[0]!.data;
   let data = first;
   let lastKey = "";
   for (let at = 0; at * SECTOR_BYTES < first.length; at += 1) {
@@ -96,9 +98,5 @@ function sectorOf(data: Uint8Array, at: number): Uint8Array {
 }
 
 function areAlike(a: Uint8Array, b: Uint8Array, sector: number): boolean {
-  const words = SECTOR_BYTES / 4;
-  const from = new Uint32Array(a.buffer, sector * SECTOR_BYTES, words);
-  const other = new Uint32Array(b.buffer, sector * SECTOR_BYTES, words);
-  for (let i = 0; i < words; i += 1) if (from[i] !== other[i]) return false;
-  return true;
+  return Buffer.compare(sectorOf(a, sector), sectorOf(b, sector)) === 0;
 }

@@ -1,6 +1,9 @@
 /** Who holds what of a stripe, and how far each is to be believed. Sectors are member sectors. */
+import { HoldfastError } from "../../../../base/errors.ts";
+import type { ArrayCore } from "../../core.ts";
 import type { Member } from "../../member.ts";
 import type { Members } from "../../members.ts";
+import { parityBlocks } from "./stripe.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** All of the range can be read from it, as far as anybody knows. */
@@ -33,6 +36,20 @@ export function trustedHolder(
   return null;
 }
 
+/** Finds who holds each slot. False: somebody is missing something, or somebody else is to be written too. */
+export function findHolders(members: Members, bySlot: Member[]): boolean {
+  let count = 0;
+  for (const member of members.attached) {
+    const { standing } = member;
+    if (standing.kind === "recovering" || member.isReplacement) return false;
+    if (standing.kind !== "in-sync") continue;
+    if (!member.badBlocks.isEmpty || member.hasWriteErrors) return false;
+    bySlot[standing.slot] = member;
+    count += 1;
+  }
+  return count === members.slots;
+}
+
 /** Slots of which nobody can be believed. */
 export function lostSlots(members: Members, { layout, sector, sectors }: StripeRange): Set<number> {
   const lost = new Set<number>();
@@ -50,6 +67,20 @@ export function doubledSlots(
     const holders = members.attached.filter((member) => member.slot === slot);
     return holders.length > 1 && holders.every((member) => isTrusted(member, sector, sectors));
   });
+}
+
+/** No more is missing than parity makes up for. */
+export function isParityEnough(members: Members, range: StripeRange): boolean {
+  return lostSlots(members, range).size <= parityBlocks(range.layout);
+}
+
+/** Why nothing can be written there. */
+export function tooMuchLost(
+  { name }: Pick<ArrayCore, "name">,
+  { sector, sectors }: StripeRange,
+): HoldfastError {
+  const text = `${name} has lost too many members or sectors to be written at member sectors ${sector} to ${sector + sectors}.`;
+  return new HoldfastError("io", text);
 }
 
 /** From `sector` on, at most `max`: over how many sectors each member is believed or not, and listed bad or not, throughout. */

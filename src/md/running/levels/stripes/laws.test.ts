@@ -343,6 +343,16 @@ describe("a sector that cannot be read", () => {
     expect(array.count("write")).toBe(0);
   });
 
+  // A raid5 of 4 reads what is not written, one of 6 what is, and parity.
+  it.each([4, 6])("does not spoil the parity of a write beside it, raid5 of %i", (raidDisks) => {
+    const array = striped("raid5", raidDisks);
+    const { data, other } = slotsAt(array, 0);
+    array.disks[raidDisks === 4 ? other : data]!.faulty.failReads(DATA_OFFSET, 1);
+    const errors = write(array, 0, 8);
+    array.pump();
+    expect([errors, wrongDisks(array)]).toEqual([[null], []]);
+  });
+
   it("is listed as bad where it cannot be written either", () => {
     const array = striped("raid5", 4);
     const disk = array.disks[slotsAt(array, 0).data]!;

@@ -1,51 +1,75 @@
 /** Parts: what the bios that wait for a stripe write into it. */
 import { SECTOR_BYTES, alignDown, alignUp } from "../../../../base/units.ts";
 import type { HoldfastError } from "../../../../base/errors.ts";
+import { NO_DATA, ignore } from "../../../../base/nothing.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
+import type { Pooled } from "../../../../block/pool.ts";
 import type { WorkBuffers } from "../../../../parity/engine.ts";
 import type { StripeRange } from "./stripe.ts";
 
 /** A bio under way, cut into parts. */
-export class WriteRequest {
-  readonly #end: BioEnd;
-  #left = 1;
+export class WriteRequest implements Pooled {
+  isSpare = false;
+  #end: BioEnd = ignore;
+  #left = 0;
   #error: HoldfastError | null = null;
 
-  constructor(end: BioEnd) {
+  start(end: BioEnd): this {
     this.#end = end;
+    this.#left = 1;
+    this.#error = null;
+    return this;
   }
 
   begin(): void {
     this.#left += 1;
   }
 
-  /** Once for each `begin`, and once for the request itself. */
-  ended(error: HoldfastError | null): void {
+  /** Once for each `begin`, and once for the request itself. Not null: that was the last, and this is to be told of it. */
+  ended(error: HoldfastError | null): BioEnd | null {
     this.#error ??= error;
     this.#left -= 1;
-    if (this.#left === 0) this.#end(this.#error);
+    return this.#left === 0 ? this.#end : null;
+  }
+
+  /** Of its parts. */
+  get error(): HoldfastError | null {
+    return this.#error;
   }
 }
 
 /** A run of sectors of one data block. */
-export class WritePart {
-  readonly request: WriteRequest;
-  readonly slot: number;
+export class WritePart implements Pooled {
+  isSpare = false;
+  #request: WriteRequest | null = null;
+  slot = 0;
   /** Member sector. */
-  readonly start: number;
-  readonly end: number;
-  readonly data: Uint8Array;
+  start = 0;
+  end = 0;
+  data: Uint8Array = NO_DATA;
   /** BioFlags. */
-  readonly flags: number;
+  flags = 0;
   error: HoldfastError | null = null;
 
-  constructor(request: WriteRequest, slot: number, start: number, data: Uint8Array, flags: number) {
-    this.request = request;
+  fill(request: WriteRequest, slot: number, start: number, data: Uint8Array, flags: number): this {
+    this.#request = request;
     this.slot = slot;
     this.start = start;
     this.end = start + data.length / SECTOR_BYTES;
     this.data = data;
     this.flags = flags;
+    this.error = null;
+    return this;
+  }
+
+  get request(): WriteRequest {
+    return this.#request!;
+  }
+
+  /** Keeps nothing alive until it is used again. */
+  clear(): void {
+    this.#request = null;
+    this.data = NO_DATA;
   }
 }
 

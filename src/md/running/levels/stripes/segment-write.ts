@@ -6,10 +6,10 @@
  * A crash inside 4 leaves a parity that is wrong, which the log mends or a resync finds; while a member is missing and there is no log,
  * that can cost blocks of the missing member that nobody wrote (the write hole).
  */
-import { HoldfastError } from "../../../../base/errors.ts";
+import type { HoldfastError } from "../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../base/units.ts";
 import { WorkBuffers } from "../../../../parity/engine.ts";
-import { lostSlots } from "./holders.ts";
+import { isParityEnough, lostSlots, tooMuchLost } from "./holders.ts";
 import { StripeLoad } from "./load.ts";
 import type { Segment } from "./parts.ts";
 import type { PieceEnd, PieceOutcome } from "./pieces.ts";
@@ -112,9 +112,7 @@ export class SegmentWrite {
   }
 
   #tooMuchLost(): HoldfastError {
-    const { sector, sectors } = this.#range;
-    const text = `${this.#context.core.name} has lost too many members or sectors to be written at member sectors ${sector} to ${sector + sectors}.`;
-    return new HoldfastError("io", text);
+    return tooMuchLost(this.#context.core, this.#range);
   }
 
   #loaded({ kind }: WritePlan, old: ReadonlyMap<number, Uint8Array>): void {
@@ -138,14 +136,9 @@ export class SegmentWrite {
   #writeMembers(blocks: ReadonlyMap<number, Uint8Array>, written: () => void): void {
     this.#store.write(blocks, this.#flags, (error, isEverywhere) => {
       written();
-      const lost = isEverywhere ? null : lostSlots(this.#context.core.members, this.#range);
-      const isKept = lost === null || this.#isKept(lost);
+      const isKept = isEverywhere || isParityEnough(this.#context.core.members, this.#range);
       this.#finish(error ?? (isKept ? null : this.#tooMuchLost()), isEverywhere);
     });
-  }
-
-  #isKept(lost: ReadonlySet<number>): boolean {
-    return lost.size <= parityBlocks(this.#range.layout);
   }
 
   #finish(outcome: PieceOutcome, isEverywhere: boolean): void {

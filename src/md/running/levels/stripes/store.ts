@@ -112,13 +112,27 @@ export class StripeStore {
       return;
     }
     this.#isEverywhere = false;
-    const recorded = fanOut(this.#failed.length, (error) => {
-      if (error === null) core.whenRecorded(finish);
-      else finish(error);
-    });
-    for (const { member, error } of this.#failed)
-      writeFailed(this.#context, member, this.#range, error, recorded);
+    recordFailed(this.#context, this.#range, this.#failed, finish);
   }
+}
+
+/** Writes of the range that failed, none perhaps; `recorded` when that is known, and whatever else was left out. */
+export function recordFailed(
+  context: StripeContext,
+  range: StripeRange,
+  failed: readonly FailedWrite[],
+  recorded: BioEnd,
+): void {
+  const { core } = context;
+  if (failed.length === 0) {
+    core.whenRecorded(recorded);
+    return;
+  }
+  const ended = fanOut(failed.length, (error) => {
+    if (error === null) core.whenRecorded(recorded);
+    else recorded(error);
+  });
+  for (const { member, error } of failed) writeFailed(context, member, range, error, ended);
 }
 
 /** A write of the range to the member failed, or what should be there cannot be rebuilt. */

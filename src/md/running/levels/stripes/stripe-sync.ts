@@ -1,6 +1,10 @@
 /**
- * Background sync of a striped array, in steps of up to 128 KiB of each member; each holds its range exclusively, so that a write sees
+ * Background sync of a striped array, in steps of up to 512 KiB of each member; each holds its range exclusively, so that a write sees
  * a stripe before or after it. Positions are member sectors.
+ *
+ *   a run of rows --(nobody is missing anything)--> read and compared at once (scrub-run.ts) --> right: done
+ *          |                                              |
+ *          +---- or it was not right just before ---------+--> row by row, piece by piece (scrub.ts, recover.ts)
  */
 import type { HoldfastError } from "../../../../base/errors.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
@@ -12,13 +16,17 @@ import { hasEmptySlot } from "./holders.ts";
 import { inPieces } from "./pieces.ts";
 import type { PieceEnd } from "./pieces.ts";
 import { isBeingFilled, recoverPiece } from "./recover.ts";
+import { ScrubRuns } from "./scrub-run.ts";
 import { scrubPiece } from "./scrub.ts";
 import type { ScrubOptions } from "./scrub.ts";
 import { rangeAt } from "./stripe.ts";
 import type { StripeContext, StripeRange } from "./stripe.ts";
 
-const STEP_SECTORS = 256;
-/** Steps under way at a time. */
+/** Of each member: what a step costs by itself hardly counts, where all is read and compared at once. */
+const STEP_SECTORS = 1024;
+/** Piece by piece it does not get faster by being longer. */
+const RECOVERY_STEP_SECTORS = 256;
+/** Steps under way at a time: writes of clients may have to wait for 2 MiB of each member. */
 const WINDOW = 4;
 
 /** What one step has come to. */
@@ -35,13 +43,17 @@ export class StripeSync implements SyncWork {
   readonly #context: StripeContext;
   readonly #action: SyncAction;
   readonly #mismatches: MismatchList;
+  readonly #scrubs: ScrubRuns;
   #hasStarted = false;
+  /** Where parity was wrong it is expected to be so in what follows, which would be read twice. */
+  #isRightSoFar = true;
 
   /** @param mismatches gets each page of 4 KiB where data and parity do not agree; what the last pass found is forgotten at the first step */
   constructor(context: StripeContext, action: SyncAction, mismatches: MismatchList) {
     this.#context = context;
     this.#action = action;
     this.#mismatches = mismatches;
+    this.#scrubs = new ScrubRuns(context);
     this.sectors = context.geometry.usedSectors;
   }
 
@@ -49,7 +61,13 @@ export class StripeSync implements SyncWork {
     const { locks } = this.#context.core;
     if (!this.#hasStarted && this.#action !== "recover") this.#mismatches.clear();
     this.#hasStarted = true;
-    const sectors = Math.min(limit - sector, STEP_SECTORS);
+    const alike = this.#isForced() ? 0 : this.#alikeRun(sector, limit - sector);
+    if (alike > 0) {
+      end({ kind: "skipped" });
+      return alike;
+    }
+    const most = this.#action === "recover" ? RECOVERY_STEP_SECTORS : STEP_SECTORS;
+    const sectors = Math.min(limit - sector, most);
     locks.lock(sector, sectors, "exclusive", (hold) => {
       const step: Step = { mismatches: 0, hasWork: false, isProven: true };
       this.#run(step, sector, sectors, (error) => {
@@ -58,6 +76,10 @@ export class StripeSync implements SyncWork {
       });
     });
     return sectors;
+  }
+
+  #alikeRun(sector: number, max: number): number {
+    return this.#context.core.regions.alikeRun?.(sector, max) ?? 0;
   }
 
   /** Region run by region run. */
@@ -92,6 +114,22 @@ export class StripeSync implements SyncWork {
   }
 
   #rows(step: Step, sector: number, sectors: number, end: BioEnd): void {
+    const general = (): void => {
+      const before = step.mismatches;
+      this.#rowByRow(step, sector, sectors, (error) => {
+        this.#isRightSoFar = error === null && step.mismatches === before;
+        end(error);
+      });
+    };
+    const scrubbed = (isRight: boolean): void => {
+      if (isRight) end(null);
+      else general();
+    };
+    const isQuick = this.#action !== "recover" && this.#isRightSoFar;
+    if (!isQuick || !this.#scrubs.start(sector, sectors, scrubbed)) general();
+  }
+
+  #rowByRow(step: Step, sector: number, sectors: number, end: BioEnd): void {
     const { core, geometry } = this.#context;
     const syncRow = (at: number, ended: BioEnd): number => {
       const range = rangeAt(geometry, sector + at, sectors - at);

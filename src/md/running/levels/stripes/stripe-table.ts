@@ -14,9 +14,12 @@ import type { HoldfastError } from "../../../../base/errors.ts";
 import { BioFlags } from "../../../../block/bio.ts";
 import type { BioEnd } from "../../../../block/bio.ts";
 import { inSequence } from "../../../../block/fan-out.ts";
+import { Pool } from "../../../../block/pool.ts";
 import type { RangeHold } from "../../../../block/range-lock.ts";
-import { contentsOf, runsIn, segmentsOf } from "./parts.ts";
-import type { Segment, WritePart } from "./parts.ts";
+import { GatheredStripe } from "./gathered-stripe.ts";
+import { LoneWrites } from "./lone-write.ts";
+import { WritePart, WriteRequest, contentsOf, runsIn, segmentsOf } from "./parts.ts";
+import type { Segment } from "./parts.ts";
 import { inPieces } from "./pieces.ts";
 import { SegmentWrite } from "./segment-write.ts";
 import type { NewContents } from "./segment-write.ts";
@@ -28,38 +31,32 @@ import type { StripeContext } from "./stripe.ts";
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_STRIPES = 256;
 const MIN_STRIPES = 4;
-
-interface Stripe {
-  /** First member sector. */
-  readonly sector: number;
-  state: "gathering" | "delayed" | "ready" | "busy";
-  waiting: WritePart[];
-  /** Of those that wait. */
-  waitingSectors: number;
-  /** Counted among those that read before they write, for which others wait. */
-  isReading: boolean;
-}
-
-/** One round of a stripe. */
-interface Batch {
-  readonly stripe: Stripe;
-  readonly hold: RangeHold;
-  readonly parts: readonly WritePart[];
-  readonly start: number;
-  readonly end: number;
-  /** Segments not ended, and one for whoever starts them. */
-  left: number;
-  isEverywhere: boolean;
-}
+const NO_PARTS: WritePart[] = [];
 
 export class StripeTable {
   readonly #context: StripeContext;
   readonly #windowSectors: number;
   readonly #wholeSectors: number;
+  readonly #lone: LoneWrites;
   readonly #maxStripes: number;
-  readonly #stripes = new Map<number, Stripe>();
-  readonly #delayed = new Set<Stripe>();
-  readonly #ready: Stripe[] = [];
+  readonly #stripes = new Map<number, GatheredStripe>();
+  readonly #delayed = new Set<GatheredStripe>();
+  readonly #ready: GatheredStripe[] = [];
+  /** Of the bio that is being taken in. */
+  readonly #touched: GatheredStripe[] = [];
+  readonly #pool = new Pool(
+    () =>
+      new GatheredStripe({
+        locked: (stripe, hold) => this.#run(stripe, hold),
+        begun: (stripe, error) => this.#begun(stripe, error),
+        ended: (stripe, error, isEverywhere) => this.#ended(stripe, error, isEverywhere),
+        otherwise: (stripe) => this.#writeSegments(stripe),
+      }),
+  );
+  readonly #requests = new Pool(() => new WriteRequest());
+  readonly #parts = new Pool(() => new WritePart());
+  /** Empty. */
+  readonly #lists: WritePart[][] = [];
   #busy = 0;
   #reading = 0;
   #isStarting = false;
@@ -70,38 +67,55 @@ export class StripeTable {
     assert(geometry.chunkSectors % windowSectors === 0, "chunks are made of whole windows");
     this.#context = context;
     this.#windowSectors = windowSectors;
+    this.#lone = new LoneWrites(context);
     this.#wholeSectors = windowSectors * geometry.dataDisks;
     const bytes = windowSectors * 512 * geometry.raidDisks;
     this.#maxStripes = Math.max(MIN_STRIPES, Math.min(MAX_STRIPES, Math.floor(MAX_BYTES / bytes)));
   }
 
+  /** A bio whose parts are added next. */
+  request(end: BioEnd): WriteRequest {
+    return this.#requests.take().start(end);
+  }
+
   /** Adds a part, which lies inside one window. `start` follows once all parts of the bio are added, so that they go together. */
-  add(part: WritePart): void {
-    const sector = part.start - (part.start % this.#windowSectors);
+  add(
+    request: WriteRequest,
+    slot: number,
+    memberSector: number,
+    data: Uint8Array,
+    flags: number,
+  ): void {
+    const sector = memberSector - (memberSector % this.#windowSectors);
     let stripe = this.#stripes.get(sector);
     if (stripe === undefined) {
-      stripe = { sector, state: "gathering", waiting: [], waitingSectors: 0, isReading: false };
+      stripe = this.#pool.take();
+      stripe.sector = sector;
+      stripe.state = "gathering";
       this.#stripes.set(sector, stripe);
     }
-    part.request.begin();
-    stripe.waiting.push(part);
-    stripe.waitingSectors += part.end - part.start;
+    if (!stripe.isTouched) this.#touched.push(stripe);
+    stripe.isTouched = true;
+    request.begin();
+    stripe.add(this.#parts.take().fill(request, slot, memberSector, data, flags));
   }
 
-  /** @param sectors first member sectors of the windows that parts of one bio were added to */
-  start(sectors: Iterable<number>): void {
+  /** All parts of the request are added. */
+  start(request: WriteRequest): void {
     const isAnyReading = this.#reading > 0;
-    for (const sector of sectors) {
-      const stripe = this.#stripes.get(sector);
-      if (stripe?.state === "gathering" || stripe?.state === "delayed")
+    for (const stripe of this.#touched) {
+      stripe.isTouched = false;
+      if (stripe.state === "gathering" || stripe.state === "delayed")
         this.#queue(stripe, isAnyReading);
     }
+    this.#touched.length = 0;
     this.#startReady();
+    this.#endOne(request, null);
   }
 
-  #queue(stripe: Stripe, isAnyReading: boolean): void {
+  #queue(stripe: GatheredStripe, isAnyReading: boolean): void {
     const isWhole = stripe.waitingSectors >= this.#wholeSectors;
-    const isUrgent = stripe.waiting.some((part) => (part.flags & BioFlags.fua) !== 0);
+    const { isUrgent } = stripe;
     if (!isWhole && !isUrgent && isAnyReading) {
       stripe.state = "delayed";
       this.#delayed.add(stripe);
@@ -123,63 +137,74 @@ export class StripeTable {
     this.#isStarting = false;
   }
 
-  #lock(stripe: Stripe): void {
+  #lock(stripe: GatheredStripe): void {
     stripe.state = "busy";
     this.#busy += 1;
-    const { locks } = this.#context.core;
-    locks.lock(stripe.sector, this.#windowSectors, "exclusive", (hold) => this.#run(stripe, hold));
+    this.#context.core.locks.lock(stripe.sector, this.#windowSectors, "exclusive", stripe.locked);
   }
 
-  #run(stripe: Stripe, hold: RangeHold): void {
-    const parts = stripe.waiting;
-    stripe.waiting = [];
-    stripe.waitingSectors = 0;
-    const start = Math.min(...parts.map((part) => part.start));
-    const end = Math.max(...parts.map((part) => part.end));
-    const batch: Batch = { stripe, hold, parts, start, end, left: 1, isEverywhere: true };
-    const { regions } = this.#context.core;
+  #run(stripe: GatheredStripe, hold: RangeHold): void {
+    stripe.begin(hold, this.#lists.pop() ?? []);
+    const { start, end } = stripe;
     // The region is durably dirty before anything is written (law 2).
-    regions.beginWrite(start, end - start, (error) => {
-      if (error !== null) {
-        for (const part of parts) part.error = error;
-        this.#release(batch);
-        return;
-      }
-      const segments = segmentsOf(parts, blockSectors(this.#context.log));
-      batch.left += segments.length;
-      for (const segment of segments) this.#write(batch, segment);
-      this.#segmentEnded(batch);
-    });
+    this.#context.core.regions.beginWrite(start, end - start, stripe.begun);
+  }
+
+  #begun(stripe: GatheredStripe, error: HoldfastError | null): void {
+    const { parts } = stripe;
+    if (error !== null) {
+      for (const part of parts) part.error = error;
+      this.#release(stripe);
+      return;
+    }
+    const isLone =
+      parts.length === 1
+        ? this.#lone.start(parts[0]!, stripe.ended, stripe.otherwise)
+        : this.#lone.startWhole(parts, this.#windowSectors, stripe.ended);
+    if (!isLone) this.#writeSegments(stripe);
+  }
+
+  #ended(stripe: GatheredStripe, error: HoldfastError | null, isEverywhere: boolean): void {
+    for (const part of stripe.parts) part.error = error;
+    stripe.isEverywhere = isEverywhere;
+    this.#segmentEnded(stripe);
+  }
+
+  #writeSegments(stripe: GatheredStripe): void {
+    const segments = segmentsOf(stripe.parts, blockSectors(this.#context.log));
+    stripe.left += segments.length;
+    for (const segment of segments) this.#write(stripe, segment);
+    this.#segmentEnded(stripe);
   }
 
   /** One run after the other: each of them changes the parity. */
-  #write(batch: Batch, segment: Segment): void {
+  #write(stripe: GatheredStripe, segment: Segment): void {
     const { geometry, log } = this.#context;
     const { layout } = rangeAt(geometry, segment.start, 1);
     const runs = log.needsRuns ? runsIn(layout.data, segment.written) : [segment.written];
     inSequence(
       runs.length,
-      (run, end) => this.#writeRun(batch, { ...segment, written: runs[run]! }, end),
+      (run, end) => this.#writeRun(stripe, { ...segment, written: runs[run]! }, end),
       (error) => {
-        if (error !== null) failParts(batch.parts, segment, error);
-        this.#segmentEnded(batch);
+        if (error !== null) failParts(stripe.parts, segment, error);
+        this.#segmentEnded(stripe);
       },
     );
   }
 
-  #writeRun(batch: Batch, segment: Segment, runEnded: BioEnd): void {
+  #writeRun(stripe: GatheredStripe, segment: Segment, runEnded: BioEnd): void {
     const { geometry, core, log } = this.#context;
     const range = rangeAt(geometry, segment.start, segment.end - segment.start);
-    const isDurable = batch.parts.some((part) => (part.flags & BioFlags.fua) !== 0);
+    const isDurable = stripe.parts.some((part) => (part.flags & BioFlags.fua) !== 0);
     const flags = isDurable ? BioFlags.fua : BioFlags.none;
     const contents: NewContents = (slot, piece, old, buffers) =>
-      contentsOf(batch.parts, slot, piece, old, buffers);
+      contentsOf(stripe.parts, slot, piece, old, buffers);
     inPieces(
       core.members,
       range,
       (piece, end) => {
         const ended = (outcome: Parameters<typeof end>[0], isEverywhere: boolean): void => {
-          if (outcome !== "split" && !isEverywhere) batch.isEverywhere = false;
+          if (outcome !== "split" && !isEverywhere) stripe.isEverywhere = false;
           end(outcome);
         };
         new SegmentWrite(this.#context, piece, segment, contents, flags, ended).start();
@@ -189,27 +214,51 @@ export class StripeTable {
     );
   }
 
-  #segmentEnded(batch: Batch): void {
-    batch.left -= 1;
-    if (batch.left > 0) return;
-    const { start, end, isEverywhere } = batch;
+  #segmentEnded(stripe: GatheredStripe): void {
+    stripe.left -= 1;
+    if (stripe.left > 0) return;
+    const { start, end, isEverywhere } = stripe;
     this.#context.core.regions.endWrite(start, end - start, isEverywhere);
-    this.#release(batch);
+    this.#release(stripe);
   }
 
-  #release({ stripe, hold, parts }: Batch): void {
+  #release(stripe: GatheredStripe): void {
+    const { parts, hold } = stripe;
     this.#busy -= 1;
     if (stripe.isReading) {
       stripe.isReading = false;
       this.#reading -= 1;
     }
-    this.#context.core.locks.release(hold);
+    stripe.hold = null;
+    this.#context.core.locks.release(hold!);
     stripe.state = "gathering";
     if (stripe.waiting.length > 0) this.#queue(stripe, this.#reading > 0);
-    else this.#stripes.delete(stripe.sector);
+    else this.#forget(stripe);
     if (this.#reading === 0) this.#queueDelayed();
     this.#startReady();
-    for (const part of parts) part.request.ended(part.error);
+    for (const part of parts) {
+      const { request, error } = part;
+      part.clear();
+      this.#parts.give(part);
+      this.#endOne(request, error);
+    }
+    parts.length = 0;
+    this.#lists.push(parts);
+  }
+
+  #forget(stripe: GatheredStripe): void {
+    this.#stripes.delete(stripe.sector);
+    stripe.parts = NO_PARTS;
+    this.#pool.give(stripe);
+  }
+
+  /** The request itself, or a part of it. */
+  #endOne(request: WriteRequest, error: HoldfastError | null): void {
+    const end = request.ended(error);
+    if (end === null) return;
+    const { error: first } = request;
+    this.#requests.give(request);
+    end(first);
   }
 
   /** All at once: they came while others were reading, as the next will while these are. */
@@ -222,7 +271,7 @@ export class StripeTable {
     this.#delayed.clear();
   }
 
-  #countReading(stripe: Stripe): void {
+  #countReading(stripe: GatheredStripe): void {
     stripe.isReading = true;
     this.#reading += 1;
   }

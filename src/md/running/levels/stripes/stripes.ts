@@ -22,7 +22,6 @@ import { MismatchList } from "../../mismatches.ts";
 import { ReadErrors } from "../../read-errors.ts";
 import type { Member } from "../../member.ts";
 import { MemberIo } from "./member-io.ts";
-import { WritePart, WriteRequest } from "./parts.ts";
 import { StripeReads } from "./reads.ts";
 import { isBeingFilled } from "./recover.ts";
 import { WINDOW_SECTORS } from "./stripe.ts";
@@ -113,21 +112,19 @@ export class StripesLevel implements RunningLevel {
 
   /** All parts are added before a stripe is started: a bio that covers stripes as a whole writes them without a read. */
   #write(sector: number, data: Uint8Array, flags: number, end: BioEnd): void {
-    const request = new WriteRequest(end);
-    const touched = new Set<number>();
+    const request = this.#table.request(end);
     const sectors = data.length / SECTOR_BYTES;
     for (let at = 0; at < sectors;) {
       const place = this.#context.geometry.locate(sector + at, this.#place);
       const { slot, memberSector } = place;
       const inWindow = memberSector % this.#windowSectors;
       const run = Math.min(sectors - at, this.#windowSectors - inWindow);
-      const bytes = data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
-      this.#table.add(new WritePart(request, slot, memberSector, bytes, flags));
-      touched.add(memberSector - inWindow);
+      const bytes =
+        run === sectors ? data : data.subarray(at * SECTOR_BYTES, (at + run) * SECTOR_BYTES);
+      this.#table.add(request, slot, memberSector, bytes, flags);
       at += run;
     }
-    this.#table.start(touched);
-    request.ended(null);
+    this.#table.start(request);
   }
 
   syncWork(action: SyncAction): SyncWork | null {

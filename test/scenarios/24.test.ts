@@ -1,0 +1,68 @@
+/** mdadm's tests 24*: nothing waits for ever, whatever is done to an array that is written to. */
+import { describe, expect, it } from "vitest";
+import { Prng } from "../../src/base/prng.ts";
+import { writeSectors } from "../../src/block/promises.ts";
+import { randomBytes } from "../support/bytes.ts";
+import { Machine } from "./machine.ts";
+
+/** Starts writes of a few sectors all over the volume; what each ends with. */
+function writeAround(m: Machine, chance: Prng, count: number): Promise<string>[] {
+  const volume = m.volume();
+  return Array.from({ length: count }, () => {
+    const sector = chance.below(Math.floor(volume.sectors / 8) - 1) * 8;
+    return writeSectors(volume, sector, randomBytes(chance, 4096)).then(
+      () => "written",
+      () => "refused",
+    );
+  });
+}
+
+describe("24raid10deadlock", () => {
+  it("writes end while members fail, leave and come back, and syncs are stopped and started", async () => {
+    const m = new Machine();
+    const chance = new Prng(24);
+    await m.ok("-CR $md0 -l10 -n4 --assume-clean --size 4096 $*3");
+    let ended = 0;
+    for (let round = 0; round < 12; round += 1) {
+      const victim = round % 2;
+      const writes = writeAround(m, chance, 16);
+      await m.ok(`$md0 --fail $${victim}`);
+      await m.setSysfs("sync_action", "frozen");
+      writes.push(...writeAround(m, chance, 16));
+      await m.setSysfs("sync_action", "idle");
+      await m.ok(`$md0 --remove $${victim}`);
+      await m.ok(`--zero-superblock $${victim}`);
+      await m.ok(`$md0 --add $${victim}`);
+      writes.push(...writeAround(m, chance, 16));
+      const results = await m.do(Promise.all(writes));
+      ended += results.filter((result) => result === "written").length;
+      await m.wait();
+    }
+    expect(ended).toBe(12 * 48);
+    await m.state("UUUU");
+    await m.ok("--action=check $md0");
+    await m.wait();
+    expect(await m.sysfs("mismatch_cnt")).toBe("0");
+    await m.ok("-S $md0");
+  });
+});
+
+describe("24raid456deadlock", () => {
+  it("writes end while a check is started and stopped again and again", async () => {
+    const m = new Machine();
+    const chance = new Prng(456);
+    await m.ok("-CR $md0 -l6 -n6 -c 64 --size 4096 --force $*5");
+    await m.wait();
+    for (let round = 0; round < 20; round += 1) {
+      const writes = writeAround(m, chance, 32);
+      await m.setSysfs("sync_action", "check");
+      writes.push(...writeAround(m, chance, 32));
+      await m.pass(chance.below(200));
+      await m.setSysfs("sync_action", "idle");
+      expect(new Set(await m.do(Promise.all(writes)))).toEqual(new Set(["written"]));
+    }
+    await m.ok("--action=check $md0");
+    await m.wait();
+    expect(await m.sysfs("mismatch_cnt")).toBe("0");
+  });
+});
