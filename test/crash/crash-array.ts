@@ -12,14 +12,13 @@ import { flush, readSectors, writeSectors } from "../../src/block/promises.ts";
 import type { OpenedDevice } from "../../src/devices/file.ts";
 import { openNbdDevice } from "../../src/devices/nbd.ts";
 import { nodeEnv } from "../../src/env/node/env.ts";
-import type { ArrayView, MemberView } from "../../src/md/view/array-view.ts";
 import { SectorOracle } from "../support/sector-oracle.ts";
 import { emptyDisk } from "../support/temp.ts";
+import { chooseChange, fillUp } from "./changes.ts";
 import { createCall } from "./shapes.ts";
 import type { CrashShape } from "./shapes.ts";
 
-const IMAGE_BYTES = 4 * 1024 * 1024;
-const COMPONENT_SECTORS = 2048;
+const BYTES_BESIDE_DATA = 3 * 1024 * 1024;
 /** So that background sync is still under way when the daemon is killed. */
 const SLOW_KIB = 400;
 const WRITERS = 4;
@@ -58,8 +57,9 @@ export class CrashArray {
     this.shape = shape;
     this.#prng = prng;
     this.#folder = folder;
+    const bytes = BYTES_BESIDE_DATA + shape.componentSectors * 512;
     const image = (name: string): string =>
-      emptyDisk(join(folder, `${shape.name}-${name}.img`), IMAGE_BYTES);
+      emptyDisk(join(folder, `${shape.name}-${name}.img`), bytes);
     this.#images = Array.from({ length: shape.disks + 1 }, (_unused, at) => image(String(at)));
     this.#journal = shape.hasJournal ? image("journal") : null;
   }
@@ -80,10 +80,9 @@ export class CrashArray {
     const spares = this.shape.hasJournal ? 0 : this.#prng.below(2);
     const members = this.#images.slice(0, this.shape.disks + spares);
     const paths = { members, journal: this.#journal };
+    const { componentSectors } = this.shape;
     const assumeClean = this.#prng.chance(0.5);
-    await api.create(
-      createCall(this.shape, paths, { assumeClean, componentSectors: COMPONENT_SECTORS }),
-    );
+    await api.create(createCall(this.shape, paths, { assumeClean, componentSectors }));
   }
 
   async open({ nbdSocket }: Era): Promise<void> {
@@ -150,7 +149,10 @@ export class CrashArray {
       const view = await this.#ignoringTheEnd(era, api.array(array));
       if (view === null) return;
       try {
-        await this.#changeOne(api, view);
+        const change = chooseChange(this.shape, this.#images, view, this.#prng);
+        this.log.push(change.text);
+        if (change.text.startsWith("fail")) this.#isWhole = false;
+        await change.work(api);
       } catch (error) {
         if (isOver()) return;
         if (!isRefusal(error)) throw error;
@@ -165,45 +167,6 @@ export class CrashArray {
     const oracle = this.#oracle!;
     for (let left = this.#prng.between(1, 30); left > 0; left -= 1)
       await readSectors(this.#device!, this.#prng.below(oracle.sectors - 8), 8);
-  }
-
-  async #changeOne(api: ApiClient, view: ArrayView): Promise<void> {
-    const prng = this.#prng;
-    const array = this.#path;
-    const faulty = view.members.find((member) => member.faulty);
-    const there = new Set(view.members.map(({ path }) => path));
-    const outside = this.#images.find((path) => !there.has(path) && existsSync(path));
-    const inSync = view.members.filter(({ inSync: is, replacement }) => is && !replacement);
-    const choice = prng.below(100);
-    if (faulty !== undefined && choice < 60) {
-      this.log.push(`remove ${faulty.path}`);
-      await api.remove({ array, device: faulty.path! });
-    } else if (outside !== undefined && choice < 60) {
-      this.log.push(`add ${outside}`);
-      const as = prng.chance(0.7) ? "member" : "spare";
-      const how = { writeMostly: null, failFast: null, update: null };
-      await api.add({ array, device: outside, as, ...how });
-    } else if (choice < 75) await this.#fail(api, view, inSync);
-    else if (choice < 85 && inSync.length > 0) {
-      const { path } = prng.pick(inSync);
-      this.log.push(`replace ${path}`);
-      await api.replace({ array, device: path!, with: null });
-    } else if (choice < 95) {
-      const action = prng.pick(["check", "repair", "idle"] as const);
-      this.log.push(action);
-      await api.set({ array, action: { kind: "sync-action", action } });
-    }
-  }
-
-  /** Not while a parity array is dirty from a crash: what was being written then would be lost with the member. */
-  async #fail(api: ApiClient, view: ArrayView, inSync: readonly MemberView[]): Promise<void> {
-    const { shape } = this;
-    if (view.degraded >= shape.bearable || inSync.length === 0) return;
-    if (shape.rowSectors > 0 && view.resyncStartSectors !== null) return;
-    const { path } = this.#prng.pick(inSync);
-    this.log.push(`fail ${path}`);
-    this.#isWhole = false;
-    await api.fail({ array: this.#path, device: path! });
   }
 
   /** The daemon is no more. @param losesMember one disk dies with it, where that may be borne */
@@ -293,7 +256,7 @@ export class CrashArray {
     const array = this.#path;
     for (const path of this.#hidden.splice(0)) renameSync(`${path}.away`, path);
     await api.wait(array);
-    await this.#fillUp(api);
+    await fillUp(api, array, this.#images);
     // Started by force it was taken for clean: what a raid6 has too much of may disagree.
     if (isForced) await this.#pass(api, "repair");
     await this.#pass(api, "check");
@@ -316,21 +279,6 @@ export class CrashArray {
       const { lastSyncAction, mismatchSectors } = await api.array(array);
       this.log.push(`last ${lastSyncAction}, mismatches ${mismatchSectors}`);
       if (lastSyncAction === action) return;
-    }
-  }
-
-  async #fillUp(api: ApiClient): Promise<void> {
-    const array = this.#path;
-    for (let turn = 0; turn < 2 * this.#images.length; turn += 1) {
-      const { members, degraded } = await api.array(array);
-      const faulty = members.find((member) => member.faulty);
-      const outside = this.#images.find((path) => members.every((one) => one.path !== path));
-      const how = { as: "member", writeMostly: null, failFast: null, update: null } as const;
-      if (faulty !== undefined) await api.remove({ array, device: faulty.path! });
-      else if (degraded > 0 && outside !== undefined)
-        await api.add({ array, device: outside, ...how });
-      else return;
-      await api.wait(array);
     }
   }
 

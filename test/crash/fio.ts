@@ -8,7 +8,7 @@ export interface FioPass {
   readonly blockKib: number;
   /** Nothing is written: what an equal pass has written is compared. */
   readonly verifyOnly: boolean;
-  /** Called several times a second, as long as it goes on. */
+  /** Called every second or so, as long as it goes on. */
   readonly tick: () => void;
 }
 

@@ -13,6 +13,7 @@ export interface CrashShape {
   readonly isHoleClosed: boolean;
   /** Sectors of data in all chunks at the same place of the members; 0: no parity. */
   readonly rowSectors: number;
+  readonly componentSectors: number;
   readonly call: Partial<CreateCall>;
 }
 
@@ -28,6 +29,7 @@ function shapeOf(given: Given, index: number): CrashShape {
     name: `md${index}`,
     bearable: 1,
     hasJournal: false,
+    componentSectors: 2048,
     isHoleClosed: parityDisks === 0,
     rowSectors: parityDisks === 0 ? 0 : CHUNK_SECTORS * (given.disks - parityDisks),
     ...given,
@@ -63,11 +65,21 @@ export const SHAPES: readonly CrashShape[] = [
     bearable: 2,
     call: { level: "raid6" as const, bitmap: BITMAP },
   },
-  // Those that resync all of themselves are started last: they are still at it when the daemon is ready, and may be killed.
+  // Those that resync all of themselves are started last, and the last ones are large: they are still at it when the daemon is ready, and may be killed.
   { title: "raid1 of 3", disks: 3, bearable: 2, call: { level: "raid1" as const } },
   { title: "raid10 n2 of 4", disks: 4, call: { level: "raid10" as const, layout: 0x102 } },
-  { title: "raid10 o2 of 3", disks: 3, call: { level: "raid10" as const, layout: 0x10201 } },
-  { title: "raid5 of 4", disks: 4, call: { level: "raid5" as const } },
+  {
+    title: "raid10 o2 of 3",
+    disks: 3,
+    componentSectors: 8192,
+    call: { level: "raid10" as const, layout: 0x10201 },
+  },
+  {
+    title: "raid5 of 4",
+    disks: 4,
+    componentSectors: 8192,
+    call: { level: "raid5" as const },
+  },
 ].map(shapeOf);
 
 export function createCall(

@@ -14,8 +14,8 @@ import type { CrashShape } from "./shapes.ts";
 
 const IMAGE_BYTES = 12 * 1024 * 1024;
 const COMPONENT_SECTORS = 16 * 1024;
-/** Between what is done to members: reports of fio, four a second. */
-const MOST_TICKS = 16;
+/** Between what is done to members: reports of fio, which come every second or so. */
+const MOST_TICKS = 5;
 
 export interface SoakOptions {
   readonly seed: number;

@@ -58,6 +58,17 @@ export function lostSlots(members: Members, { layout, sector, sectors }: StripeR
   return lost;
 }
 
+/** Slots of which a member and its replacement can both be believed. */
+export function doubledSlots(
+  members: Members,
+  { layout, sector, sectors }: StripeRange,
+): readonly number[] {
+  return layout.slots.filter((slot) => {
+    const holders = members.attached.filter((member) => member.slot === slot);
+    return holders.length > 1 && holders.every((member) => isTrusted(member, sector, sectors));
+  });
+}
+
 /** No more is missing than parity makes up for. */
 export function isParityEnough(members: Members, range: StripeRange): boolean {
   return lostSlots(members, range).size <= parityBlocks(range.layout);

@@ -459,6 +459,23 @@ describe("background sync", () => {
     expect(wrongDisks(array)).toEqual([]);
   });
 
+  it.each(["resync", "repair"] as const)(
+    "makes a member and its replacement the same where a crash has left both good and different (%s)",
+    (action) => {
+      const array = striped("raid6", 5);
+      const { data } = slotsAt(array, 0);
+      const recoveredSectors = array.geometry.usedSectors;
+      const standing = { kind: "recovering", slot: data, recoveredSectors } as const;
+      const replacement = array.addDisk(standing, true);
+      const replaced = array.disks[data]!;
+      array.spoil(replacement, 0, array.stored(replaced));
+      array.spoil(replacement, 3, new Uint8Array(SECTOR_BYTES).fill(7));
+      expect(array.sync(action).errors).toEqual([]);
+      expect(array.stored(replacement)).toEqual(array.stored(replaced));
+      expect(wrongDisks(array)).toEqual([]);
+    },
+  );
+
   it("lists as bad what nobody has any more", () => {
     const array = striped("raid5", 4);
     lose(array, 0);

@@ -9,7 +9,7 @@ import { WorkBuffers } from "../../../../parity/engine.ts";
 import { checkRow } from "../../../../parity/check.ts";
 import { recoverData } from "../../../../parity/parity.ts";
 import type { Mismatch, MismatchPart } from "../../mismatches.ts";
-import { lostSlots, trustedHolder } from "./holders.ts";
+import { doubledSlots, lostSlots, trustedHolder } from "./holders.ts";
 import { StripeLoad } from "./load.ts";
 import type { PieceEnd } from "./pieces.ts";
 import { repairAll } from "./reads.ts";
@@ -72,7 +72,9 @@ function compare(
   const { layout } = piece;
   const { kernels } = options.context.core.parity();
   const data = layout.data.map((slot) => blocks.get(slot)!);
-  if (isWhole) {
+  const doubled =
+    options.rewrites === "nothing" ? [] : doubledSlots(options.context.core.members, piece);
+  if (isWhole && doubled.length === 0) {
     const q = layout.q === null ? null : blocks.get(layout.q)!;
     const found = kernels.check(blocks.get(layout.p)!, q, data, layout.coefficients);
     if (found.p === null && found.q === null) {
@@ -107,6 +109,8 @@ function compare(
       for (const slot of wrong)
         inPage(piece, page, mend(slot)).set(inPage(piece, page, right.get(slot)!));
   }
+  // A crash may have left a member and its replacement different where both are good: parity has to fit whoever is left of the two.
+  for (const slot of doubled) mend(slot);
   if (mended.size === 0 || options.rewrites === "nothing") end(null);
   else
     new StripeStore(options.context, piece, mended.keys()).write(mended, 0, (error) => end(error));
