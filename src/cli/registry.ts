@@ -19,6 +19,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "daemon", load: () => import("./commands/daemon.ts") },
   { name: "mdstat", load: () => import("./commands/mdstat.ts") },
+  { name: "mismatches", load: () => import("./commands/mismatches.ts") },
   { name: "sysfs", load: () => import("./commands/sysfs.ts") },
   { name: "completion", load: () => import("./commands/completion.ts") },
   { name: "help", load: () => import("./commands/help.ts") },

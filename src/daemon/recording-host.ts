@@ -1,8 +1,9 @@
 /** The engine's arrays, with everything that changes them written down before it is answered. */
 import { HoldfastError } from "../base/errors.ts";
+import { ignore } from "../base/nothing.ts";
 import type { ArrayHost } from "../host/array-host.ts";
 import { callHost, hostBehind } from "../host/host-call.ts";
-import type { HostCall, HostMethod } from "../host/host-call.ts";
+import type { HostArgument, HostCall, HostMethod } from "../host/host-call.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 /** Whether it may change what a restart has to know. */
@@ -30,12 +31,15 @@ const CHANGES: Readonly<Record<HostMethod, boolean>> = {
 export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
   return hostBehind(async (call) => {
     if (!CHANGES[call.method]) return callHost(host, call);
+    const joined =
+      call.method === "add" ? await keeper.expect(call.argument as HostArgument<"add">) : ignore;
     try {
       return await callHost(host, call);
     } catch (error) {
       if (await isForgotten(call, error, keeper)) return undefined;
       throw error;
     } finally {
+      joined();
       // What failed may have been done in part.
       await keeper.record();
     }

@@ -18,6 +18,12 @@ interface Dormant {
   readonly why: string;
 }
 
+/** A device that is about to join an array. */
+interface Expected {
+  readonly array: string;
+  readonly device: string;
+}
+
 export class StateKeeper {
   readonly #env: Env;
   readonly #folder: string;
@@ -27,6 +33,7 @@ export class StateKeeper {
   #saving: Promise<void> = Promise.resolve();
   #saveProblem: string | null = null;
   #isFrozen = false;
+  readonly #expected = new Set<Expected>();
 
   constructor(env: Env, folder: string, host: ArrayHost) {
     this.#env = env;
@@ -81,7 +88,7 @@ export class StateKeeper {
     try {
       const views = await this.#host.arrays();
       this.#dormant = this.#dormant.filter(({ listed }) => !isAmong(listed, views));
-      const running = views.map((view) => listedAs(view));
+      const running = views.map((view) => listedAs(view, this.#expectedBy(view)));
       const arrays = [...running, ...this.#dormant.map(({ listed }) => listed)];
       const text = JSON.stringify(arrays);
       // Stopping began while the host was asked: what it said may be half the truth.
@@ -96,6 +103,21 @@ export class StateKeeper {
     }
   }
 
+  /**
+   * Lists a device before it joins: superblocks count on it before whoever has it join is answered, and after a crash in between the array
+   * would lack it. @returns what to call when it has joined, or has not
+   */
+  async expect(expected: Expected): Promise<() => void> {
+    this.#expected.add(expected);
+    await this.record();
+    return () => void this.#expected.delete(expected);
+  }
+
+  #expectedBy(view: ArrayView): string[] {
+    const isMeant = ({ array }: Expected): boolean => isCalled(view, array);
+    return [...this.#expected].filter(isMeant).map(({ device }) => device);
+  }
+
   /** Nothing is recorded from now on: arrays that are stopped now are to run again. */
   async freeze(): Promise<void> {
     this.#isFrozen = true;
@@ -104,14 +126,19 @@ export class StateKeeper {
 
   /** Takes an array that does not run off the list. False: there is none of that name. */
   async forget(array: string): Promise<boolean> {
-    const left = this.#dormant.filter(
-      ({ listed }) => listed.path !== array && listed.kernelName !== array.replace(/^\/dev\//, ""),
-    );
+    const left = this.#dormant.filter(({ listed }) => !isCalled(listed, array));
     if (left.length === this.#dormant.length) return false;
     this.#dormant = left;
     await this.record();
     return true;
   }
+}
+
+function isCalled(
+  { path, kernelName }: Pick<ListedArray, "path" | "kernelName">,
+  name: string,
+): boolean {
+  return path === name || kernelName === name.replace(/^\/dev\//, "");
 }
 
 /** An inactive array that holds its devices is listed by its view as well. */
@@ -122,10 +149,17 @@ function isAmong(listed: ListedArray, views: readonly ArrayView[]): boolean {
   );
 }
 
-function listedAs({ kernelName, path, uuid, state, members }: ArrayView): ListedArray {
-  const devices = members.flatMap((member) =>
-    member.path === null || member.faulty ? [] : [member.path],
-  );
+/**
+ * Those that have failed too, until they are removed: what is seen here may not be in the superblocks yet, and a crash between would leave a
+ * list that lacks a member with which the array last ran. Assembly leaves out those of which the others know.
+ */
+function listedAs(
+  { kernelName, path, uuid, state, members }: ArrayView,
+  expected: readonly string[],
+): ListedArray {
+  const held = members.flatMap((member) => (member.path === null ? [] : [member.path]));
+  // Behind those that are there: the first tells which array it is.
+  const devices = [...new Set([...held, ...expected])];
   return { kernelName, path, uuid, mode: modeOf(state), devices };
 }
 

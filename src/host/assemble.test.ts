@@ -161,6 +161,27 @@ describe("updates at assembly", () => {
     }
   });
 
+  it("to version 1.0: data and members stay, the old superblocks go last", async () => {
+    const { world, disks } = await stopped({ version: "0.90", spareDisks: 1 }, 3, "raid1");
+    const data = disks.map((path) => world.bytesOf(path).slice(0, 4096));
+    const sectors: number[] = [];
+    for (const path of disks)
+      world.disks.get(path)!.fault = ({ op, sector }) => {
+        if (op === "write") sectors.push(sector);
+        return null;
+      };
+    const { array } = await world.assemble(disks, {
+      update: { kind: "metadata" },
+      mode: "read-only",
+    });
+    expect(array).toMatchObject({ metadata: "1.0", degraded: 0, raidDisks: 2 });
+    expect(new Set(array.members.map(({ slot }) => slot))).toEqual(new Set([0, 1, null]));
+    expect(sectors).toEqual([16_368, 16_368, 16_368, 16_256, 16_256, 16_256]);
+    expect(disks.map((path) => world.bytesOf(path).slice(0, 4096))).toEqual(data);
+    await world.stop();
+    expect(await world.assemble(disks)).toMatchObject({ kind: "started", active: 2, spares: 1 });
+  });
+
   it("that a version does not know is refused, and nothing is written", async () => {
     const { world, disks } = await stopped({}, 2, "raid1");
     const before = world.snapshot();

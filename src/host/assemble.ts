@@ -95,8 +95,9 @@ export function planOf(
   candidates: readonly MdCandidate[],
   force: boolean,
   path: string,
+  withoutJournal = false,
 ): AssemblyPlan {
-  const plan = planAssembly(candidates, { force, backupGiven: false });
+  const plan = planAssembly(candidates, { force, withoutJournal, backupGiven: false });
   if (plan === null)
     throw new HoldfastError(
       "cannot-start",

@@ -32,6 +32,8 @@ export interface Change {
     readonly sector: number;
     readonly bytes: Uint8Array;
   }[];
+  /** One more, prepared, in the slot that it is to have; its device is held by the array already. */
+  readonly joining?: Member;
   /** What is a member's own, put into the superblock that stands on it. */
   readonly own?: (member: Member, image: Uint8Array) => Uint8Array;
   /** Who stands elsewhere than before. */
@@ -63,13 +65,15 @@ export function checkQuiet(hosted: HostedArray): ManagedArray {
   return managed;
 }
 
-function arrayImage(
-  { array, bitmap }: ManagedArray,
-  change: Change,
-  nowSeconds: number,
-): ArrayImage {
-  const { record, members } = array;
-  const { attached } = members;
+function membersAfter({ array }: ManagedArray, { joining }: Change): readonly Member[] {
+  const { attached } = array.members;
+  return joining === undefined ? attached : [...attached, joining];
+}
+
+function arrayImage(managed: ManagedArray, change: Change, nowSeconds: number): ArrayImage {
+  const { array, bitmap } = managed;
+  const { record } = array;
+  const attached = membersAfter(managed, change);
   const raidDisks = change.raidDisks ?? record.raidDisks;
   const images = attached.map(deviceImage).map(change.device ?? same);
   // In 0.90 they follow from the places.
@@ -93,10 +97,11 @@ function same(image: DeviceImage): DeviceImage {
 
 /**
  * 1 what superblocks will point at, flush, 2 superblocks. A crash before 2 leaves the array as it was; in the middle of 2 the event counts differ by
- * one, and the array is taken as the fresher superblocks tell it, with those members that they fit.
+ * one, and the array is taken as the fresher superblocks tell it, with those members that they fit. Who joins is written before the others: none of them
+ * may tell of a member that does not know of it.
  */
 async function write(managed: ManagedArray, change: Change, image: ArrayImage): Promise<void> {
-  const { attached } = managed.array.members;
+  const attached = membersAfter(managed, change);
   const superblocks = attached.map((member, at) => {
     const base = change.own?.(member, member.image) ?? member.image;
     return superblockPart(
@@ -107,11 +112,10 @@ async function write(managed: ManagedArray, change: Change, image: ArrayImage): 
   for (const { member, sector, bytes } of change.body ?? [])
     await writeSectors(member.device, sector, bytes);
   await Promise.all(attached.map(({ device }) => flush(device)));
-  await Promise.all(
-    attached.map(({ device, superblock }, at) =>
-      writeSectors(device, superblock.superSector, superblocks[at]!, BioFlags.fua),
-    ),
-  );
+  const put = ({ device, superblock }: Member, at: number): Promise<void> =>
+    writeSectors(device, superblock.superSector, superblocks[at]!, BioFlags.fua);
+  if (change.joining !== undefined) await put(change.joining, attached.length - 1);
+  await Promise.all(managed.array.members.attached.map(put));
 }
 
 /** What is set for an array and stands in no superblock. */

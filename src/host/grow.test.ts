@@ -134,6 +134,48 @@ describe("size", () => {
     }
   });
 
+  it("of a linear array grows by a device, whose superblock is there before the others tell of it", async () => {
+    for (const version of ["0.90", "1.0", "1.2"] as const) {
+      const { world, disks, volume, grow } = await running(2, { level: "linear", version });
+      const [more] = world.addDisks(1, 4 * 2048);
+      const before = volume.sectors;
+      const written: string[] = [];
+      for (const [path, disk] of world.disks)
+        disk.fault = ({ op }) => {
+          if (op === "write") written.push(path);
+          return null;
+        };
+      await grow({ kind: "add-linear", array: "md0", device: more! });
+      const firstOld = written.findIndex((path) => path !== more);
+      expect(new Set(written.slice(0, firstOld))).toEqual(new Set([more]));
+      expect(written.slice(firstOld).toSorted()).toEqual(disks);
+      expect(volume.sectors).toBeGreaterThan(before);
+      expect(await holds(world, volume)).toBe(true);
+      const end = volume.sectors - 8;
+      await world.do(writeSectors(volume, end, block(3)));
+      await world.stop();
+      expect(await world.assemble([...disks, more!])).toMatchObject({ kind: "started", active: 3 });
+      const tail = await world.do(readSectors(world.volume(), end, 8));
+      expect(Buffer.from(tail).equals(block(3))).toBe(true);
+    }
+  });
+
+  it("of other levels does not grow by a device at their end, nor by one that is in use", async () => {
+    for (const level of ["raid0", "raid1"] as const) {
+      const chunkSectors = level === "raid0" ? 128 : null;
+      const { world, grow } = await running(2, { level, chunkSectors });
+      const [device] = world.addDisks(1);
+      await expect(
+        grow({ kind: "add-linear", array: "md0", device: device! }),
+      ).rejects.toMatchObject({ code: "unsupported" });
+    }
+    const { world, disks, volume, grow } = await running(2, { level: "linear" });
+    await expect(
+      grow({ kind: "add-linear", array: "md0", device: disks[0]! }),
+    ).rejects.toMatchObject({ code: "busy" });
+    expect(await holds(world, volume)).toBe(true);
+  });
+
   it("that takes a reshape is refused by name", async () => {
     const { grow } = await running(3, { level: "raid5", chunkSectors: 128 });
     const wider = grow({ kind: "raid-disks", array: "md0", raidDisks: 4 });

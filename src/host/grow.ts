@@ -15,6 +15,7 @@ import type { GrowCall } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
 import { checkQuiet, exchange } from "./exchange.ts";
 import type { Change } from "./exchange.ts";
+import { growLinear } from "./grow-linear.ts";
 import type { HostedArray } from "./hosted-array.ts";
 
 /** As mdadm has it, unless it is told otherwise. */
@@ -44,7 +45,7 @@ export async function growArray(
     case "raid-disks":
       return setRaidDisks(context, hosted, call.raidDisks);
     case "add-linear":
-      throw new HoldfastError("unsupported", `${path} cannot get another member at its end`);
+      return growLinear(context, hosted, call.device);
   }
 }
 

@@ -53,7 +53,8 @@ export async function addDevice(
   }
   const held = await context.registry.take(path, { holder: hosted.names.path, readOnly: "no" });
   try {
-    const managed = await openForChanges(hosted);
+    // A journal joins an array that lost the one it had, and is read-only for that.
+    const managed = how.as === "journal" ? hosted.managed : await openForChanges(hosted);
     const back =
       how.as === "spare" || how.as === "journal"
         ? null
@@ -63,7 +64,7 @@ export async function addDevice(
         "usage",
         `${path} has no superblock of ${hosted.names.path}, so it cannot come back`,
       );
-    const member = back ?? (await made(context, managed, held, how));
+    const member = back ?? (await makeMember(context, managed, held, how));
     hosted.hold(held);
     await managed.addMember(member);
     if (back !== null) return "re-added";
@@ -130,11 +131,13 @@ function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
   };
 }
 
-async function made(
+/** Everything but its superblock is on it when this resolves. @throws HoldfastError `usage` when it cannot be what it is to be */
+export async function makeMember(
   { env }: HostContext,
   managed: ManagedArray,
   { device, path, major, minor }: HeldDevice,
-  how: Joining,
+  how: Pick<Joining, "as" | "writeMostly" | "failFast">,
+  slot?: number,
 ): Promise<Member> {
   const decision = newMember({
     array: managed.array,
@@ -150,6 +153,7 @@ async function made(
       oldSuperblockSectors: await oldSuperblockSectors(device),
     },
     number: freeDeviceNumber(managed.array),
+    ...(slot === undefined ? {} : { slot }),
     badBlockLog: managed.array.members.attached.some(
       ({ superblock }) => superblock.badBlockLog !== null,
     ),

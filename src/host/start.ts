@@ -103,7 +103,7 @@ export async function runInactive(
 ): Promise<AssembleOutcome> {
   const { path } = hosted.names;
   if (hosted.state.kind === "running") throw new HoldfastError("usage", `${path} runs already`);
-  const plan = planOf(await hosted.candidates(), false, path);
+  const plan = planOf(await hosted.candidates(), false, path, true);
   const reason = whyNotStarted(plan, INSIST);
   if (reason !== null) throw new HoldfastError("cannot-start", `${path}: ${reason}`);
   checkRunnable(plan, hosted.names);

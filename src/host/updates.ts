@@ -7,6 +7,7 @@ import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { AssemblyUpdate } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
+import { convertTo1 } from "./convert-090.ts";
 import { uuidBytes } from "./create.ts";
 import type { ChosenNames } from "./names.ts";
 import { updated090 } from "./updates-090.ts";
@@ -77,7 +78,7 @@ async function writeAll(writes: readonly Write[]): Promise<void> {
  * @throws HoldfastError `unsupported` for words that are not done
  */
 export async function applyUpdate(
-  { env }: HostContext,
+  context: HostContext,
   update: AssemblyUpdate,
   plan: AssemblyPlan,
   names: ChosenNames,
@@ -89,7 +90,7 @@ export async function applyUpdate(
   }
   const given = update.kind === "uuid" ? update.value : null;
   const facts: UpdateFacts = {
-    uuid: given === null ? env.random.bytes(16).slice() : uuidBytes(given),
+    uuid: given === null ? context.env.random.bytes(16).slice() : uuidBytes(given),
     ownName: names.path.slice(names.path.lastIndexOf("/") + 1),
     minor: names.minor,
   };
@@ -97,6 +98,7 @@ export async function applyUpdate(
   for (const { path, device } of candidates)
     if (device.limits.readOnly)
       throw new HoldfastError("read-only", `${path} can only be read, so nothing can be updated`);
+  if (update.kind === "metadata") return convertTo1(context, candidates);
   const superblocks = await Promise.all(
     candidates.map((candidate) => superblockWrite(update, candidate, facts)),
   );

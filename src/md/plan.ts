@@ -23,6 +23,8 @@ export interface PlannedSlot {
 
 export interface PlanOptions {
   readonly force: boolean;
+  /** Somebody insists on what there is: it is started for reading where its journal is missing. */
+  readonly withoutJournal?: boolean;
   /** mdadm's backup file of a reshape is at hand. */
   readonly backupGiven: boolean;
   /** How a raid0 of unequal members is laid out, where its superblocks do not say. */
@@ -202,7 +204,7 @@ function fillingParity(superblock: MdSuperblock, { slots }: Arrangement): number
 /** Enough members are there; is it safe to start with them? */
 function judgeStart(frame: Frame, arrangement: Arrangement, degradedBy: number): SetVerdict {
   const { superblock, options } = frame;
-  if (superblock.hasJournal && arrangement.journal === null) {
+  if (superblock.hasJournal && arrangement.journal === null && options.withoutJournal !== true) {
     return {
       kind: "needs-force",
       reason: "its write journal is missing",

@@ -50,6 +50,11 @@ export class MemberView {
     return run < 0 && -run === left ? -max : run;
   }
 
+  /** It holds what it should, apart from sectors listed as bad: true until the member leaves. */
+  holds(sector: number, sectors: number): boolean {
+    return sector + sectors <= this.#member.goodEnd;
+  }
+
   /** Submits `bio`, which is the caller's, as a read of these sectors. */
   read(bio: OwnBio, sector: number, data: Uint8Array): void {
     const { device, dataOffset } = this.#member;
@@ -171,15 +176,17 @@ export class Slot {
   }
 
   #ended(read: SlotRead, error: HoldfastError | null): void {
-    if (error === null) {
+    const view = read.view!;
+    const { data } = read.bio;
+    const sectors = data.length / SECTOR_BYTES;
+    // Who left meanwhile may have answered after it lost its cache (law 3).
+    if (error === null && view.holds(read.sector, sectors)) {
       this.#finish(read, null);
       return;
     }
-    const view = read.view!;
-    const { data } = read.bio;
     // Who stands here may have changed: then it starts over with whoever else there is.
     const index = this.#views.indexOf(view);
-    view.readFailed(read.sector, data.length / SECTOR_BYTES, error);
+    if (error !== null) view.readFailed(read.sector, sectors, error);
     this.#readFrom(index + 1, read, data, error);
   }
 

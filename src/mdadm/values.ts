@@ -118,6 +118,8 @@ const NATIVE: ReadonlyMap<string, "0.90" | "1" | "1.0" | "1.1" | "1.2"> = new Ma
   ["0.90", "0.90"],
   ["0.91", "0.90"],
   ["00.90", "0.90"],
+  // Of the other byte order: it is told by the magic number.
+  ["0.swap", "0.90"],
   ["default", "1.2"],
   ["1", "1"],
   ["1.0", "1.0"],

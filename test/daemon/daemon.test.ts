@@ -220,6 +220,13 @@ describe("the verbs that show its arrays", () => {
       array: "md0",
       attributes: [{ name: "sync_max", value: "1024" }],
     });
+    const found = await holdfast(["mismatches", "md0", "--json"], socket);
+    expect(JSON.parse(found.stdout)).toEqual({ array: "md0", total: 0, listed: [], unlisted: 0 });
+    const told = await holdfast(["mismatches", "md0"], socket);
+    expect([told.code, told.stderr]).toEqual([
+      0,
+      "holdfast: note: 0 sectors of md0 do not agree.\n",
+    ]);
     const all = await holdfast(["mdstat", "--json"], socket);
     expect(JSON.parse(all.stdout)).toMatchObject({ arrays: [{ kernelName: "md0", level: 1 }] });
   });
@@ -233,6 +240,7 @@ describe("the verbs that show its arrays", () => {
       [["sysfs", "sda/size"], 2, "is no attribute of an array"],
       [["sysfs", "md0/sync_action", "jump"], 2, "EINVAL"],
       [["sysfs", "md0/mismatch_cnt", "1"], 2, "EACCES"],
+      [["mismatches", "md9"], 1, "md9"],
       [["mdstat", "--socket", join(folder, "nowhere")], 1, "No holdfast daemon listens on"],
     ] as const) {
       const result = await holdfast(args, socket);

@@ -113,11 +113,16 @@ function jobOf({ name }: Plan, { images }: Made, folder: string): Job {
     return path;
   });
   const nodes = images.map((_bytes, disk) => diskNode(name, disk)).join(" ");
+  const speed = (kib: number): string =>
+    `for end in min max; do echo ${kib} >/proc/sys/dev/raid/speed_limit_$end; done`;
   const script = [
+    // A resync that is due must not be over before it is seen.
+    speed(1),
     `mdadm -A --run /dev/md0 ${nodes}`,
     `echo "resync $(md_value md0 resync_start)"`,
     `echo "policy $(md_value md0 consistency_policy)"`,
     `look /dev/md0 ${name}`,
+    speed(1_000_000),
     "md_wait md0",
     "echo check >/sys/block/md0/md/sync_action",
     "md_wait md0",

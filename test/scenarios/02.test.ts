@@ -1,6 +1,27 @@
 /** mdadm's tests 02*: arrays that become larger without a reshape. */
 import { describe, expect, it } from "vitest";
+import { readSectors, writeSectors } from "../../src/block/promises.ts";
 import { MEMBER_KIB, Machine } from "./machine.ts";
+
+it("02lineargrow", async () => {
+  for (const metadata of ["0.90", "1.0", "1.1", "1.2"] as const) {
+    const m = new Machine();
+    await m.ok(`-CRf $md0 --level linear -e ${metadata} --raid-disks=1 $1`);
+    await m.holds(1, MEMBER_KIB[metadata], 1);
+    const data = await m.fill(3, "md0", 4096);
+    await m.ok("--grow $md0 --add $2");
+    await m.contains(data);
+    await m.holds(2, MEMBER_KIB[metadata], 1);
+    await m.ok("--grow $md0 --add $3");
+    await m.holds(3, MEMBER_KIB[metadata], 1);
+    const end = m.volume().sectors - 8;
+    await m.do(writeSectors(m.volume(), end, new Uint8Array(4096).fill(7)));
+    await m.ok("-S $md0");
+    await m.ok("-A $md0 $1 $2 $3");
+    expect((await m.do(readSectors(m.volume(), end, 8)))[0]).toBe(7);
+    await m.ok("-S $md0");
+  }
+});
 
 describe("02r1add", () => {
   it.each(["", "-e1.2 --name one"])("%s", async (more) => {

@@ -1,47 +1,75 @@
-/** mdadm's tests 20* and 21*: a raid5 with a journal. */
-import { describe, expect, it } from "vitest";
+/** mdadm's test 20raid5journal: a raid5 with a write journal, and what it does without it. */
+import { expect, it } from "vitest";
 import { Machine } from "./machine.ts";
 
-describe("20raid5journal", () => {
-  it("is assembled with its journal, and without it read-only by force", async () => {
-    const m = new Machine();
-    await m.ok("-CR $md0 -l5 -n4 --write-journal $4 $0 $1 $2 $3");
-    await m.level("raid5");
-    await m.wait();
-    expect((await m.ok("-D $md0")).stdout).toContain("journal");
-    expect((await m.ok("-E $4")).stdout).toContain("Journal");
-    const data = await m.fill(3);
-    await m.ok("-S $md0");
-    await m.ok("-A $md0 $0 $1 $2 $3 $4");
-    await m.contains(data);
-    await m.ok("-S $md0");
-    await m.fails("-A $md0 $0 $1 $2 $3");
-    expect(await m.host.arrays()).toEqual([]);
-    await m.ok("-A $md0 $0 $1 $2 $3 --force");
-    expect(await m.mdstat()).toContain("read-only");
-    await m.contains(data);
-    await m.ok("-S $md0");
-    // One device at a time: it waits for the journal.
-    for (const n of [0, 1, 2, 3]) await m.ok(`-I $${n}`);
-    expect(await m.mdstat()).toContain("inactive");
-    await m.ok("-I $4");
-    await m.level("raid5");
-  });
+/** Made, in sync, written to, and stopped. */
+async function stoppedWithJournal(): Promise<{ m: Machine; data: Buffer }> {
+  const m = new Machine();
+  await m.ok("-CR $md0 -l5 -n4 $*3 --write-journal $4");
+  await m.wait();
+  const data = await m.fill(3, "md0", 8192);
+  await m.ok("--action=check $md0");
+  await m.wait();
+  expect(await m.sysfs("mismatch_cnt")).toBe("0");
+  expect((await m.ok("-D $md0")).stdout).toContain("journal");
+  expect((await m.ok("-E $4")).stdout).toContain("Journal");
+  await m.ok("-S $md0");
+  return { m, data };
+}
+
+it("20raid5journal", async () => {
+  const { m, data } = await stoppedWithJournal();
+  await m.fails("-A $md0 $*3");
+  expect(await m.host.arrays()).toEqual([]);
+  await m.ok("-A $md0 $*3 --force");
+  await m.shows(/read-only/);
+  await m.contains(data);
+  await m.ok("-S $md0");
+  // One device at a time: it waits for the journal.
+  for (const n of [0, 1, 2, 3]) await m.ok(`-I $${n}`);
+  await m.shows(/inactive/);
+  await m.ok("-I $4");
+  await m.level("raid5");
+  await m.contains(data, "md/0");
+  await m.ok("-S $md0");
+  for (const n of [0, 1, 2, 3]) await m.ok(`-I $${n}`);
+  await m.ok("-R $md0");
+  await m.shows(/read-only/);
+  await m.contains(data, "md/0");
+  await m.ok("-S $md0");
 });
 
-describe("21raid5cache", () => {
-  it("gives back what was written, also without a member, and after a stop", async () => {
-    const m = new Machine();
-    await m.ok("-CR $md0 -c4 -l5 -n4 --write-journal $4 $0 $1 $2 $3");
-    await m.wait();
-    expect(await m.sysfs("journal_mode")).toMatch(/write-/);
-    const whole = await m.fill(3, "md0", 8);
-    await m.contains(whole);
-    await m.ok("$md0 --fail $1");
-    const degraded = await m.fill(5, "md0", 8);
-    await m.contains(degraded);
-    await m.ok("-S $md0");
-    await m.ok("-A $md0 $0 $2 $3 $4 --run");
-    await m.contains(degraded);
-  });
+it("20raid5journal: another journal takes the place of one that is missing", async () => {
+  const { m, data } = await stoppedWithJournal();
+  await m.ok("-A $md0 $*3 --force");
+  await expect(m.fill(5)).rejects.toThrow("read-only");
+  await m.fails("-w $md0");
+  await m.ok("$md0 --add-journal $5");
+  await m.ok("-w $md0");
+  await m.wait();
+  await m.contains(data);
+  const fresh = await m.fill(5);
+  expect((await m.ok("-E $5")).stdout).toContain("Journal");
+  await m.ok("-S $md0");
+  await m.ok("-A $md0 $*3 $5");
+  await m.contains(fresh);
+  await m.ok("--action=check $md0");
+  await m.wait();
+  expect(await m.sysfs("mismatch_cnt")).toBe("0");
+});
+
+it("20raid5journal: nothing is written once the journal failed, until there is another", async () => {
+  const { m } = await stoppedWithJournal();
+  await m.ok("-A $md0 $*3 $4");
+  const data = await m.fill(5);
+  await m.ok("$md0 --fail $4");
+  await expect(m.fill(7)).rejects.toThrow("journal");
+  await m.contains(data);
+  await m.ok("$md0 --remove $4");
+  await m.ok("-o $md0");
+  await m.ok("$md0 --add-journal $5");
+  await m.ok("-w $md0");
+  await m.wait();
+  await m.contains(data);
+  await m.contains(await m.fill(9));
 });

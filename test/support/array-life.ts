@@ -6,6 +6,7 @@ import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { Member } from "../../src/md/running/member.ts";
 import { judgeReturn, rejoin } from "../../src/md/running/rejoin.ts";
 import type { CutDisk } from "./cut-disks.ts";
+import { SectorOracle } from "./sector-oracle.ts";
 import { CutDisks } from "./cut-disks.ts";
 import { settled } from "./crash-disks.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -30,13 +31,6 @@ export interface LifeShape {
 
 const hasParity = ({ request: { level } }: LifeShape): boolean => /raid[456]/.test(level!);
 
-/** What may be read of one sector: its newest durable version, or anything written since. */
-interface Known {
-  durable: number;
-  acknowledged: number;
-  newest: number;
-}
-
 class Life {
   readonly shape: LifeShape;
   readonly prng: Prng;
@@ -45,13 +39,9 @@ class Life {
   #time = new VirtualTime();
   #disks: CutDisks;
   #managed: ManagedArray | null = null;
-  readonly #known: Known[] = [];
-  #version = 0;
+  #oracle: SectorOracle | null = null;
   #isDegraded = false;
-  #busy = new Set<number>();
   #failed = new Set<number>();
-  /** Array sectors whose stripes were written since the last flush: degraded ones may have lost their other blocks. */
-  #risky = new Set<number>();
 
   constructor(shape: LifeShape, seed: number) {
     this.shape = shape;
@@ -99,8 +89,7 @@ class Life {
 
   async start(force = false): Promise<void> {
     this.#managed = await this.until(runDisks(this.#disks.disks, this.#time, { force }));
-    for (let sector = this.#known.length; sector < this.array.sectors; sector += 1)
-      this.#known.push({ durable: 0, acknowledged: 0, newest: 0 });
+    this.#oracle ??= new SectorOracle(this.array.sectors);
   }
 
   async live(turns: number): Promise<void> {
@@ -119,46 +108,30 @@ class Life {
 
   #write(): void {
     const { array, prng } = this;
-    if (this.#busy.size >= SLOTS_OF_CLIENTS * 24) return;
+    const oracle = this.#oracle!;
+    if (oracle.busy.size >= SLOTS_OF_CLIENTS * 24) return;
     const sectors = prng.chance(0.2) ? prng.between(16, 64) : prng.between(1, 8);
-    const at = prng.below(array.sectors - sectors + 1);
-    const range = Array.from({ length: sectors }, (_, i) => at + i);
-    if (range.some((sector) => this.#busy.has(sector))) return;
-    this.#version += 1;
-    const version = this.#version;
+    const write = oracle.begin(prng.below(array.sectors - sectors + 1), sectors);
+    if (write === null) return;
+    const { version, sector, data } = write;
     const isFua = prng.chance(0.3);
-    this.log.push(`write ${version} ${at}+${sectors}${isFua ? " fua" : ""}`);
-    for (const sector of range) {
-      this.#busy.add(sector);
-      this.#risky.add(sector);
-      this.#known[sector]!.newest = version;
-    }
-    const data = Buffer.concat(range.map((sector) => stamp(sector, version)));
+    this.log.push(`write ${version} ${sector}+${sectors}${isFua ? " fua" : ""}`);
     const flags = isFua ? BioFlags.fua : BioFlags.none;
-    void writeSectors(array, at, data, flags).then(
+    void writeSectors(array, sector, data, flags).then(
       () => {
         this.log.push(`done ${version}`);
-        for (const sector of range) {
-          this.#busy.delete(sector);
-          this.#known[sector]!.acknowledged = version;
-          if (isFua) this.#known[sector]!.durable = version;
-        }
+        oracle.acknowledge(write, isFua);
       },
       (error: Error) => this.log.push(`failed ${version}: ${error.message}`),
     );
   }
 
   #flush(): void {
-    const before = this.#known.map(({ acknowledged }) => acknowledged);
-    const settledThen = [...this.#risky].filter((sector) => !this.#busy.has(sector));
-    const versions = new Map(settledThen.map((sector) => [sector, this.#known[sector]!.newest]));
+    const flushed = this.#oracle!.flush();
     void flush(this.array).then(
       () => {
         this.log.push("flushed");
-        for (const [sector, known] of this.#known.entries())
-          known.durable = Math.max(known.durable, before[sector]!);
-        for (const [sector, version] of versions)
-          if (this.#known[sector]!.newest === version) this.#risky.delete(sector);
+        flushed();
       },
       (error: Error) => this.log.push(`flush failed: ${error.message}`),
     );
@@ -215,7 +188,7 @@ class Life {
     // Once begun, an array that has lost nobody knows no failures.
     this.#time = new VirtualTime();
     this.#disks = new CutDisks(this.prng, returning);
-    this.#busy = new Set();
+    this.#oracle!.forgetWriters();
   }
 
   /** By force only where nothing else is to be expected: parity that is missing a member in a dirty array. True: so it was. */
@@ -238,12 +211,11 @@ class Life {
     const wrong: string[] = [];
     for (const when of ["at first", "again"]) {
       const content = await this.until(readSectors(managed.array, 0, managed.array.sectors));
-      for (const [sector, { durable, newest }] of this.#known.entries()) {
-        const found = versionIn(content.subarray(sector * 512, (sector + 1) * 512), sector);
-        const isAllowed = found !== null && found >= durable && found <= newest;
-        if (!isAllowed && !risky.has(sector))
-          wrong.push(`${when}: sector ${sector} has ${found}, not ${durable} to ${newest}`);
-      }
+      const found = this.#oracle!.wrongIn(content, {
+        floor: "durable",
+        isExempt: (sector) => risky.has(sector),
+      });
+      wrong.push(...found.map((line) => `${when}: ${line}`));
     }
     // Started by force it was taken for clean: what a raid6 has too much of may disagree, as after mdadm's.
     if (isHole) await this.#pass("repair");
@@ -264,28 +236,11 @@ class Life {
   #riskyRows(): Set<number> {
     const { disks, request } = this.shape;
     const row = 16 * (disks - (request.level === "raid6" ? 2 : 1));
-    const rows = new Set([...this.#risky].map((sector) => Math.floor(sector / row)));
+    const rows = new Set([...this.#oracle!.unflushed].map((sector) => Math.floor(sector / row)));
     return new Set(
       [...rows].flatMap((one) => Array.from({ length: row }, (_, i) => one * row + i)),
     );
   }
-}
-
-function stamp(sector: number, version: number): Buffer {
-  const bytes = Buffer.alloc(512);
-  for (let at = 0; at < 512; at += 8) {
-    bytes.writeUInt32LE(sector + 1, at);
-    bytes.writeUInt32LE(version, at + 4);
-  }
-  return bytes;
-}
-
-/** 0: nothing was ever written there; null: it is nothing that was. */
-function versionIn(bytes: Uint8Array, sector: number): number | null {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, 512);
-  const version = view.readUInt32LE(4);
-  if (view.every((byte) => byte === 0)) return 0;
-  return view.equals(stamp(sector, version)) ? version : null;
 }
 
 /** Lives once. Null, or what was wrong, with the end of what happened. */

@@ -53,6 +53,9 @@ export class CutDisk implements BlockDevice {
   readonly limits: BlockLimits = { ...WRITABLE_LIMITS, discard: false, writeZeroes: false };
   /** Every request fails from now on, and nothing reaches it. */
   isGone = false;
+  /** What it is asked from now on waits for `answer`. */
+  isHung = false;
+  #unanswered: (() => void)[] = [];
   readonly #all: CutDisks;
   readonly #durable: Uint8Array;
   /** What is read. */
@@ -74,12 +77,23 @@ export class CutDisk implements BlockDevice {
       return;
     }
     if (this.isGone) {
-      this.#all.enqueue(() => bio.end(new HoldfastError("io", `${this.name} is gone`)));
+      this.#enqueue(() => bio.end(new HoldfastError("io", `${this.name} is gone`)));
       return;
     }
-    if (bio.op === "read") this.#all.enqueue(() => this.#read(bio));
+    if (bio.op === "read") this.#enqueue(() => this.#read(bio));
     else if (bio.op === "flush") this.#flush(bio);
     else this.#write(bio);
+  }
+
+  #enqueue(run: () => void): void {
+    if (this.isHung) this.#unanswered.push(run);
+    else this.#all.enqueue(run);
+  }
+
+  /** It hangs no longer. */
+  answer(): void {
+    this.isHung = false;
+    for (const run of this.#unanswered.splice(0)) this.#all.enqueue(run);
   }
 
   #read(bio: Bio): void {
@@ -92,7 +106,7 @@ export class CutDisk implements BlockDevice {
     const write = { sector: bio.sector, data: bio.data.slice(), hasEnded: false, isOutdated: [] };
     const isFua = (bio.flags & BioFlags.fua) !== 0;
     this.#unflushed.push(write);
-    this.#all.enqueue(() => {
+    this.#enqueue(() => {
       write.hasEnded = true;
       this.#content.set(write.data, write.sector * SECTOR_BYTES);
       if (isFua) this.#keep((one) => one === write);
@@ -102,7 +116,7 @@ export class CutDisk implements BlockDevice {
 
   #flush(bio: Bio): void {
     const covered = new Set(this.#unflushed.filter(({ hasEnded }) => hasEnded));
-    this.#all.enqueue(() => {
+    this.#enqueue(() => {
       this.#keep((one) => covered.has(one));
       bio.end(null);
     });
@@ -126,6 +140,12 @@ export class CutDisk implements BlockDevice {
     }
     this.#unflushed = [];
     return this.#durable;
+  }
+
+  /** It was without power, and nothing that no flush has covered is left. */
+  loseCache(): void {
+    this.#unflushed = [];
+    this.#content.set(this.#durable);
   }
 
   /** It was without power, and answers again. */

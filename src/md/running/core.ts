@@ -68,6 +68,8 @@ export interface RunningLevel {
   run(bio: Bio, end: BioEnd): void;
   /** What the last check or repair has found; levels with redundancy only. */
   readonly mismatches?: MismatchList;
+  /** Writes that may be behind on write-mostly members at a time, as the bitmap says (md's backlog). */
+  writeBehindLimit?: number;
   /** md's journal_mode; null or nothing: there is no journal. */
   readonly journalMode?: JournalMode | null;
   /** @throws HoldfastError `unsupported` */

@@ -115,6 +115,8 @@ export class ManagedArray {
       writeBitmap: (done) => void this.#writeBitmap(done),
       onPass: options.onPass ?? ignore,
     });
+    if (array.level.writeBehindLimit !== undefined)
+      array.level.writeBehindLimit = bitmap?.writeBehind ?? 0;
     if (array.mode !== "read-write") this.sync.becomeReadOnly(ignore);
     array.listen((event) => {
       if (event.kind === "failed") this.sync.memberFailed();

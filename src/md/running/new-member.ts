@@ -30,6 +30,7 @@ import type { NewDevice, PlannedWrite } from "../create/request.ts";
 import { survival } from "../enough.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
 import { Member } from "./member.ts";
+import type { Standing } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord } from "./metadata.ts";
 
@@ -49,6 +50,8 @@ export interface NewMemberRequest {
   readonly joining: Omit<NewDevice, "sectors" | "dataOffsetSectors">;
   /** Of freeDeviceNumber(). */
   readonly number: number;
+  /** What it is to be at once: a linear array gets longer by it. Unless given: a spare, or the journal. */
+  readonly slot?: number;
   readonly badBlockLog: boolean;
   /** A random number below 2^32 with which a journal begins. */
   readonly journalSequence: bigint;
@@ -56,7 +59,7 @@ export interface NewMemberRequest {
 
 export interface NewMember {
   readonly kind: "ok";
-  /** A spare, or the journal, to be attached when the writes are done. */
+  /** A spare, or the journal, to be attached when the writes are done; or in its slot. */
   readonly member: Member;
   /** In any order; the superblock is not among them: the array writes it with those of all others. */
   readonly writes: readonly PlannedWrite[];
@@ -107,7 +110,7 @@ function made(request: NewMemberRequest): NewMember {
     device,
     superblock,
     image,
-    standing: joining.isJournal ? { kind: "journal" } : { kind: "spare" },
+    standing: standingOf(request),
     badBlocks: new BadBlockTable(superblock.badBlockLog, []),
   });
   member.number = number;
@@ -122,6 +125,11 @@ function made(request: NewMemberRequest): NewMember {
   return { kind: "ok", member, writes };
 }
 
+function standingOf({ joining, slot }: NewMemberRequest): Standing {
+  if (slot !== undefined) return { kind: "in-sync", slot };
+  return joining.isJournal ? { kind: "journal" } : { kind: "spare" };
+}
+
 /** The member from which is taken what all have in common: mdadm's choice too. */
 function sampleOf({ name, members }: JoinedArray): Member {
   const sample = members.attached
@@ -131,12 +139,17 @@ function sampleOf({ name, members }: JoinedArray): Member {
   return sample;
 }
 
-function checkArray({ array, bitmap, joining }: NewMemberRequest, sample: Member): void {
+function checkArray({ array, bitmap, joining, slot }: NewMemberRequest, sample: Member): void {
   const { name, members } = array;
   const { shape, reshape, hasJournal } = sample.superblock;
   const { label } = joining;
   if (shape === null || reshape !== null)
     refuse(`${label} cannot join ${name} before its reshape is done`);
+  if (slot !== undefined) {
+    if (shape.level !== "linear")
+      refuse(`${name} is a ${shape.level}, which cannot get longer by a device`);
+    return;
+  }
   if (!joining.isJournal) {
     if (!isRedundant(shape.level))
       refuse(`${name} is a ${shape.level}, which has no use for spares`);

@@ -169,7 +169,8 @@ describe("a recovery", () => {
     array.endSteps(6);
     array.fail(1);
     array.settle();
-    expect(array.said()).toBe("0 faulty 2 resync Infinity");
+    // The spare that came last was put into the first place.
+    expect(array.said()).toBe("0 faulty 1 resync Infinity");
   });
 
   it("is not tried again and again when it fails, but when something happens", () => {

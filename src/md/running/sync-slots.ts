@@ -33,7 +33,7 @@ export function fillSlots(members: Members): boolean {
   let isChanged = false;
   // The one that came last is the first that kernels take (bind_rdev_to_array): of a new raid5 the member that mdadm made a spare.
   const spares = members.attached.filter(({ standing }) => standing.kind === "spare").toReversed();
-  // Who is meant for a place gets it before others do.
+  // Who is meant for a place, or comes back to it and lacks little, gets it before others do.
   for (const spare of spares.toSorted((a, b) => Number(isFree(a)) - Number(isFree(b)))) {
     const place = placeFor(spare, members);
     if (place === null) continue;
@@ -47,8 +47,8 @@ export function fillSlots(members: Members): boolean {
   return isChanged;
 }
 
-function isFree({ meantForSlot }: Member): boolean {
-  return meantForSlot === null;
+function isFree({ meantForSlot, savedSlot }: Member): boolean {
+  return meantForSlot === null && savedSlot === null;
 }
 
 interface Place {

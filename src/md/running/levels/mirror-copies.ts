@@ -50,11 +50,12 @@ export class MirrorCopies {
   /** An error as well where it holds nothing to be believed. */
   async read(copy: Copy, data: Uint8Array): Promise<HoldfastError | null> {
     const { member, memberSector } = copy;
-    if (!isGood(copy, data.length / SECTOR_BYTES))
-      return new HoldfastError("data-lost", `${member.label} holds no good data there`);
-    return ended((end) =>
+    if (!isGood(copy, data.length / SECTOR_BYTES)) return holdsNothing(copy);
+    const error = await ended((end) =>
       member.device.submit(readBio(member.dataOffset + memberSector, data, end)),
     );
+    // Who left meanwhile may have answered after it lost its cache: that must not be written over the others (law 3).
+    return error ?? (isGood(copy, data.length / SECTOR_BYTES) ? null : holdsNothing(copy));
   }
 
   /**
@@ -89,6 +90,10 @@ export class MirrorCopies {
 export function isGood({ member, memberSector }: Copy, sectors: number): boolean {
   if (memberSector + sectors > member.goodEnd) return false;
   return member.badBlocks.run(member.dataOffset + memberSector, sectors) === sectors;
+}
+
+function holdsNothing({ member }: Copy): HoldfastError {
+  return new HoldfastError("data-lost", `${member.label} holds no good data there`);
 }
 
 export function advanced({ member, memberSector }: Copy, sectors: number): Copy {

@@ -140,11 +140,14 @@ export class MirrorSync {
     return this.#options.core.regions.alikeRun?.(sector, limit - sector) ?? 0;
   }
 
-  /** There is nobody to differ from: such a pass is over at once (raid1_sync_request). */
+  /**
+   * There is nobody to differ from: such a pass is over at once (raid1_sync_request). Who is being filled gets all writes below where it
+   * is good already, so a crash leaves differences there too, which the rest of its recovery does not look at.
+   */
   #isAlone(): boolean {
     const { geometry, slots } = this.#options;
     slots.refresh();
-    return geometry.level === "raid1" && slots.inSync === 1;
+    return geometry.level === "raid1" && slots.inSync === 1 && this.#recovering().length === 0;
   }
 
   /** The runs of a range, which is held, that are to be synced. @param all those too that are known to be alike */

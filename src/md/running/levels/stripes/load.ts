@@ -96,18 +96,27 @@ export class StripeLoad {
     const { sector, sectors } = this.#range;
     const member = trustedHolder(core.members, slot, sector, sectors, this.#failedMembers);
     if (member === null) {
-      // It has left the array since we started.
-      this.#lost.add(slot);
-      this.#failedNow = true;
+      this.#hasLeft(slot);
       this.#arrived();
       return;
     }
     const block = this.#buffers.take(sectors * SECTOR_BYTES);
     io.read(member, sector, block, (error) => {
-      if (error === null) this.blocks.set(slot, block);
+      // Who left meanwhile may have answered after it lost its cache: nothing may be made of that (law 3).
+      if (error === null && member.goodEnd < sector + sectors) this.#hasLeft(slot);
+      else if (error === null) this.blocks.set(slot, block);
       else this.#readFailed(slot, member, error);
       this.#arrived();
     });
+  }
+
+  /** The slot's member, since we started. */
+  #hasLeft(slot: number): void {
+    const { sector, sectors } = this.#range;
+    this.#failedNow = true;
+    const { members } = this.#context.core;
+    const other = trustedHolder(members, slot, sector, sectors, this.#failedMembers);
+    if (other === null) this.#lost.add(slot);
   }
 
   #readFailed(slot: number, member: Member, why: HoldfastError): void {

@@ -151,8 +151,11 @@ export class StripeReads {
     read.data = NO_DATA;
     read.end = ignore;
     this.#direct.give(read);
-    if (error === null) end(null);
-    else this.#rebuild(slot, sector, data, "exclusive", end);
+    const { members } = this.#context.core;
+    if (error !== null) this.#rebuild(slot, sector, data, "exclusive", end);
+    else if (trustedHolder(members, slot, sector, data.length / SECTOR_BYTES) !== null) end(null);
+    // It left meanwhile, and may have answered after it lost its cache (law 3).
+    else this.#rebuild(slot, sector, data, "shared", end);
   }
 
   /** @param mode exclusive: what cannot be read is written anew */
