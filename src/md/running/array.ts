@@ -128,7 +128,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
       goneEvents,
       failed: ({ member, error }) => this.memberFailed(member, error, ignore),
     });
-    this.#gate = new WriteGate(record, this.#metadata, options.timers);
+    this.#gate = new WriteGate(record, this.#metadata, options);
     this.#failures = this.#makeFailures();
     this.#flush = new MemberFlush(members, (member, why, recorded) =>
       this.#flushFailed(member, why, recorded),

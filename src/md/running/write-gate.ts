@@ -10,7 +10,7 @@
  * "Clean" in the record is what is to be said next; a write goes through when "dirty" is what the disks say.
  */
 import { assert } from "../../base/assert.ts";
-import type { Timer, Timers } from "../../env/env.ts";
+import type { Clock, Timer, Timers } from "../../env/env.ts";
 import type { ArrayRecord, Metadata } from "./metadata.ts";
 
 /** md's safe_mode_delay at first. */
@@ -19,17 +19,26 @@ const DEFAULT_DELAY_MS = 201;
 export class WriteGate {
   readonly #record: ArrayRecord;
   readonly #metadata: Pick<Metadata, "commit">;
+  readonly #clock: Clock;
   readonly #timers: Timers;
   #delayMs = DEFAULT_DELAY_MS;
   #underWay = 0;
   #waiting: (() => void)[] = [];
   #isDirtying = false;
   #mayClean = true;
+  /** It may be set while writes are under way, and fire too early: so one write after the other needs no timer each. */
   #timer: Timer | null = null;
+  /** When the last write ended. */
+  #quietMs = 0;
 
-  constructor(record: ArrayRecord, metadata: Pick<Metadata, "commit">, timers: Timers) {
+  constructor(
+    record: ArrayRecord,
+    metadata: Pick<Metadata, "commit">,
+    { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
+  ) {
     this.#record = record;
     this.#metadata = metadata;
+    this.#clock = clock;
     this.#timers = timers;
   }
 
@@ -44,7 +53,7 @@ export class WriteGate {
 
   /** The array is about to be marked clean unless something is written. */
   get isWaitingToClean(): boolean {
-    return this.#timer !== null;
+    return this.#timer !== null && this.#underWay === 0;
   }
 
   get delayMs(): number {
@@ -55,13 +64,12 @@ export class WriteGate {
   set delayMs(delayMs: number) {
     this.#delayMs = delayMs;
     this.#cancel();
-    this.#startTimer();
+    this.#startTimer(delayMs);
   }
 
   /** Calls `go`, perhaps at once, when the write may be issued; `leave` follows when it has ended. */
   enter(go: () => void): void {
     this.#underWay += 1;
-    this.#cancel();
     if (!this.#record.isClean && !this.#isDirtying) {
       go();
       return;
@@ -81,15 +89,19 @@ export class WriteGate {
   leave(): void {
     assert(this.#underWay > 0, "what leaves has entered");
     this.#underWay -= 1;
-    this.#startTimer();
+    if (this.#underWay > 0) return;
+    this.#quietMs = this.#clock.monotonicMs();
+    if (this.#timer === null) this.#startTimer(this.#delayMs);
   }
 
-  #startTimer(): void {
+  #startTimer(delayMs: number): void {
     if (this.#underWay > 0 || this.#delayMs === 0) return;
     if (this.#record.isClean || !this.#mayClean) return;
-    this.#timer = this.#timers.set(this.#delayMs, () => {
+    this.#timer = this.#timers.set(delayMs, () => {
       this.#timer = null;
-      this.markClean(() => {});
+      const leftMs = this.#quietMs + this.#delayMs - this.#clock.monotonicMs();
+      if (leftMs > 0) this.#startTimer(leftMs);
+      else this.markClean(() => {});
     });
   }
 

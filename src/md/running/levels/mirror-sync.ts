@@ -21,6 +21,7 @@ import type { ArrayCore, SyncAction } from "../core.ts";
 import type { Member } from "../member.ts";
 import { MismatchList } from "../mismatches.ts";
 import type { ArraySettings } from "../settings.ts";
+import { AlikeRuns } from "./mirror-alike.ts";
 import { compareCopies } from "./mirror-compare.ts";
 import type { HeldCopy } from "./mirror-compare.ts";
 import { advanced, isGood, whileHeld } from "./mirror-copies.ts";
@@ -31,6 +32,7 @@ import type { MirrorSlots } from "./mirror-slots.ts";
 const STEP_SECTORS = 512;
 /** As many as keep 2 MiB of the array locked, which is how far writes of clients may have to wait. */
 const WINDOW = 8;
+const ALIKE: StepOutcome = { kind: "done", mismatches: 0 };
 
 export interface MirrorSyncOptions {
   readonly core: ArrayCore;
@@ -56,9 +58,11 @@ type RunWork = (sector: number, sectors: number, buffers: WorkBuffers) => Promis
 export class MirrorSync {
   readonly mismatches = new MismatchList();
   readonly #options: MirrorSyncOptions;
+  readonly #alike: AlikeRuns;
 
   constructor(options: MirrorSyncOptions) {
     this.#options = options;
+    this.#alike = new AlikeRuns(options.core, options.geometry, options.slots);
   }
 
   work(action: SyncAction): SyncWork | null {
@@ -85,10 +89,8 @@ export class MirrorSync {
   #passOver(work: RunWork, which: "as needed" | "all" | "only looking"): SyncWork {
     const { geometry, core } = this.#options;
     const run = async (sector: number, sectors: number): Promise<StepOutcome> => {
-      const results = await whileHeld(core.locks, sector, sectors, async () =>
-        which === "only looking"
-          ? [await this.#withBuffers(sector, sectors, work)]
-          : this.#runs(sector, sectors, which === "all", work),
+      const results = await whileHeld(core.locks, sector, sectors, () =>
+        this.#runs(sector, sectors, which === "all", work),
       );
       return outcomeOf(results);
     };
@@ -107,10 +109,29 @@ export class MirrorSync {
         }
         const left = Math.min(limit - sector, geometry.pieceSectors(sector));
         const sectors = Math.min(left, STEP_SECTORS);
-        void run(sector, sectors).then(end);
+        if (which === "only looking") this.#look(sector, sectors, work, end);
+        else void run(sector, sectors).then(end);
         return sectors;
       },
     };
+  }
+
+  /** Where all copies are alike nothing more is to be done. */
+  #look(sector: number, sectors: number, work: RunWork, end: (outcome: StepOutcome) => void): void {
+    const { locks } = this.#options.core;
+    locks.lock(sector, sectors, "exclusive", (hold) => {
+      const ended = (outcome: StepOutcome): void => {
+        locks.release(hold);
+        end(outcome);
+      };
+      const general = async (): Promise<void> =>
+        ended(outcomeOf([await this.#withBuffers(sector, sectors, work)]));
+      const looked = (areAlike: boolean): void => {
+        if (areAlike) ended(ALIKE);
+        else void general();
+      };
+      if (!this.#alike.start(sector, sectors, looked)) void general();
+    });
   }
 
   /** Sectors from here on. */

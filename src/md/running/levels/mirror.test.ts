@@ -110,6 +110,15 @@ describe.each(SHAPES)("%s", (_name, makeGeometry, mayFail) => {
 });
 
 describe("a member that cannot be read in places", () => {
+  it("is written from another copy by a check, also where memory happens to hold the same", async () => {
+    const rig = new Rig(new Raid1Geometry(2, SECTORS));
+    rig.fill(0, new Uint8Array(SECTORS * 512));
+    for (const { faults } of rig.core.disks.slice(1)) faults.failReads(DATA_OFFSET + 10, 1);
+    expect(mismatchesOf(await rig.sync("check"))).toBe(0);
+    await turn();
+    expect(rig.member(1).correctedSectors).toBe(8);
+  });
+
   it("is written from another copy, and that is counted", async () => {
     const rig = new Rig(new Raid1Geometry(2, SECTORS));
     rig.fill(0, bytes(7, 64));

@@ -183,13 +183,16 @@ describe("a write", () => {
     expect(readAll(array)).toBeNull();
   });
 
-  it("ends when what a member missed is recorded", () => {
+  it.each([
+    { what: "a chunk", sectors: CHUNK },
+    { what: "a whole stripe", sectors: 3 * CHUNK },
+  ])("of $what ends when what a member missed is recorded", ({ sectors }) => {
     for (const hasNoBadBlockLog of [false, true]) {
       const array = striped("raid5", 4, { hasNoBadBlockLog });
       const { data } = slotsAt(array, 0);
       array.holdsRecords = true;
       array.disks[data]!.faulty.failWrites(DATA_OFFSET, CHUNK);
-      const errors = write(array, 0, CHUNK);
+      const errors = write(array, 0, sectors);
       array.pump();
       expect(errors).toEqual([]);
       array.record();
@@ -448,6 +451,18 @@ describe("background sync", () => {
     const array = striped("raid6", 6);
     expect(array.sync("resync")).toEqual({ mismatches: 0, errors: [] });
     expect(array.count("write")).toBe(0);
+  });
+
+  it("repairs what it cannot read, also where memory happens to hold the same", () => {
+    const array = striped("raid6", 6);
+    const zeros = array.content.fill(0);
+    const bio = new Bio("write", 0, zeros.length / SECTOR_BYTES, zeros, 0, () => {});
+    array.level.run(bio, () => {});
+    array.pump();
+    const { faulty, member } = array.disks[2]!;
+    faulty.failReads(DATA_OFFSET + 3, 1);
+    expect(array.sync("check")).toEqual({ mismatches: 0, errors: [] });
+    expect(member.correctedSectors).toBe(8);
   });
 
   it("fills a replacement from the member that it replaces", () => {

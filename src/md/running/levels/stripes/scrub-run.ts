@@ -1,102 +1,45 @@
 /**
  * Finding out whether the parity of a run of rows is right, where nobody is missing anything: one read of each member for all of its rows, and
- * one comparison a row. Nothing is written, listed or repaired: whatever is out of the ordinary is scrubPiece's to look at, from the start.
+ * one comparison a row. What is not so is scrubPiece's to look at.
  */
 import { SECTOR_BYTES } from "../../../../base/units.ts";
-import type { HoldfastError } from "../../../../base/errors.ts";
-import { NO_DATA } from "../../../../base/nothing.ts";
-import type { BioEnd } from "../../../../block/bio.ts";
-import { Pool } from "../../../../block/pool.ts";
-import type { Pooled } from "../../../../block/pool.ts";
-import { WorkBuffers } from "../../../../parity/engine.ts";
 import type { Member } from "../../member.ts";
+import { RunReads } from "../run-reads.ts";
+import type { RunEnd, RunRead } from "../run-reads.ts";
 import { findHolders } from "./holders.ts";
 import { rangeAt } from "./stripe.ts";
 import type { StripeContext } from "./stripe.ts";
 
-/** @param isRight false: it is not, or that cannot be told here */
-export type ScrubRunEnd = (isRight: boolean) => void;
-
-function ignore(): void {}
-
-class ScrubRun implements Pooled {
-  isSpare = false;
-  sector = 0;
-  sectors = 0;
-  /** By slot. */
-  readonly holders: Member[] = [];
-  /** By slot: all of the run. */
-  readonly blocks: Uint8Array[] = [];
-  readonly buffers: WorkBuffers;
-  /** Data of one row. */
-  readonly data: Uint8Array[] = [];
-  /** Reads not ended, and one for whoever starts them. */
-  pending = 0;
-  hasFailed = false;
-  end: ScrubRunEnd = ignore;
-  readonly read: BioEnd;
-
-  constructor(runs: ScrubRuns, buffers: WorkBuffers) {
-    this.buffers = buffers;
-    this.read = (error) => runs.read(this, error);
-  }
-}
-
 export class ScrubRuns {
   readonly #context: StripeContext;
-  readonly #runs: Pool<ScrubRun>;
+  readonly #reads: RunReads;
+  /** By slot. */
+  readonly #holders: Member[] = [];
+  /** Data of one row. */
+  readonly #data: Uint8Array[] = [];
 
   constructor(context: StripeContext) {
     this.#context = context;
-    this.#runs = new Pool(() => new ScrubRun(this, new WorkBuffers(context.core.parity())));
+    this.#reads = new RunReads(context.core, (run) => this.#isRight(run));
   }
 
   /** The run is locked. False: somebody is missing something, and nothing was begun. */
-  start(sector: number, sectors: number, end: ScrubRunEnd): boolean {
-    const { core, io } = this.#context;
-    const run = this.#runs.take();
-    const { holders, blocks, buffers } = run;
-    if (!findHolders(core.members, holders)) {
-      this.#runs.give(run);
-      return false;
-    }
-    run.sector = sector;
-    run.sectors = sectors;
-    run.end = end;
-    run.hasFailed = false;
-    const slots = core.members.slots;
-    for (let slot = 0; slot < slots; slot += 1) blocks[slot] = buffers.take(sectors * SECTOR_BYTES);
-    run.pending = slots + 1;
-    for (let slot = 0; slot < slots; slot += 1)
-      io.read(holders[slot]!, sector, blocks[slot]!, run.read);
-    this.read(run, null);
-    return true;
-  }
-
-  read(run: ScrubRun, error: HoldfastError | null): void {
-    if (error !== null) run.hasFailed = true;
-    run.pending -= 1;
-    if (run.pending > 0) return;
-    const isRight = !run.hasFailed && this.#areStillThere(run) && this.#isRight(run);
-    const { end } = run;
-    run.buffers.giveBack();
-    run.blocks.fill(NO_DATA);
-    run.end = ignore;
-    this.#runs.give(run);
-    end(isRight);
-  }
-
-  #areStillThere({ holders }: ScrubRun): boolean {
+  start(sector: number, sectors: number, end: RunEnd): boolean {
     const { members } = this.#context.core;
-    for (let slot = 0; slot < members.slots; slot += 1) if (!holders[slot]!.isInSync) return false;
+    if (!findHolders(members, this.#holders)) return false;
+    const run = this.#reads.take();
+    run.sectors = sectors;
+    for (let slot = 0; slot < members.slots; slot += 1) run.add(this.#holders[slot]!, sector);
+    this.#reads.start(run, end);
     return true;
   }
 
-  #isRight({ sector, sectors, blocks, data }: ScrubRun): boolean {
+  #isRight({ starts, sectors, blocks }: RunRead): boolean {
     const { core, geometry } = this.#context;
     const { kernels } = core.parity();
+    const data = this.#data;
     for (let at = 0; at < sectors;) {
-      const { layout, sectors: length } = rangeAt(geometry, sector + at, sectors - at);
+      const { layout, sectors: length } = rangeAt(geometry, starts[0]! + at, sectors - at);
       const from = at * SECTOR_BYTES;
       const to = from + length * SECTOR_BYTES;
       data.length = 0;
