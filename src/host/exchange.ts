@@ -36,6 +36,8 @@ export interface Change {
   readonly own?: (member: Member, image: Uint8Array) => Uint8Array;
   /** Who stands elsewhere than before. */
   readonly device?: (image: DeviceImage) => DeviceImage;
+  /** Is not in the array yet: its superblock is the first that tells of the change. */
+  readonly joins?: Member;
 }
 
 /** @throws HoldfastError `busy`, `read-only` when it cannot be changed now */
@@ -68,12 +70,12 @@ function arrayImage(
   change: Change,
   nowSeconds: number,
 ): ArrayImage {
-  const { record, members } = array;
-  const { attached } = members;
+  const { record } = array;
+  const all = concerned(array, change);
   const raidDisks = change.raidDisks ?? record.raidDisks;
-  const images = attached.map(deviceImage).map(change.device ?? same);
+  const images = all.map(deviceImage).map(change.device ?? same);
   // In 0.90 they follow from the places.
-  const numbers = deviceNumbers(attached[0]!.superblock, raidDisks, images);
+  const numbers = deviceNumbers(all[0]!.superblock, raidDisks, images);
   return {
     // Fresher than what stands there: a crash before all are written finds the new ones speaking for the array.
     events: record.events + 1,
@@ -87,31 +89,40 @@ function arrayImage(
   };
 }
 
+/** In the order in which their superblocks are written. */
+function concerned({ members }: ManagedArray["array"], { joins }: Change): readonly Member[] {
+  const working = members.attached.filter(({ isFaulty }) => !isFaulty);
+  return joins === undefined ? working : [joins, ...working];
+}
+
 function same(image: DeviceImage): DeviceImage {
   return image;
 }
 
 /**
- * 1 what superblocks will point at, flush, 2 superblocks. A crash before 2 leaves the array as it was; in the middle of 2 the event counts differ by
- * one, and the array is taken as the fresher superblocks tell it, with those members that they fit.
+ * 1 what superblocks will point at, flush, 2 where that is, in superblocks that say nothing else new, 3 superblocks, one after the other. A crash
+ * before 3 leaves the array as it was. In the middle of 3 event counts differ by one, the fresher superblocks speak for the array, and who is
+ * one behind is in it (md/judge.ts) and is told at the next start (finishChange). One at a time: of superblocks of several sectors no
+ * more than one can be torn. Who joins is written first: an array that tells of a member must never be without it.
  */
 async function write(managed: ManagedArray, change: Change, image: ArrayImage): Promise<void> {
-  const { attached } = managed.array.members;
-  const superblocks = attached.map((member, at) => {
-    const base = change.own?.(member, member.image) ?? member.image;
-    return superblockPart(
-      member.superblock,
-      updateSuperblock(member.superblock, base, image, image.devices[at]!),
-    );
-  });
+  const all = concerned(managed.array, change);
   for (const { member, sector, bytes } of change.body ?? [])
     await writeSectors(member.device, sector, bytes);
-  await Promise.all(attached.map(({ device }) => flush(device)));
-  await Promise.all(
-    attached.map(({ device, superblock }, at) =>
-      writeSectors(device, superblock.superSector, superblocks[at]!, BioFlags.fua),
-    ),
-  );
+  await Promise.all(all.map(({ device }) => flush(device)));
+  const bases = all.map((member) => change.own?.(member, member.image) ?? member.image);
+  for (const [at, member] of all.entries())
+    if (bases[at] !== member.image) await writeImage(member, bases[at]!);
+  for (const [at, member] of all.entries())
+    await writeImage(
+      member,
+      updateSuperblock(member.superblock, bases[at]!, image, image.devices[at]!),
+    );
+}
+
+async function writeImage({ device, superblock }: Member, image: Uint8Array): Promise<void> {
+  const bytes = superblockPart(superblock, image);
+  await writeSectors(device, superblock.superSector, bytes, BioFlags.fua);
 }
 
 /** What is set for an array and stands in no superblock. */
@@ -156,6 +167,8 @@ export async function exchange(
   const mode = managed.array.mode === "read-auto" ? "read-auto" : "read-write";
   openedVolume?.hold();
   try {
+    // Who is one event behind would be two behind in the middle of the change.
+    await new Promise<void>((durable) => managed.array.commit("members", durable));
     await managed.close();
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);

@@ -2,7 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, alignDown } from "../base/units.ts";
 import { BitmapImage } from "../formats/md/bitmap-image.ts";
-import { superblock1 } from "../formats/md/superblock-1-layout.ts";
+import { superblock1, superblock1Checksum } from "../formats/md/superblock-1-layout.ts";
 import { arrayUuidBytes } from "../formats/md/superblock.ts";
 import type { MdShape } from "../formats/md/superblock.ts";
 import { bitmapChunk } from "../md/create/places.ts";
@@ -130,11 +130,13 @@ async function addBitmap(
   });
 }
 
-/** 0.90 has it at one place only. */
+/** 0.90 has it at one place only. A place that no feature bit tells of means nothing yet. */
 function withBitmapAt({ superblock }: Member, image: Uint8Array, sector: number): Uint8Array {
   if (superblock.version === "0.90") return image;
   const data = image.slice();
   superblock1.encodeInto(data, 0, { bitmapOffset: sector - superblock.superSector });
+  const { maxDev } = superblock1.decode(data);
+  superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, maxDev) });
   return data;
 }
 
