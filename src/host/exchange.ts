@@ -14,7 +14,6 @@ import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import { deviceImage } from "../md/running/member-images.ts";
-import type { AssemblyMode } from "./array-host.ts";
 import { planOf } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -140,21 +139,17 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   }
 }
 
-async function restart(
-  context: HostContext,
-  hosted: HostedArray,
-  mode: AssemblyMode,
-): Promise<ManagedArray> {
+async function restart(context: HostContext, hosted: HostedArray): Promise<ManagedArray> {
   const { names } = hosted;
   const plan = planOf(await hosted.candidates(), false, names.path);
   hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
-  const managed = await startPlan(context, names, plan, mode, () => hosted.held);
+  const managed = await startPlan(context, names, plan, "read-write", () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   return managed;
 }
 
 /**
- * The array must be quiet (`checkQuiet`). When it cannot be started again, it is inactive, and requests end with an error.
+ * The array must be quiet (`checkQuiet`); one that is read-auto becomes read-write. When it cannot be started again, it is inactive, and requests end with an error.
  * @throws HoldfastError what writing or starting fails with
  */
 export async function exchange(
@@ -164,16 +159,16 @@ export async function exchange(
 ): Promise<void> {
   const { managed, openedVolume } = hosted;
   const wanted = change(managed);
-  const mode = managed.array.mode === "read-auto" ? "read-auto" : "read-write";
   openedVolume?.hold();
   try {
+    if (managed.array.mode === "read-auto") await managed.setState("active");
     // Who is one event behind would be two behind in the middle of the change.
     await new Promise<void>((durable) => managed.array.commit("members", durable));
     await managed.close();
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
     await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
-    const next = await restart(context, hosted, mode);
+    const next = await restart(context, hosted);
     keepSettings(managed, next);
     openedVolume?.resume(next.array);
   } catch (thrown) {

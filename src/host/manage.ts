@@ -63,7 +63,7 @@ export async function addDevice(
         "usage",
         `${path} has no superblock of ${hosted.names.path}, so it cannot come back`,
       );
-    const member = back ?? (await made(context, managed, held, how));
+    const member = back ?? (await newMemberOn(context, managed, held, how));
     hosted.hold(held);
     await managed.addMember(member);
     if (back !== null) return "re-added";
@@ -130,11 +130,12 @@ function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
   };
 }
 
-async function made(
+/** Everything but its superblock is on it. @throws HoldfastError `usage`: nothing is written then */
+export async function newMemberOn(
   { env }: HostContext,
   managed: ManagedArray,
   { device, path, major, minor }: HeldDevice,
-  how: Joining,
+  how: Omit<Joining, "update"> & { readonly isAtEnd?: boolean },
 ): Promise<Member> {
   const decision = newMember({
     array: managed.array,
@@ -150,6 +151,7 @@ async function made(
       oldSuperblockSectors: await oldSuperblockSectors(device),
     },
     number: freeDeviceNumber(managed.array),
+    isAtEnd: how.isAtEnd ?? false,
     badBlockLog: managed.array.members.attached.some(
       ({ superblock }) => superblock.badBlockLog !== null,
     ),

@@ -29,6 +29,8 @@ interface Case {
   readonly isUpdate?: boolean;
   /** What is wished for when it is started after a cut. */
   readonly again?: Partial<AssembleCall>;
+  /** There is another state between the old and the new one: what it says in place of what the old one says. */
+  readonly between?: readonly [string, string];
 }
 
 const LEVELS: readonly [string, number, Partial<CreateCall>][] = [
@@ -60,6 +62,14 @@ function growCases(name: string, disks: number, create: Partial<CreateCall>): Ca
       ...small,
       name: `${name}: members grow`,
       work: grow({ kind: "size", array, componentSectors: "max" }),
+    },
+    {
+      ...small,
+      create: { ...small.create, bitmap: BITMAP },
+      name: `${name}: members grow, and their bitmap`,
+      work: grow({ kind: "size", array, componentSectors: 384 }),
+      // Without its bitmap in between.
+      between: [`"bitmap":true`, `"bitmap":false`],
     },
     {
       ...plain,
@@ -115,6 +125,13 @@ const CASES: readonly Case[] = [
       return each.filter((_one, index) => (SEED + turn + at + index) % 3 === 0);
     }),
   ),
+  ...VERSIONS.map((version): Case => ({
+    name: `linear, ${version}: one more at its end`,
+    disks: 2,
+    others: 1,
+    create: { level: "linear", version },
+    work: grow({ kind: "add-linear", array: "md0", device: "/disks/d2" }),
+  })),
   ...VERSIONS.flatMap((version): Case[] => {
     const mirror = { level: "raid1", version, bitmap: BITMAP } as const;
     const device = "/disks/d1";
@@ -213,6 +230,7 @@ async function looked(host: CutHost): Promise<string[]> {
   await host.do(host.host.wait("md0"));
   const bytes = await host.do(readSectors(host.volume(), 0, DATA_SECTORS));
   if (!Buffer.from(bytes).equals(stamp(1))) wrong.push("data are lost");
+  if ((await host.host.array("md0")).consistencyPolicy === "none") return wrong;
   const action = { kind: "sync-action", action: "check" } as const;
   await host.do(host.host.set({ array: "md0", action }));
   await host.do(host.host.wait("md0"));
@@ -247,6 +265,7 @@ async function campaign(one: Case): Promise<string[]> {
   await whole.do(one.work(whole));
   const moments = [...new Set(whole.writing)];
   const states = [old, stateOf(await whole.host.array("md0"))];
+  if (one.between !== undefined) states.push(old.replace(...one.between));
   const prng = new Prng(SEED);
   for (let cut = 0; cut < CUTS; cut += 1) {
     const at = prng.pick(moments);

@@ -50,6 +50,8 @@ export interface NewMemberRequest {
   /** Of freeDeviceNumber(). */
   readonly number: number;
   readonly badBlockLog: boolean;
+  /** It is to hold what comes behind the last member of a linear array, and is in sync once all superblocks say so. */
+  readonly isAtEnd?: boolean;
   /** A random number below 2^32 with which a journal begins. */
   readonly journalSequence: bigint;
 }
@@ -99,7 +101,7 @@ function made(request: NewMemberRequest): NewMember {
   checkArray(request, sample);
   checkDevice(request, sample);
   const places = placesOn(request, sample);
-  checkSize(request, places);
+  checkSize(request, places, sample);
   const image = imageOf(request, sample, places);
   const superblock = decoded(image, sample.superblock, places.superSector, device.sectors);
   const member = new Member({
@@ -131,12 +133,16 @@ function sampleOf({ name, members }: JoinedArray): Member {
   return sample;
 }
 
-function checkArray({ array, bitmap, joining }: NewMemberRequest, sample: Member): void {
+function checkArray({ array, bitmap, joining, isAtEnd }: NewMemberRequest, sample: Member): void {
   const { name, members } = array;
   const { shape, reshape, hasJournal } = sample.superblock;
   const { label } = joining;
   if (shape === null || reshape !== null)
     refuse(`${label} cannot join ${name} before its reshape is done`);
+  if (isAtEnd === true) {
+    if (shape.level !== "linear") refuse(`${name} is a ${shape.level}, which has no end to add to`);
+    return;
+  }
   if (!joining.isJournal) {
     if (!isRedundant(shape.level))
       refuse(`${name} is a ${shape.level}, which has no use for spares`);
@@ -164,8 +170,15 @@ function checkDevice({ array, device, joining, number }: NewMemberRequest, sampl
 }
 
 /** A journal may be of any size that has room for its log. */
-function checkSize({ array, joining, device }: NewMemberRequest, places: MetadataPlaces): void {
-  const needed = joining.isJournal ? LEAST_COMPONENT_SECTORS : array.record.componentSectors;
+function checkSize(
+  { array, joining, device, isAtEnd }: NewMemberRequest,
+  places: MetadataPlaces,
+  sample: Member,
+): void {
+  const chunkSectors = sample.superblock.shape?.chunkSectors ?? 0;
+  const { componentSectors } = array.record;
+  const least = isAtEnd === true ? chunkSectors || 1 : componentSectors;
+  const needed = joining.isJournal ? LEAST_COMPONENT_SECTORS : least;
   if (places.dataSectors >= needed) return;
   refuse(
     `${joining.label} is too small for ${array.name}: of its ${device.sectors} sectors ${Math.max(0, places.dataSectors)} are left for data, and it takes ${needed}`,
