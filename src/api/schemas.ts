@@ -115,6 +115,7 @@ export const SCHEMAS: Schemas = {
       .nullable(),
     readOnly: z.boolean(),
     writeZeroes: z.boolean(),
+    badBlockLog: z.boolean().optional(),
     dryRun: z.boolean(),
   }),
   build: z.strictObject({

@@ -60,6 +60,8 @@ export interface CreateCall {
   readonly readOnly: boolean;
   /** Zeroes are written to all data first, so that parity is right without a resync. */
   readonly writeZeroes: boolean;
+  /** False: members get no list of bad sectors; else they do, but for version 0.90. */
+  readonly badBlockLog?: boolean | undefined;
   /** The plan and its refusals only; nothing is written, and no array is started. */
   readonly dryRun: boolean;
 }

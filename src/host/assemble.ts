@@ -5,12 +5,14 @@
 import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { groupByArray } from "../md/candidate.ts";
 import type { JudgedCandidate, MdCandidate } from "../md/candidate.ts";
+import { differsInShape } from "../md/judge.ts";
 import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
-import type { AssembleOutcome, AssemblyMode, LeftOut } from "./array-host.ts";
+import type { AssembleOutcome, AssemblyMode, AssemblyUpdate, LeftOut } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
 import type { HeldDevice } from "./device-registry.ts";
 import { candidateOn } from "./hosted-array.ts";
+import { changesUuid } from "./updates.ts";
 
 export interface Gathered {
   readonly held: readonly HeldDevice[];
@@ -27,6 +29,7 @@ export async function gather(
   paths: readonly string[],
   holder: string,
   mode: AssemblyMode,
+  update: AssemblyUpdate | null = null,
 ): Promise<Gathered> {
   const held: HeldDevice[] = [];
   const candidates: MdCandidate[] = [];
@@ -40,7 +43,8 @@ export async function gather(
     held.push(found.held);
     candidates.push(found.candidate);
   }
-  const [set] = groupByArray(candidates).values();
+  const [first] = groupByArray(candidates).values();
+  const set = first === undefined ? undefined : withUpdated(first, candidates, update);
   if (set === undefined) {
     const reasons = leftOut.map(({ path, why }) => `${path} ${why}`).join("; ");
     throw new HoldfastError(
@@ -54,6 +58,30 @@ export async function gather(
     await one.release();
   }
   return { held: held.filter(isOurs), candidates: set, leftOut };
+}
+
+/**
+ * Who has another UUID, and differs in nothing else, was given it by an update that a crash has stopped: the same update brings them together
+ * again. Two arrays made of copies are not taken for one: each of them has devices with the same number.
+ */
+function withUpdated(
+  set: readonly MdCandidate[],
+  candidates: readonly MdCandidate[],
+  update: AssemblyUpdate | null,
+): readonly MdCandidate[] {
+  const { superblock: one } = set[0]!;
+  if (update === null || !changesUuid(update, one.version)) return set;
+  const alike = candidates.filter(
+    ({ superblock: each }) =>
+      each.version === one.version &&
+      each.createdSeconds === one.createdSeconds &&
+      each.updatedSeconds === one.updatedSeconds &&
+      each.events === one.events &&
+      !differsInShape(each, one),
+  );
+  const numbers = new Set(alike.map(({ superblock }) => superblock.deviceNumber));
+  const uuids = new Set(alike.map(({ superblock }) => superblock.arrayUuid));
+  return uuids.size === 2 && numbers.size === alike.length ? alike : set;
 }
 
 async function openCandidate(

@@ -110,7 +110,7 @@ export async function planOn(
     // All zeroes: copies are alike, and so is parity.
     assumeClean: call.assumeClean || call.writeZeroes,
     force: call.force,
-    badBlockLog: version !== "0.90",
+    badBlockLog: version !== "0.90" && call.badBlockLog !== false,
     name: call.name,
     homehost: call.homehost,
     arrayUuid: arrayUuid(call, context),

@@ -14,7 +14,6 @@ import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import { deviceImage } from "../md/running/member-images.ts";
-import type { AssemblyMode } from "./array-host.ts";
 import { planOf } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -32,12 +31,12 @@ export interface Change {
     readonly sector: number;
     readonly bytes: Uint8Array;
   }[];
-  /** One more, prepared, in the slot that it is to have; its device is held by the array already. */
-  readonly joining?: Member;
   /** What is a member's own, put into the superblock that stands on it. */
   readonly own?: (member: Member, image: Uint8Array) => Uint8Array;
   /** Who stands elsewhere than before. */
   readonly device?: (image: DeviceImage) => DeviceImage;
+  /** Is not in the array yet: its superblock is the first that tells of the change. */
+  readonly joins?: Member;
 }
 
 /** @throws HoldfastError `busy`, `read-only` when it cannot be changed now */
@@ -65,19 +64,17 @@ export function checkQuiet(hosted: HostedArray): ManagedArray {
   return managed;
 }
 
-function membersAfter({ array }: ManagedArray, { joining }: Change): readonly Member[] {
-  const { attached } = array.members;
-  return joining === undefined ? attached : [...attached, joining];
-}
-
-function arrayImage(managed: ManagedArray, change: Change, nowSeconds: number): ArrayImage {
-  const { array, bitmap } = managed;
+function arrayImage(
+  { array, bitmap }: ManagedArray,
+  change: Change,
+  nowSeconds: number,
+): ArrayImage {
   const { record } = array;
-  const attached = membersAfter(managed, change);
+  const all = concerned(array, change);
   const raidDisks = change.raidDisks ?? record.raidDisks;
-  const images = attached.map(deviceImage).map(change.device ?? same);
+  const images = all.map(deviceImage).map(change.device ?? same);
   // In 0.90 they follow from the places.
-  const numbers = deviceNumbers(attached[0]!.superblock, raidDisks, images);
+  const numbers = deviceNumbers(all[0]!.superblock, raidDisks, images);
   return {
     // Fresher than what stands there: a crash before all are written finds the new ones speaking for the array.
     events: record.events + 1,
@@ -91,31 +88,40 @@ function arrayImage(managed: ManagedArray, change: Change, nowSeconds: number): 
   };
 }
 
+/** In the order in which their superblocks are written. */
+function concerned({ members }: ManagedArray["array"], { joins }: Change): readonly Member[] {
+  const working = members.attached.filter(({ isFaulty }) => !isFaulty);
+  return joins === undefined ? working : [joins, ...working];
+}
+
 function same(image: DeviceImage): DeviceImage {
   return image;
 }
 
 /**
- * 1 what superblocks will point at, flush, 2 superblocks. A crash before 2 leaves the array as it was; in the middle of 2 the event counts differ by
- * one, and the array is taken as the fresher superblocks tell it, with those members that they fit. Who joins is written before the others: none of them
- * may tell of a member that does not know of it.
+ * 1 what superblocks will point at, flush, 2 where that is, in superblocks that say nothing else new, 3 superblocks, one after the other. A crash
+ * before 3 leaves the array as it was. In the middle of 3 event counts differ by one, the fresher superblocks speak for the array, and who is
+ * one behind is in it (md/judge.ts) and is told at the next start (finishChange). One at a time: of superblocks of several sectors no
+ * more than one can be torn. Who joins is written first: an array that tells of a member must never be without it.
  */
 async function write(managed: ManagedArray, change: Change, image: ArrayImage): Promise<void> {
-  const attached = membersAfter(managed, change);
-  const superblocks = attached.map((member, at) => {
-    const base = change.own?.(member, member.image) ?? member.image;
-    return superblockPart(
-      member.superblock,
-      updateSuperblock(member.superblock, base, image, image.devices[at]!),
-    );
-  });
+  const all = concerned(managed.array, change);
   for (const { member, sector, bytes } of change.body ?? [])
     await writeSectors(member.device, sector, bytes);
-  await Promise.all(attached.map(({ device }) => flush(device)));
-  const put = ({ device, superblock }: Member, at: number): Promise<void> =>
-    writeSectors(device, superblock.superSector, superblocks[at]!, BioFlags.fua);
-  if (change.joining !== undefined) await put(change.joining, attached.length - 1);
-  await Promise.all(managed.array.members.attached.map(put));
+  await Promise.all(all.map(({ device }) => flush(device)));
+  const bases = all.map((member) => change.own?.(member, member.image) ?? member.image);
+  for (const [at, member] of all.entries())
+    if (bases[at] !== member.image) await writeImage(member, bases[at]!);
+  for (const [at, member] of all.entries())
+    await writeImage(
+      member,
+      updateSuperblock(member.superblock, bases[at]!, image, image.devices[at]!),
+    );
+}
+
+async function writeImage({ device, superblock }: Member, image: Uint8Array): Promise<void> {
+  const bytes = superblockPart(superblock, image);
+  await writeSectors(device, superblock.superSector, bytes, BioFlags.fua);
 }
 
 /** What is set for an array and stands in no superblock. */
@@ -133,21 +139,17 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   }
 }
 
-async function restart(
-  context: HostContext,
-  hosted: HostedArray,
-  mode: AssemblyMode,
-): Promise<ManagedArray> {
+async function restart(context: HostContext, hosted: HostedArray): Promise<ManagedArray> {
   const { names } = hosted;
   const plan = planOf(await hosted.candidates(), false, names.path);
   hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
-  const managed = await startPlan(context, names, plan, mode, () => hosted.held);
+  const managed = await startPlan(context, names, plan, "read-write", () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   return managed;
 }
 
 /**
- * The array must be quiet (`checkQuiet`). When it cannot be started again, it is inactive, and requests end with an error.
+ * The array must be quiet (`checkQuiet`); one that is read-auto becomes read-write. When it cannot be started again, it is inactive, and requests end with an error.
  * @throws HoldfastError what writing or starting fails with
  */
 export async function exchange(
@@ -157,14 +159,16 @@ export async function exchange(
 ): Promise<void> {
   const { managed, openedVolume } = hosted;
   const wanted = change(managed);
-  const mode = managed.array.mode === "read-auto" ? "read-auto" : "read-write";
   openedVolume?.hold();
   try {
+    if (managed.array.mode === "read-auto") await managed.setState("active");
+    // Who is one event behind would be two behind in the middle of the change.
+    await new Promise<void>((durable) => managed.array.commit("members", durable));
     await managed.close();
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
     await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
-    const next = await restart(context, hosted, mode);
+    const next = await restart(context, hosted);
     keepSettings(managed, next);
     openedVolume?.resume(next.array);
   } catch (thrown) {

@@ -1,18 +1,19 @@
-/** A linear array gets longer: another device holds what comes behind its end. */
+/** A linear array gets longer: a device is added at its end. */
 import { HoldfastError } from "../base/errors.ts";
-import type { Member } from "../md/running/member.ts";
 import type { HostContext } from "./context.ts";
 import { checkQuiet, exchange } from "./exchange.ts";
 import type { HostedArray } from "./hosted-array.ts";
-import { makeMember } from "./manage.ts";
+import { newMemberOn } from "./manage.ts";
 
-const PLAIN = { as: "spare", writeMostly: null, failFast: null } as const;
+const HOW = { as: "member", writeMostly: null, failFast: null, isAtEnd: true } as const;
 
 /**
- * 1 old superblocks of the device away, flush, 2 its new one, 3 those of the others: a crash before the first of 3 leaves the array as it was.
- * @throws HoldfastError as growArray; nothing but the device itself is changed then
+ * The order: 1 old superblocks of the device away, flush, 2 its new one, with one event more than the others, 3 those of the others. A crash before 2
+ * leaves the array as it was. After 2 the new device speaks for the array, and the others, one event behind, are in it with all that they hold;
+ * without the new device they are the array as it was, until 3 begins. Nothing is written behind the old end before 3 is done.
+ * @throws HoldfastError `unsupported` for other levels, `usage` for a device that cannot join: nothing is written then
  */
-export async function growLinear(
+export async function addToLinear(
   context: HostContext,
   hosted: HostedArray,
   path: string,
@@ -22,19 +23,20 @@ export async function growLinear(
   if (level !== "linear")
     throw new HoldfastError(
       "unsupported",
-      `${names.path} is a ${level}, which cannot get longer by a device at its end`,
+      `${names.path} is a ${level}, which has no end to add to`,
     );
-  const managed = checkQuiet(hosted);
-  const { raidDisks } = managed.array.record;
+  const quiet = checkQuiet(hosted);
   const held = await context.registry.take(path, { holder: names.path, readOnly: "no" });
-  let joining: Member;
+  let joins;
   try {
-    joining = await makeMember(context, managed, held, PLAIN, raidDisks);
+    joins = await newMemberOn(context, quiet, held, HOW);
   } catch (error) {
     await held.release();
     throw error;
   }
-  // From here on superblocks may tell of it: it stays held, whatever happens.
+  const slot = quiet.array.record.raidDisks;
+  joins.standing = { kind: "in-sync", slot };
+  // Whatever becomes of it: its superblock may tell of this array from now on.
   hosted.hold(held);
-  await exchange(context, hosted, () => ({ raidDisks: raidDisks + 1, joining }));
+  await exchange(context, hosted, () => ({ joins, raidDisks: slot + 1 }));
 }

@@ -106,6 +106,25 @@ describe("size", () => {
     await expect(tooMuch).rejects.toMatchObject({ code: "no-space" });
   });
 
+  it("takes the bitmap along, where there is room for it", async () => {
+    const { world, disks, volume, grow } = await running(2, {
+      componentSectors: 4096,
+      bitmap: BITMAP,
+    });
+    const size = { kind: "size", array: "md0", componentSectors: "max" } as const;
+    const grown = await grow(size);
+    expect(grown).toMatchObject({ componentKib: 7168, consistencyPolicy: "bitmap" });
+    await world.quiet();
+    expect(await holds(world, volume)).toBe(true);
+    world.crash();
+    const again = await world.assemble(disks);
+    expect(again).toMatchObject({ kind: "started", active: 2, array: { componentKib: 7168 } });
+    const before = world.snapshot();
+    const tooMuch = grow({ ...size, componentSectors: 1e6 });
+    await expect(tooMuch).rejects.toMatchObject({ code: "no-space" });
+    expect(world.snapshot()).toEqual(before);
+  });
+
   it("of a raid5 grows in whole chunks", async () => {
     const options = { level: "raid5", chunkSectors: 128, componentSectors: 4096 } as const;
     const { world, disks, volume, grow } = await running(3, options);
@@ -180,6 +199,37 @@ describe("size", () => {
     const { grow } = await running(3, { level: "raid5", chunkSectors: 128 });
     const wider = grow({ kind: "raid-disks", array: "md0", raidDisks: 4 });
     await expect(wider).rejects.toMatchObject({ code: "unsupported" });
+  });
+});
+
+describe("a linear array", () => {
+  it.each(["0.90", "1.0", "1.2"] as const)("of version %s gets longer", async (version) => {
+    const { world, disks, volume, grow } = await running(2, { level: "linear", version });
+    const [more] = world.addDisks(1);
+    const before = volume.sectors;
+    const view = await grow({ kind: "add-linear", array: "md0", device: more! });
+    expect(view.raidDisks).toBe(3);
+    expect(volume.sectors).toBeGreaterThan(before * 1.4);
+    await world.do(writeSectors(volume, volume.sectors - 8, block(5)));
+    expect(await holds(world, volume)).toBe(true);
+    await world.stop();
+    const again = await world.assemble([...disks, more!]);
+    expect(again).toMatchObject({ kind: "started", active: 3 });
+    const next = world.volume();
+    expect(await world.do(readSectors(next, next.sectors - 8, 8))).toEqual(block(5));
+  });
+
+  it("takes no device that is in use, or too small, and others get none at their end", async () => {
+    const { world, disks, grow } = await running(2, { level: "linear", chunkSectors: 128 });
+    const before = world.snapshot();
+    const [tiny] = world.addDisks(1, 2100);
+    const add = (device: string) => grow({ kind: "add-linear", array: "md0", device });
+    await expect(add(disks[0]!)).rejects.toMatchObject({ code: "busy" });
+    await expect(add(tiny!)).rejects.toMatchObject({ code: "usage" });
+    expect(world.snapshot().slice(0, 2)).toEqual(before);
+    const mirror = await running(2);
+    const call = { kind: "add-linear", array: "md0", device: tiny! } as const;
+    await expect(mirror.grow(call)).rejects.toMatchObject({ code: "unsupported" });
   });
 });
 

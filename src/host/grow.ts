@@ -2,7 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, alignDown } from "../base/units.ts";
 import { BitmapImage } from "../formats/md/bitmap-image.ts";
-import { superblock1 } from "../formats/md/superblock-1-layout.ts";
+import { superblock1, superblock1Checksum } from "../formats/md/superblock-1-layout.ts";
 import { arrayUuidBytes } from "../formats/md/superblock.ts";
 import type { MdShape } from "../formats/md/superblock.ts";
 import { bitmapChunk } from "../md/create/places.ts";
@@ -15,7 +15,7 @@ import type { GrowCall } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
 import { checkQuiet, exchange } from "./exchange.ts";
 import type { Change } from "./exchange.ts";
-import { growLinear } from "./grow-linear.ts";
+import { addToLinear } from "./grow-linear.ts";
 import type { HostedArray } from "./hosted-array.ts";
 
 /** As mdadm has it, unless it is told otherwise. */
@@ -45,7 +45,7 @@ export async function growArray(
     case "raid-disks":
       return setRaidDisks(context, hosted, call.raidDisks);
     case "add-linear":
-      return growLinear(context, hosted, call.device);
+      return addToLinear(context, hosted, call.device);
   }
 }
 
@@ -76,10 +76,15 @@ function bitmapPlace(
   throw new HoldfastError("no-space", `${label} has no room for a bitmap of ${sectors} sectors`);
 }
 
-function chunkOf({ array }: ManagedArray, syncSectors: number, options: NewBitmapOptions): number {
+function chunkOf(
+  { array }: ManagedArray,
+  componentSectors: number,
+  syncSectors: number,
+  options: NewBitmapOptions,
+): number {
   const { version } = array.members.attached[0]!.superblock;
   try {
-    return bitmapChunk(version, array.record.componentSectors, syncSectors, options);
+    return bitmapChunk(version, componentSectors, syncSectors, options);
   } catch (thrown) {
     if (thrown instanceof Refusal)
       throw new HoldfastError("usage", `${array.name}: ${thrown.message}`);
@@ -87,17 +92,36 @@ function chunkOf({ array }: ManagedArray, syncSectors: number, options: NewBitma
   }
 }
 
-/** All dirty, and older than the array: whoever is stopped by a crash takes all for dirty, whoever starts has it cool down. */
-function newBitmap(managed: ManagedArray, shape: MdShape, options: NewBitmapOptions): BitmapImage {
-  const { members, record } = managed.array;
-  const syncSectors = coveredSectors(shape, record.componentSectors);
-  return BitmapImage.allDirty({
-    uuid: arrayUuidBytes(members.attached[0]!.superblock),
+/**
+ * The bitmap for members of a size: all dirty, and older than the array. Whoever is stopped by a crash takes all for dirty, whoever starts has it
+ * cool down. @throws HoldfastError `no-space`, `usage`
+ */
+function withBitmap(
+  managed: ManagedArray,
+  shape: MdShape,
+  componentSectors: number,
+  options: NewBitmapOptions,
+): Change {
+  const { attached } = managed.array.members;
+  const syncSectors = coveredSectors(shape, componentSectors);
+  const { bytes } = BitmapImage.allDirty({
+    uuid: arrayUuidBytes(attached[0]!.superblock),
     syncSectors,
-    chunkSectors: chunkOf(managed, syncSectors, options),
+    chunkSectors: chunkOf(managed, componentSectors, syncSectors, options),
     daemonSleepSeconds: options.delaySeconds,
     writeBehind: options.writeBehind,
   });
+  const body = attached.map((member) => ({
+    member,
+    sector: bitmapPlace(member, componentSectors, bytes.length / SECTOR_BYTES),
+    bytes,
+  }));
+  const placeOf = (member: Member): number => body.find((one) => one.member === member)!.sector;
+  return {
+    hasBitmap: true,
+    body,
+    own: (member, image) => withBitmapAt(member, image, placeOf(member)),
+  };
 }
 
 async function addBitmap(
@@ -114,28 +138,27 @@ async function addBitmap(
     );
   const quiet = checkQuiet(hosted);
   if (quiet.bitmap !== null) throw new HoldfastError("busy", `${path} has a bitmap already`);
-  await exchange(context, hosted, (managed): Change => {
-    const { bytes } = newBitmap(managed, shape, options);
-    const { members, record } = managed.array;
-    const body = members.attached.map((member) => ({
-      member,
-      sector: bitmapPlace(member, record.componentSectors, bytes.length / SECTOR_BYTES),
-      bytes,
-    }));
-    const placeOf = (member: Member): number => body.find((one) => one.member === member)!.sector;
-    return {
-      hasBitmap: true,
-      body,
-      own: (member, image) => withBitmapAt(member, image, placeOf(member)),
-    };
-  });
+  const { componentSectors } = quiet.array.record;
+  const { hasJournal, ppl } = quiet.array.members.attached[0]!.superblock;
+  if (hasJournal || ppl !== null)
+    throw new HoldfastError(
+      "unsupported",
+      `${path} has a log already that does what a bitmap does`,
+    );
+  // What cannot be is said while the array runs.
+  withBitmap(quiet, shape, componentSectors, options);
+  await exchange(context, hosted, (managed) =>
+    withBitmap(managed, shape, componentSectors, options),
+  );
 }
 
-/** 0.90 has it at one place only. */
+/** 0.90 has it at one place only. A place that no feature bit tells of means nothing yet. */
 function withBitmapAt({ superblock }: Member, image: Uint8Array, sector: number): Uint8Array {
   if (superblock.version === "0.90") return image;
   const data = image.slice();
   superblock1.encodeInto(data, 0, { bitmapOffset: sector - superblock.superSector });
+  const { maxDev } = superblock1.decode(data);
+  superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, maxDev) });
   return data;
 }
 
@@ -175,7 +198,10 @@ function wantedComponent(
   return sectors;
 }
 
-/** What is new is synced; a bitmap is made anew, as it is to cover another length. */
+/**
+ * What is new is synced. A bitmap is to cover another length: it is taken away, and comes back with the new size. A crash in between leaves the
+ * array without it, of the old size.
+ */
 async function resize(
   context: HostContext,
   hosted: HostedArray,
@@ -191,22 +217,30 @@ async function resize(
   if (shape.level === "raid10" && ((shape.layout >>> 8) & 0xff) > 1)
     throw new HoldfastError("unsupported", `${path} has far copies, which would all have to move`);
   const quiet = checkQuiet(hosted);
-  if (quiet.bitmap !== null)
-    throw new HoldfastError(
-      "busy",
-      `${path} has a bitmap of the old size: take it away, and add it again`,
-    );
+  const options = optionsOf(quiet);
   const { componentSectors: now, resyncOffsetSectors } = quiet.array.record;
   const componentSectors = wantedComponent(quiet, hosted, wanted);
   if (componentSectors < now && hosted.users > 0)
     throw new HoldfastError("busy", `${path} is in use, and would lose its end`);
   if (componentSectors === now) return;
   const synced = coveredSectors(shape, now);
-  await exchange(context, hosted, () => ({
+  if (options !== null) {
+    withBitmap(quiet, shape, componentSectors, options);
+    await removeBitmap(context, hosted);
+  }
+  await exchange(context, hosted, (managed) => ({
+    ...(options === null ? {} : withBitmap(managed, shape, componentSectors, options)),
     componentSectors,
     resyncOffsetSectors:
       componentSectors > now ? Math.min(synced, resyncOffsetSectors) : resyncOffsetSectors,
   }));
+}
+
+/** As the bitmap is now, but for its chunks, which may have to be larger; null: there is none. */
+function optionsOf({ bitmap }: ManagedArray): NewBitmapOptions | null {
+  if (bitmap === null) return null;
+  const { periodMs, writeBehind } = bitmap;
+  return { chunkSectors: null, delaySeconds: periodMs / 1000, writeBehind };
 }
 
 /** Members are moved together, so that the slots that go away are empty ones. */

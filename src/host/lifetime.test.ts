@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ArrayDevice } from "../../test/support/array-device.ts";
 import { HostWorld } from "../../test/support/host-world.ts";
 import { HoldfastError } from "../base/errors.ts";
+import { probeMdSuperblocks } from "../md/probe.ts";
 import { readSectors, writeSectors } from "../block/promises.ts";
 import type { CreateCall, IncludeCall } from "./array-host.ts";
 
@@ -39,6 +40,19 @@ describe("making an array", () => {
       expect(again, version).toMatchObject({ kind: "started", active: count });
       const there = await world.do(readSectors(world.volume(), volume.sectors - 1, 1));
       expect(there).toEqual(block);
+    }
+  });
+
+  it("without lists of bad sectors, which those who join do not get either", async () => {
+    const world = new HostWorld();
+    const disks = world.addDisks(3);
+    await world.create(disks.slice(0, 2), { badBlockLog: false });
+    const how = { as: "member", writeMostly: null, failFast: null, update: null } as const;
+    await world.do(world.host.add({ array: "md0", device: disks[2]!, ...how }));
+    await world.stop();
+    for (const path of disks) {
+      const { primary } = await probeMdSuperblocks(world.disks.get(path)!);
+      expect(primary?.badBlockLog, path).toBeNull();
     }
   });
 

@@ -64,7 +64,7 @@ export async function addDevice(
         "usage",
         `${path} has no superblock of ${hosted.names.path}, so it cannot come back`,
       );
-    const member = back ?? (await makeMember(context, managed, held, how));
+    const member = back ?? (await newMemberOn(context, managed, held, how));
     hosted.hold(held);
     await managed.addMember(member);
     if (back !== null) return "re-added";
@@ -131,13 +131,12 @@ function newBitmapOf({ array, bitmap }: ManagedArray): NewBitmap | null {
   };
 }
 
-/** Everything but its superblock is on it when this resolves. @throws HoldfastError `usage` when it cannot be what it is to be */
-export async function makeMember(
+/** Everything but its superblock is on it. @throws HoldfastError `usage`: nothing is written then */
+export async function newMemberOn(
   { env }: HostContext,
   managed: ManagedArray,
   { device, path, major, minor }: HeldDevice,
-  how: Pick<Joining, "as" | "writeMostly" | "failFast">,
-  slot?: number,
+  how: Omit<Joining, "update"> & { readonly isAtEnd?: boolean },
 ): Promise<Member> {
   const decision = newMember({
     array: managed.array,
@@ -153,7 +152,7 @@ export async function makeMember(
       oldSuperblockSectors: await oldSuperblockSectors(device),
     },
     number: freeDeviceNumber(managed.array),
-    ...(slot === undefined ? {} : { slot }),
+    isAtEnd: how.isAtEnd ?? false,
     badBlockLog: managed.array.members.attached.some(
       ({ superblock }) => superblock.badBlockLog !== null,
     ),

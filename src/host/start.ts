@@ -8,6 +8,7 @@ import { countsOf, gather, outcomeOf, planOf, strangers, whyNotStarted } from ".
 import type { Gathered, StartWishes } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
+import { finishChange } from "./finish-change.ts";
 import { HostedArray } from "./hosted-array.ts";
 import type { ChosenNames } from "./names.ts";
 import { applyUpdate } from "./updates.ts";
@@ -17,9 +18,10 @@ import { viewOf } from "./view.ts";
 export async function startHosted(
   context: HostContext,
   hosted: HostedArray,
-  plan: AssemblyPlan,
+  found: AssemblyPlan,
   mode: AssemblyMode,
 ): Promise<void> {
+  const plan = await finished(hosted, found, mode);
   const managed = await startPlan(context, hosted.names, plan, mode, () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   // Who is missing, or was taken back by force, is so from now on, whether anything is written or not.
@@ -27,6 +29,16 @@ export async function startHosted(
   if (mode === "read-write" && (active + rebuilding < expected || plan.forced.length > 0))
     await new Promise<void>((durable) => managed.array.commit("members", durable));
   for (const held of hosted.held) if (hosted.memberOn(held) === null) await hosted.letGo(held);
+}
+
+async function finished(
+  hosted: HostedArray,
+  found: AssemblyPlan,
+  mode: AssemblyMode,
+): Promise<AssemblyPlan> {
+  // By force things are as they were judged then.
+  if (mode === "read-only" || found.forced.length > 0 || !(await finishChange(found))) return found;
+  return planOf(await hosted.candidates(), false, hosted.names.path);
 }
 
 /** What the superblocks of the first device call it; null: it cannot be told before names are chosen. */
@@ -54,7 +66,7 @@ export async function assembleArray(
 ): Promise<AssembleOutcome> {
   const ownName = await ownNameOf(context, call);
   return list.named(call.names, ownName, async (names) => {
-    const gathered = await gather(context, call.devices, names.path, call.mode);
+    const gathered = await gather(context, call.devices, names.path, call.mode, call.update);
     try {
       return await assembled(context, list, call, names, gathered);
     } catch (error) {

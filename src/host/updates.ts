@@ -1,8 +1,14 @@
 /** --update at assembly: superblocks are changed before the array is started. */
+import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import { flush, readSectors, writeSectors } from "../block/promises.ts";
 import { bitmapSuper } from "../formats/md/bitmap.ts";
+import { decodeSuperblock090 } from "../formats/md/superblock-090.ts";
+import { decodeSuperblock1 } from "../formats/md/superblock-1.ts";
 import { superblockPart } from "../formats/md/superblock-update.ts";
+import { arrayUuidBytes } from "../formats/md/superblock.ts";
+import type { MdVersion } from "../formats/md/superblock.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { AssemblyUpdate } from "./array-host.ts";
@@ -55,26 +61,47 @@ export async function updateOne(
 }
 
 /** The bitmap says to which array it belongs: with another UUID nobody would believe it. */
-async function bitmapWrite(candidate: MdCandidate, { uuid }: UpdateFacts): Promise<Write[]> {
+async function bitmapWrite(candidate: MdCandidate, uuid: Uint8Array): Promise<Write[]> {
   const { superblock, device } = candidate;
   const sector = superblock.bitmapSector;
   if (sector === null) return [];
   const bytes = await readSectors(device, sector, 1);
-  const isWords = superblock.version === "0.90" && superblock.byteOrder === "little";
-  const own = isWords ? uuid.map((_byte, at) => uuid[(at & ~3) + 3 - (at & 3)]!) : uuid;
-  bitmapSuper.encodeInto(bytes, 0, { uuid: own });
+  bitmapSuper.encodeInto(bytes, 0, { uuid });
   return [{ candidate, sector, bytes }];
 }
 
+/** One device after the other, each durable before the next: bitmaps and superblocks of a device fit together on all but one. */
 async function writeAll(writes: readonly Write[]): Promise<void> {
-  for (const { candidate, sector, bytes } of writes)
+  for (const { candidate, sector, bytes } of writes) {
     await writeSectors(candidate.device, sector, bytes);
-  await Promise.all(writes.map(({ candidate }) => flush(candidate.device)));
+    await flush(candidate.device);
+  }
+}
+
+/** In 0.90 half of the UUID is made of the host's name. */
+export function changesUuid({ kind }: AssemblyUpdate, version: MdVersion): boolean {
+  return kind === "uuid" || (kind === "homehost" && version === "0.90");
+}
+
+/** As the new superblock has it. */
+function uuidIn({ candidate, bytes }: Write): Uint8Array {
+  const { superblock, device } = candidate;
+  const { version, superSector, byteOrder } = superblock;
+  const image = new Uint8Array(SUPERBLOCK_SECTORS * SECTOR_BYTES);
+  image.set(bytes);
+  const place = { sector: superSector, deviceSectors: device.sectors };
+  const decoded =
+    version === "0.90"
+      ? decodeSuperblock090(image, place)
+      : decodeSuperblock1(image, version, place);
+  assert(decoded.kind === "ok" && decoded.superblock.byteOrder === byteOrder, "it can be read");
+  return arrayUuidBytes(decoded.superblock);
 }
 
 /**
- * All images are made before the first is written: what one device refuses changes none. The order: 1 bitmaps, flush, 2 superblocks, flush. A crash
- * in between leaves devices of which some say the old and some the new thing: the same --update, given all of them, ends it.
+ * All images are made before the first is written: what one device refuses changes none. Then, device by device: bitmap, flush, superblock, flush.
+ * A crash in between leaves devices of which some say the old and some the new thing: the same --update, given all of them, ends it, as it takes
+ * devices that differ in nothing but what it changes for one array (gather).
  * @throws HoldfastError `unsupported` for words that are not done
  */
 export async function applyUpdate(
@@ -83,7 +110,9 @@ export async function applyUpdate(
   plan: AssemblyPlan,
   names: ChosenNames,
 ): Promise<void> {
-  if (update.kind === "uuid" && (plan.superblock.hasJournal || plan.superblock.ppl !== null)) {
+  const { version, hasJournal, ppl } = plan.superblock;
+  const isOther = changesUuid(update, version);
+  if (isOther && (hasJournal || ppl !== null)) {
     const text =
       "the UUID cannot be changed: it stands in the journal or the partial parity log too";
     throw new HoldfastError("unsupported", text);
@@ -99,13 +128,11 @@ export async function applyUpdate(
     if (device.limits.readOnly)
       throw new HoldfastError("read-only", `${path} can only be read, so nothing can be updated`);
   if (update.kind === "metadata") return convertTo1(context, candidates);
-  const superblocks = await Promise.all(
-    candidates.map((candidate) => superblockWrite(update, candidate, facts)),
-  );
-  const bitmaps =
-    update.kind === "uuid"
-      ? await Promise.all(candidates.map((candidate) => bitmapWrite(candidate, facts)))
-      : [];
-  await writeAll(bitmaps.flat());
-  await writeAll(superblocks);
+  const writes: Write[] = [];
+  for (const candidate of candidates) {
+    const write = await superblockWrite(update, candidate, facts);
+    if (isOther) writes.push(...(await bitmapWrite(candidate, uuidIn(write))));
+    writes.push(write);
+  }
+  await writeAll(writes);
 }

@@ -8,6 +8,8 @@
  * 3. The freshest superblock's role table has the last word: a member it calls faulty is stale, even one event behind
  *    (kernel since 6.8). A member that itself calls the freshest one failed was on the other side of a split.
  * 4. Of two that claim a slot the fresher one has it; an exact copy is a duplicate.
+ * 5. Size, and the number of members of a raid1 or linear, are changed by writing all superblocks while nothing else is written. Who is one event
+ *    behind such a change is in it: a crash in between must not leave two halves of an array (mdadm refuses both then).
  */
 import { utcText } from "../base/dates.ts";
 import type { MdRole, MdSuperblock } from "../formats/md/superblock.ts";
@@ -51,6 +53,22 @@ export function differsInShape(a: MdSuperblock, b: MdSuperblock): boolean {
   );
 }
 
+/** The fresher one was written by a change that this one, a single event older, is still to be told of. */
+function isBeforeChange(own: MdSuperblock, freshest: MdSuperblock): boolean {
+  const [before, after] = [own.shape, freshest.shape];
+  if (own.events + EVENT_MARGIN !== freshest.events || before === null || after === null)
+    return false;
+  if (own.reshape !== null || freshest.reshape !== null) return false;
+  const { level, layout, chunkSectors, raidDisks } = after;
+  const isLonger = level === "raid1" || level === "linear";
+  return (
+    (before.raidDisks === raidDisks || isLonger) &&
+    before.level === level &&
+    before.layout === layout &&
+    before.chunkSectors === chunkSectors
+  );
+}
+
 function behind(superblock: MdSuperblock, freshest: MdSuperblock): string {
   const events = freshest.events - superblock.events;
   const since = utcText(superblock.updatedSeconds);
@@ -65,27 +83,22 @@ function outside(fate: CandidateFate, note: string | null): Judgement {
 
 function judgeActive(own: MdSuperblock, slot: number, freshest: MdSuperblock): Judgement {
   const given = roleOf(freshest, own.deviceNumber);
-  if (given.kind !== "active" || given.slot !== slot) {
-    return {
-      fate: "stale",
-      slot,
-      replacement: own.replacement,
-      note: `the freshest superblock lists this device as ${describeRole(given)}`,
-    };
+  const { replacement } = own;
+  const isMoved = own.shape?.raidDisks !== freshest.shape?.raidDisks;
+  if (given.kind !== "active" || (given.slot !== slot && !isMoved)) {
+    const note = `the freshest superblock lists this device as ${describeRole(given)}`;
+    return { fate: "stale", slot, replacement, note };
   }
-  if (isApartFrom(own, freshest)) {
-    return {
-      fate: "stale",
-      slot,
-      replacement: own.replacement,
-      note: "it reports the freshest member as failed: the two were written apart from each other (split brain)",
-    };
+  if (!isMoved && isApartFrom(own, freshest)) {
+    const note =
+      "it reports the freshest member as failed: the two were written apart from each other (split brain)";
+    return { fate: "stale", slot, replacement, note };
   }
   const recovering = own.recoveryOffsetSectors !== Infinity;
   return {
     fate: recovering ? "recovering" : "in-sync",
-    slot,
-    replacement: own.replacement,
+    slot: given.slot,
+    replacement,
     note: null,
   };
 }
@@ -125,7 +138,7 @@ function judgeOne(own: MdSuperblock, freshest: MdSuperblock): Judgement {
     const slot = role.kind === "active" ? role.slot : null;
     return { fate: "stale", slot, replacement: own.replacement, note: behind(own, freshest) };
   }
-  if (differsInShape(own, freshest)) {
+  if (differsInShape(own, freshest) && !isBeforeChange(own, freshest)) {
     return outside("foreign", "same UUID and age but another level, size or layout");
   }
   switch (role.kind) {

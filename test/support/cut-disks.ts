@@ -24,9 +24,12 @@ export class CutDisks {
   readonly #prng: Prng;
   readonly #queue: (() => void)[] = [];
 
-  constructor(prng: Prng, images: readonly Uint8Array[]) {
+  /** @param tornSectors what a disk writes as a whole, or not at all */
+  constructor(prng: Prng, images: readonly Uint8Array[], tornSectors = 1) {
     this.#prng = prng;
-    this.disks = images.map((image, index) => new CutDisk(this, `disk${index}`, image));
+    this.disks = images.map(
+      (image, index) => new CutDisk(this, `disk${index}`, image, tornSectors),
+    );
   }
 
   enqueue(run: () => void): void {
@@ -40,10 +43,15 @@ export class CutDisks {
     return run !== undefined;
   }
 
+  /** A cut now would leave more than one possible content. */
+  get isWriting(): boolean {
+    return this.disks.some((disk) => disk.isWriting);
+  }
+
   /** What the disks hold when the power comes back. Nothing that was under way ends any more. */
-  cut(): Uint8Array[] {
+  cut(prng = this.#prng): Uint8Array[] {
     this.#queue.length = 0;
-    return this.disks.map((disk) => disk.afterCut(this.#prng));
+    return this.disks.map((disk) => disk.afterCut(prng));
   }
 }
 
@@ -61,17 +69,24 @@ export class CutDisk implements BlockDevice {
   /** Cannot be written. */
   readonly badWrites = new Set<number>();
   readonly #all: CutDisks;
+  readonly #tornSectors: number;
   readonly #durable: Uint8Array;
   /** What is read. */
   readonly #content: Uint8Array;
   #unflushed: Unflushed[] = [];
 
-  constructor(all: CutDisks, name: string, image: Uint8Array) {
+  constructor(all: CutDisks, name: string, image: Uint8Array, tornSectors: number) {
     this.#all = all;
+    this.#tornSectors = tornSectors;
     this.name = name;
     this.sectors = image.length / SECTOR_BYTES;
     this.#durable = image.slice();
     this.#content = image.slice();
+  }
+
+  /** Something is not durable. */
+  get isWriting(): boolean {
+    return this.#unflushed.length > 0;
   }
 
   submit(bio: Bio): void {
@@ -158,8 +173,11 @@ export class CutDisk implements BlockDevice {
     const share = [0, 0.2, 0.5, 0.8, 1][prng.below(5)]!;
     const isTorn = prng.chance(0.5);
     for (const write of this.#unflushed) {
-      const isThere = prng.chance(share);
-      this.#store(write, () => (isTorn ? prng.chance(share) : isThere));
+      let isThere = prng.chance(share);
+      this.#store(write, (sector) => {
+        if (isTorn && sector % this.#tornSectors === 0) isThere = prng.chance(share);
+        return isThere;
+      });
     }
     this.#unflushed = [];
     return this.#durable;
@@ -177,9 +195,9 @@ export class CutDisk implements BlockDevice {
     this.isGone = false;
   }
 
-  #store({ sector, data, isOutdated }: Unflushed, isThere: () => boolean): void {
+  #store({ sector, data, isOutdated }: Unflushed, isThere: (sector: number) => boolean): void {
     for (let i = 0; i * SECTOR_BYTES < data.length; i += 1) {
-      if (isOutdated[i] === true || !isThere()) continue;
+      if (!isThere(sector + i) || isOutdated[i] === true) continue;
       const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
       this.#durable.set(bytes, (sector + i) * SECTOR_BYTES);
     }

@@ -164,7 +164,7 @@ export class HostWorld {
   }
 }
 
-function createCall(
+export function createCall(
   devices: readonly (string | null)[],
   more: Partial<CreateCall> = {},
 ): CreateCall {
@@ -196,7 +196,10 @@ function createCall(
   };
 }
 
-function assembleCall(devices: readonly string[], more: Partial<AssembleCall> = {}): AssembleCall {
+export function assembleCall(
+  devices: readonly string[],
+  more: Partial<AssembleCall> = {},
+): AssembleCall {
   return {
     names: { kernelName: null, path: "/dev/md0" },
     devices,

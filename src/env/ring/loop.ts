@@ -25,7 +25,6 @@ import { Signal } from "./signal.ts";
 const LINGER_MS = 0.5;
 /** No more waiting in the ring after so long: so Node's loop is held up for the sum of both, and the last batch. */
 const TURN_MS = 0.5;
-const SPINS = Number(process.env["SPINS"] ?? 0);
 /** Completions before their calls return that may be nested in each other. */
 const MAX_DEPTH = 16;
 
@@ -176,8 +175,6 @@ export class RingLoop {
       this.#flush();
       const isLast = !isFirst && nodeClock.monotonicMs() >= end;
       const waits = this.#isHot && !this.#hasWork && !isLast;
-      if (waits)
-        for (let i = 0; i < SPINS && !this.ring.hasCompletions; i++) this.ring.submitAndWait(0);
       this.ring.submitAndWait(waits ? LINGER_MS : 0);
       const count = this.ring.reap();
       if (count > 0) this.#heatUp();

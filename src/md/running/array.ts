@@ -466,7 +466,12 @@ export class RunningArray implements BlockDevice, ArrayCore {
       else this.level.settle(resolve);
     });
     await this.#idle();
-    if (this.#mode !== "read-write" || !this.#options.keepsSuperblocks) return;
+    if (this.#mode !== "read-write") return;
+    if (!this.#options.keepsSuperblocks) {
+      // No round of superblocks flushes them, and who stops an array in order may switch off the disks next.
+      await new Promise<void>((flushed) => this.#flush.flush(() => flushed()));
+      return;
+    }
     await this.#options.bitmap?.settle?.();
     await this.#markClean();
   }

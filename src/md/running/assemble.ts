@@ -144,7 +144,7 @@ function isRedundant({ level }: MdShape): boolean {
 }
 
 /** Null for those that are left out: their device numbers become free, and who was a member is so no longer. */
-function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null {
+export function standingOf({ fate, slot, candidate }: JudgedCandidate): Standing | null {
   switch (fate) {
     case "in-sync":
       return { kind: "in-sync", slot: slot! };

@@ -62,7 +62,9 @@ interface Found {
 export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | null> {
   const { members, record } = start;
   // Whoever came back by the bitmap got all of it when it joined; the others have had it for longer.
-  const inSync = members.attached.filter((member) => member.isInSync);
+  const inSync = members.attached.filter(
+    ({ isInSync, superblock }) => isInSync && superblock.bitmapSector !== null,
+  );
   const source = inSync.find(({ superblock }) => !superblock.recoveryByBitmap) ?? inSync[0];
   const found = source === undefined ? null : await findBitmap(source);
   if (found === null) return null;

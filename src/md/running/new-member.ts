@@ -30,7 +30,6 @@ import type { NewDevice, PlannedWrite } from "../create/request.ts";
 import { survival } from "../enough.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
 import { Member } from "./member.ts";
-import type { Standing } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord } from "./metadata.ts";
 
@@ -50,16 +49,16 @@ export interface NewMemberRequest {
   readonly joining: Omit<NewDevice, "sectors" | "dataOffsetSectors">;
   /** Of freeDeviceNumber(). */
   readonly number: number;
-  /** What it is to be at once: a linear array gets longer by it. Unless given: a spare, or the journal. */
-  readonly slot?: number;
   readonly badBlockLog: boolean;
+  /** It is to hold what comes behind the last member of a linear array, and is in sync once all superblocks say so. */
+  readonly isAtEnd?: boolean;
   /** A random number below 2^32 with which a journal begins. */
   readonly journalSequence: bigint;
 }
 
 export interface NewMember {
   readonly kind: "ok";
-  /** A spare, or the journal, to be attached when the writes are done; or in its slot. */
+  /** A spare, or the journal, to be attached when the writes are done. */
   readonly member: Member;
   /** In any order; the superblock is not among them: the array writes it with those of all others. */
   readonly writes: readonly PlannedWrite[];
@@ -102,7 +101,7 @@ function made(request: NewMemberRequest): NewMember {
   checkArray(request, sample);
   checkDevice(request, sample);
   const places = placesOn(request, sample);
-  checkSize(request, places);
+  checkSize(request, places, sample);
   const image = imageOf(request, sample, places);
   const superblock = decoded(image, sample.superblock, places.superSector, device.sectors);
   const member = new Member({
@@ -110,7 +109,7 @@ function made(request: NewMemberRequest): NewMember {
     device,
     superblock,
     image,
-    standing: standingOf(request),
+    standing: joining.isJournal ? { kind: "journal" } : { kind: "spare" },
     badBlocks: new BadBlockTable(superblock.badBlockLog, []),
   });
   member.number = number;
@@ -125,11 +124,6 @@ function made(request: NewMemberRequest): NewMember {
   return { kind: "ok", member, writes };
 }
 
-function standingOf({ joining, slot }: NewMemberRequest): Standing {
-  if (slot !== undefined) return { kind: "in-sync", slot };
-  return joining.isJournal ? { kind: "journal" } : { kind: "spare" };
-}
-
 /** The member from which is taken what all have in common: mdadm's choice too. */
 function sampleOf({ name, members }: JoinedArray): Member {
   const sample = members.attached
@@ -139,15 +133,14 @@ function sampleOf({ name, members }: JoinedArray): Member {
   return sample;
 }
 
-function checkArray({ array, bitmap, joining, slot }: NewMemberRequest, sample: Member): void {
+function checkArray({ array, bitmap, joining, isAtEnd }: NewMemberRequest, sample: Member): void {
   const { name, members } = array;
   const { shape, reshape, hasJournal } = sample.superblock;
   const { label } = joining;
   if (shape === null || reshape !== null)
     refuse(`${label} cannot join ${name} before its reshape is done`);
-  if (slot !== undefined) {
-    if (shape.level !== "linear")
-      refuse(`${name} is a ${shape.level}, which cannot get longer by a device`);
+  if (isAtEnd === true) {
+    if (shape.level !== "linear") refuse(`${name} is a ${shape.level}, which has no end to add to`);
     return;
   }
   if (!joining.isJournal) {
@@ -177,8 +170,15 @@ function checkDevice({ array, device, joining, number }: NewMemberRequest, sampl
 }
 
 /** A journal may be of any size that has room for its log. */
-function checkSize({ array, joining, device }: NewMemberRequest, places: MetadataPlaces): void {
-  const needed = joining.isJournal ? LEAST_COMPONENT_SECTORS : array.record.componentSectors;
+function checkSize(
+  { array, joining, device, isAtEnd }: NewMemberRequest,
+  places: MetadataPlaces,
+  sample: Member,
+): void {
+  const chunkSectors = sample.superblock.shape?.chunkSectors ?? 0;
+  const { componentSectors } = array.record;
+  const least = isAtEnd === true ? chunkSectors || 1 : componentSectors;
+  const needed = joining.isJournal ? LEAST_COMPONENT_SECTORS : least;
   if (places.dataSectors >= needed) return;
   refuse(
     `${joining.label} is too small for ${array.name}: of its ${device.sectors} sectors ${Math.max(0, places.dataSectors)} are left for data, and it takes ${needed}`,

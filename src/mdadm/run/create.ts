@@ -111,6 +111,7 @@ async function callFor(
     uuid: command.uuid?.replaceAll(":", "") ?? null,
     readOnly: command.readOnly,
     writeZeroes: command.writeZeroes,
+    badBlockLog: config.create.badBlockLog ?? true,
     dryRun: true,
   };
 }
