@@ -53,9 +53,8 @@ export class Content {
     for (const sector of range) {
       const known = this.known[sector]!;
       this.busy.delete(sector);
-      this.holed.delete(sector);
       known.acknowledged = version;
-      if (isDurable) known.durable = version;
+      if (isDurable) this.#keep(sector, version);
     }
   }
 
@@ -66,10 +65,16 @@ export class Content {
     const versions = new Map(quiet.map((sector) => [sector, this.known[sector]!.newest]));
     return () => {
       for (const [sector, known] of this.known.entries())
-        known.durable = Math.max(known.durable, before[sector]!);
+        if (before[sector]! > known.durable) this.#keep(sector, before[sector]!);
       for (const [sector, version] of versions)
         if (this.known[sector]!.newest === version) this.risky.delete(sector);
     };
+  }
+
+  /** What is lost may come back until then: a cut can take the write again. */
+  #keep(sector: number, version: number): void {
+    this.known[sector]!.durable = version;
+    this.holed.delete(sector);
   }
 
   /** The power fails. */

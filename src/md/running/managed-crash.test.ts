@@ -4,14 +4,14 @@
  * FUA write (law 8), no copy of a disk that had failed (law 3), copies and parity alike when background sync is done (laws 1 and 2).
  * When faults are over the array comes to rest, and stops (law 4).
  *
- * `HOLDFAST_SEED=N` replays a run, `HOLDFAST_LIVES=N` asks for more lives of each shape.
+ * `HOLDFAST_LIFE=N` is the first life, `HOLDFAST_LIVES=N` asks for more lives of each shape.
  */
 import { describe, expect, it } from "vitest";
 import type { LifeShape } from "../../../test/support/array-life.ts";
 import { liveOnce } from "../../../test/support/life-once.ts";
-import { seedOfRun } from "../../../test/support/seed.ts";
 
-const SEED = seedOfRun();
+/** The same lives on every commit: what other seeds find is looked for on purpose, and pinned here when it is mended. */
+const SEED = Number(process.env["HOLDFAST_LIFE"] ?? 7000);
 const LIVES = Number(process.env["HOLDFAST_LIVES"] ?? 12);
 
 const SHAPES: readonly LifeShape[] = [
@@ -41,5 +41,10 @@ describe(`arrays that lose power (seed ${SEED})`, () => {
   it.each(SHAPES.map((shape) => [shape.name, shape] as const))("%s", async (_name, shape) => {
     for (let life = 0; life < LIVES; life += 1)
       expect(await liveOnce(shape, SEED + life)).toBeNull();
+  });
+
+  // The journal's superblock named a block that was still in the journal's cache.
+  it("a journal, life 1032", async () => {
+    expect(await liveOnce(SHAPES.at(-1)!, 1032)).toBeNull();
   });
 });

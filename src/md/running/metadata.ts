@@ -5,7 +5,7 @@
  * member that still works. Commits that come while superblocks are being written share the next round.
  *
  * One round, each step when the one before is durable (laws 1 and 3 of docs/ARCHITECTURE.md):
- *   1 every member in a slot is flushed: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
+ *   1 every member in a slot is flushed, and the journal: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
  *     before anything was said, and the round starts again;
  *   2 bad-block logs that changed, and the bitmap's superblock: an older superblock does not mind them;
  *   3 the superblocks, all at a time.
@@ -212,8 +212,9 @@ export class Metadata {
     for (;;) {
       const snapshot = this.#snapshot();
       const { targets } = snapshot;
-      const inSlots = targets.filter((member) => member.slot !== null);
-      await this.#each(inSlots, (member) => flush(member.device));
+      // The journal too: its superblock says where the log begins, and that block may be in a cache.
+      const vouchedFor = targets.filter(({ standing }) => standing.kind !== "spare");
+      await this.#each(vouchedFor, (member) => flush(member.device));
       if (!targets.some((member) => member.isFaulty)) return snapshot;
       if (this.#next !== null) this.#takeNext();
       this.#writing = "members";
