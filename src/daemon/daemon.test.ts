@@ -96,7 +96,10 @@ describe("a daemon", () => {
       { kernelName: "md1", mode: "read-only" },
     ]);
     expect(statSync(join(folder, "state.json")).mode & 0o777).toBe(0o600);
+    const before = logged.length;
     await first.daemon.stop();
+    // That arrays stop is not written down, nor tried.
+    expect(logged.slice(before)).toEqual([]);
     expect(readdirSync(folder).toSorted()).toEqual(["lock", "state.json"]);
     expect(namesListed(folder)).toEqual(["md0", "md1"]);
 
