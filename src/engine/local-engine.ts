@@ -8,6 +8,7 @@ import { createArena } from "../base/arena.ts";
 import type { Arena } from "../base/arena.ts";
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
+import { OneByOne } from "../base/one-by-one.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { Env } from "../env/env.ts";
@@ -68,8 +69,7 @@ export class LocalEngine implements Engine {
   /** Asks for the host only once it has arrays. */
   readonly #arrays = new ArrayExports((array) => this.#arrayHost().use(array));
   #host: OwnedArrayHost | null = null;
-  /** When the last request is done, however it ended. */
-  #lastDone: Promise<unknown> = Promise.resolve();
+  readonly #requests = new OneByOne();
   #stopping: Promise<EngineFigures> | null = null;
 
   constructor(env: Env, options: LocalEngineOptions) {
@@ -107,15 +107,13 @@ export class LocalEngine implements Engine {
   }
 
   stop(): Promise<EngineFigures> {
-    this.#stopping ??= this.#lastDone.then(() => this.#stop());
+    this.#stopping ??= this.#requests.run(() => this.#stop());
     return this.#stopping;
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     this.#refuseWhenStopping();
-    const done = this.#lastDone.then(work);
-    this.#lastDone = done.catch(() => {});
-    return done;
+    return this.#requests.run(work);
   }
 
   #refuseWhenStopping(): void {

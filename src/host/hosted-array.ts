@@ -6,7 +6,7 @@
  * What is done to it is done one thing after the other (`exclusively`), so nobody adds a device to an array that is being stopped.
  */
 import { HoldfastError } from "../base/errors.ts";
-import { ignore } from "../base/nothing.ts";
+import { OneByOne } from "../base/one-by-one.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
@@ -37,7 +37,7 @@ export class HostedArray {
   users = 0;
   #held: readonly HeldDevice[];
   #volume: ArrayVolume | null = null;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new OneByOne();
 
   constructor(
     names: ChosenNames,
@@ -119,9 +119,7 @@ export class HostedArray {
 
   /** When all that was asked for before is done. */
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(ignore);
-    return done;
+    return this.#turns.run(work);
   }
 }
 

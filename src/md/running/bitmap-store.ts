@@ -11,6 +11,7 @@
  * Facts: docs/kernel/md-metadata.md, section 7.
  */
 import { assert } from "../../base/assert.ts";
+import { OneByOne } from "../../base/one-by-one.ts";
 import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES, alignUp } from "../../base/units.ts";
 import { BioFlags } from "../../block/bio.ts";
@@ -66,8 +67,7 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
   #isStale: boolean;
   /** Page 0 as it was written last. */
   #head: Uint8Array;
-  /** The write under way: one at a time. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #writes = new OneByOne();
 
   constructor(options: MemberBitmapOptions) {
     const { bitmap, events, isStale } = options;
@@ -116,7 +116,7 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
   }
 
   async writePages(pages: readonly number[], bits: ChunkBits): Promise<void> {
-    const failures = await this.#alone(async () => {
+    const failures = await this.#writes.run(async () => {
       const failed: Failures = new Map();
       if (this.#isStale) return this.#everything(bits, failed);
       await this.#ageFirst(failed);
@@ -131,11 +131,11 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
   }
 
   async writeAll(bits: ChunkBits): Promise<void> {
-    await this.#report(await this.#alone(() => this.#everything(bits, new Map())));
+    await this.#report(await this.#writes.run(() => this.#everything(bits, new Map())));
   }
 
   async writeSuperblock(events: number): Promise<readonly Failure[]> {
-    const failures = await this.#alone(async () => {
+    const failures = await this.#writes.run(async () => {
       const failed: Failures = new Map();
       this.#arrayEvents = events;
       this.#events = Math.max(this.#events, events);
@@ -247,12 +247,6 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
     await allEnded(reports);
     if (members.attached.some((member) => member.slot !== null)) return;
     throw new HoldfastError("io", `${name} has no member left to keep its bitmap on.`);
-  }
-
-  #alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
   }
 }
 
