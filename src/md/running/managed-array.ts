@@ -9,6 +9,7 @@
  * "clean".
  */
 import { HoldfastError } from "../../base/errors.ts";
+import { OneByOne } from "../../base/one-by-one.ts";
 import { ignore } from "../../base/nothing.ts";
 import type { BitmapTracker } from "../../regions/bitmap-tracker.ts";
 import type { SyncScheduler } from "../../sync/scheduler.ts";
@@ -93,6 +94,8 @@ export class ManagedArray {
   readonly array: RunningArray;
   readonly sync: SyncControl;
   readonly bitmap: RunningBitmap | null;
+  /** Of the state: bitmap and log are settled by one of them at a time. */
+  readonly #changes = new OneByOne();
 
   constructor(
     array: RunningArray,
@@ -134,9 +137,13 @@ export class ManagedArray {
    * What writing the word to md's array_state does.
    * @throws HoldfastError as RunningArray.setState
    */
-  async setState(word: string): Promise<void> {
+  setState(word: string): Promise<void> {
+    return this.#changes.run(() => this.#setState(word));
+  }
+
+  async #setState(word: string): Promise<void> {
     const wanted = wantedState(word);
-    if (wanted === "stop") return this.close();
+    if (wanted === "stop") return this.#close();
     const stopsWriting = wanted === "read-only" || wanted === "read-auto";
     if (stopsWriting) await this.#quiet();
     try {
@@ -180,7 +187,11 @@ export class ManagedArray {
   }
 
   /** In order: background sync, writes, bitmap, superblocks. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#changes.run(() => this.#close());
+  }
+
+  async #close(): Promise<void> {
     await new Promise<void>((stopped) => this.sync.stop(stopped));
     await this.array.close();
   }

@@ -43,8 +43,12 @@ describe(`arrays that lose power (seed ${SEED})`, () => {
       expect(await liveOnce(shape, SEED + life)).toBeNull();
   });
 
-  // The journal's superblock named a block that was still in the journal's cache.
-  it("a journal, life 1032", async () => {
-    expect(await liveOnce(SHAPES.at(-1)!, 1032)).toBeNull();
+  it.each([
+    // The journal's superblock named a block that was still in the journal's cache.
+    1032,
+    // Two changes of state at a time settled the journal twice, and its ring counted room that it had not.
+    817_153_009,
+  ])("a journal, life %i", async (life) => {
+    expect(await liveOnce(SHAPES.at(-1)!, life)).toBeNull();
   });
 });
