@@ -10,7 +10,8 @@ import type { CreateRequest } from "../../src/md/create/request.ts";
 import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import { settled } from "./crash-disks.ts";
 import { administer } from "./life-administration.ts";
-import { Content, stamp } from "./life-content.ts";
+import { Content } from "./life-content.ts";
+import { stamped } from "./sector-oracle.ts";
 import { LifeDisks } from "./life-disks.ts";
 import { VirtualTime } from "./virtual-time.ts";
 import { createOnDisks, runDisks } from "./written-array.ts";
@@ -146,7 +147,7 @@ export class Life {
     const version = content.begin(range);
     const isFua = prng.chance(0.3);
     log.push(`write ${version} ${range[0]}+${range.length}${isFua ? " fua" : ""}`);
-    const data = Buffer.concat(range.map((sector) => stamp(sector, version)));
+    const data = stamped(range[0]!, range.length, version);
     const flags = isFua ? BioFlags.fua : BioFlags.none;
     const generation = this.#generation;
     void writeSectors(this.array, range[0]!, data, flags).then(

@@ -1,27 +1,12 @@
-/** What a volume of a simulated life may hold: every sector says where it lies and which write it is from. */
+/** What a volume of a simulated life may hold. Its sectors are stamped as those of sector-oracle.ts. */
+
+import { versionIn } from "./sector-oracle.ts";
 
 /** What may be read of one sector: its newest durable version, or anything written since. */
 export interface Known {
   durable: number;
   acknowledged: number;
   newest: number;
-}
-
-export function stamp(sector: number, version: number): Buffer {
-  const bytes = Buffer.alloc(512);
-  for (let at = 0; at < 512; at += 8) {
-    bytes.writeUInt32LE(sector + 1, at);
-    bytes.writeUInt32LE(version, at + 4);
-  }
-  return bytes;
-}
-
-/** 0: nothing was ever written there; null: it is nothing that was. */
-function versionIn(bytes: Uint8Array, sector: number): number | null {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, 512);
-  const version = view.readUInt32LE(4);
-  if (view.every((byte) => byte === 0)) return 0;
-  return view.equals(stamp(sector, version)) ? version : null;
 }
 
 /** What clients were promised of a volume. */

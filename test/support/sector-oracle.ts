@@ -56,14 +56,12 @@ export class SectorOracle {
     for (let at = sector; at < sector + sectors; at += 1) if (this.#busy.has(at)) return null;
     this.#version += 1;
     const version = this.#version;
-    const data = new Uint8Array(sectors * SECTOR_BYTES);
     for (let at = sector; at < sector + sectors; at += 1) {
       this.#busy.add(at);
       this.#unflushed.add(at);
       this.#newest[at] = version;
-      stampInto(data.subarray((at - sector) * SECTOR_BYTES), at, version);
     }
-    return { version, sector, sectors, data };
+    return { version, sector, sectors, data: stamped(sector, sectors, version) };
   }
 
   acknowledge({ version, sector, sectors }: StampedWrite, isFua: boolean): void {
@@ -122,16 +120,19 @@ export class SectorOracle {
   }
 }
 
-function stampInto(bytes: Uint8Array, sector: number, version: number): void {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, SECTOR_BYTES / 4);
+/** The bytes of a write. */
+export function stamped(sector: number, sectors: number, version: number): Uint8Array {
+  const words = new Uint32Array((sectors * SECTOR_BYTES) / 4);
+  const perSector = SECTOR_BYTES / 4;
   for (let at = 0; at < words.length; at += 2) {
-    words[at] = sector + 1;
+    words[at] = sector + Math.floor(at / perSector) + 1;
     words[at + 1] = version;
   }
+  return new Uint8Array(words.buffer);
 }
 
 /** 0: nothing was ever written there; null: it is nothing that was. */
-function versionIn(bytes: Uint8Array, sector: number): number | null {
+export function versionIn(bytes: Uint8Array, sector: number): number | null {
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, SECTOR_BYTES / 4);
   const [first, version] = [words[0]!, words[1]!];
   if (first !== sector + 1 && (first !== 0 || version !== 0)) return null;
