@@ -8,8 +8,9 @@
  *   1 every member in a slot is flushed, and the journal: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
  *     before anything was said, and the round starts again;
  *   2 bad-block logs that changed, and the bitmap's superblock: an older superblock does not mind them;
- *   3 the superblocks, all at a time.
- * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state.
+ *   3 the superblocks, all at a time, but the journal's on its own: last if the count goes up, first if it goes back.
+ * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state. The
+ * journal is never the one that is ahead: mdadm's assembly takes such a device for a stranger, and does not start the array without it.
  * A member that cannot be written becomes faulty, and another round says so.
  *
  * Counting events, as kernels do: a round that only turns a healthy array clean goes back to the count before it was dirtied, which the
@@ -274,7 +275,10 @@ export class Metadata {
     record.events = events;
     this.#said = { ...saying, array: { ...saying.array, events } };
     if (!isBack) await this.#writeBitmap(events);
-    await this.#each(targets, (member) => writeSuperblock(member, this.#said));
+    const journal = targets.filter(({ standing }) => standing.kind === "journal");
+    const others = targets.filter(({ standing }) => standing.kind !== "journal");
+    for (const group of isBack ? [journal, others] : [others, journal])
+      await this.#each(group, (member) => writeSuperblock(member, this.#said));
     if (isBack) await this.#writeBitmap(events);
   }
 
