@@ -80,6 +80,7 @@ function idleFile() {
     sizeBytes: MEMBER_SECTORS * 512,
     read: ask,
     write: ask,
+    writeDurably: ask,
     /** @param {(error: null) => void} ended */
     flush: (ended) => ended(null),
     punchHole: () => true,

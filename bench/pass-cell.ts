@@ -86,8 +86,8 @@ async function fillSeconds(array: MadeArray): Promise<number> {
   }
 }
 
-/** As many bytes to each member as there are data and parity. */
-async function ddFillSeconds({ members }: MadeArray): Promise<number> {
+/** As many bytes to each member as there are data and parity, from a file: a client reads what it writes somewhere, too. */
+async function ddFillSeconds({ members, plain }: MadeArray): Promise<number> {
   let seconds = 0;
   for (const path of members) {
     const count = (statSync(path).size - DATA_OFFSET_BYTES) / FILL_DD_BYTES;
@@ -96,8 +96,8 @@ async function ddFillSeconds({ members }: MadeArray): Promise<number> {
       `seek=${DATA_OFFSET_BYTES / FILL_DD_BYTES}`,
       `count=${count}`,
     ];
-    // Zeros everywhere: parity is right.
-    seconds += await timed("dd", ["if=/dev/zero", `of=${path}`, ...range, "conv=notrunc"]);
+    // All members get the same bytes, and with three data disks those are their parity.
+    seconds += await timed("dd", [`if=${plain}`, `of=${path}`, ...range, "conv=notrunc"]);
   }
   return seconds;
 }

@@ -2,8 +2,8 @@
  * A disk image or a block device of the operating system.
  *
  * Holes of a sparse file are told as extents; discard and write-zeroes punch holes where the file system can. Where it
- * cannot, discard does nothing (it is a hint) and write-zeroes writes zeros. A FUA write is followed by a flush of the
- * file, a preflush one preceded by it. A last part of less than a sector is not part of the device; a note says so.
+ * cannot, discard does nothing (it is a hint) and write-zeroes writes zeros. A preflush is a flush of the file before it, and FUA one
+ * after it, but for writes: those the operating system can make durable alone. A last part of less than a sector is not part of the device; a note says so.
  */
 import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
@@ -109,7 +109,7 @@ export class FileDevice implements OpenedDevice {
       case "read":
         return this.#transfer(bio);
       case "write":
-        return this.#write(bio.sector * SECTOR_BYTES, bio.data, this.#durably(bio, end));
+        return this.#write(bio, end);
       case "flush":
         return this.#flush(end);
       case "discard":
@@ -126,10 +126,15 @@ export class FileDevice implements OpenedDevice {
     return (error) => (error === null ? this.#flush(end) : end(error));
   }
 
-  #write(offsetBytes: number, data: Uint8Array, end: BioEnd): void {
-    this.#file.write(data, offsetBytes, (error) => {
-      end(error === null ? null : toHoldfastError(error, this.name));
-    });
+  #write(bio: Bio, end: BioEnd): void {
+    const offset = bio.sector * SECTOR_BYTES;
+    const isFua = (bio.flags & BioFlags.fua) !== 0;
+    if (isFua) this.#file.writeDurably(bio.data, offset, this.#told(end));
+    else this.#file.write(bio.data, offset, this.#told(end));
+  }
+
+  #told(end: BioEnd): (error: Error | null) => void {
+    return (error) => end(error === null ? null : toHoldfastError(error, this.name));
   }
 
   #flush(end: BioEnd): void {
@@ -137,7 +142,7 @@ export class FileDevice implements OpenedDevice {
       end(null);
       return;
     }
-    this.#file.flush((error) => end(error === null ? null : toHoldfastError(error, this.name)));
+    this.#file.flush(this.#told(end));
   }
 
   #writeZeroes(bio: Bio, end: BioEnd): void {
@@ -145,7 +150,11 @@ export class FileDevice implements OpenedDevice {
     const length = bio.sectors * SECTOR_BYTES;
     const mayUnmap = (bio.flags & BioFlags.noUnmap) === 0;
     if (mayUnmap && this.#file.punchHole(offset, length)) end(null);
-    else inZeroSteps(length, (from, zeros, ended) => this.#write(offset + from, zeros, ended), end);
+    else {
+      const write = (from: number, zeros: Uint8Array, ended: BioEnd): void =>
+        this.#file.write(zeros, offset + from, this.#told(ended));
+      inZeroSteps(length, write, end);
+    }
   }
 
   /** A hole counts only as far as it covers whole sectors. */

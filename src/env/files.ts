@@ -30,7 +30,7 @@ export interface FileExtent {
 }
 
 /**
- * An open file. `read`, `write` and `flush` call `done` exactly once, perhaps before they return: callers prepare what they
+ * An open file. `read`, the writes and `flush` call `done` exactly once, perhaps before they return: callers prepare what they
  * need first. Calls that are nested in each other this way are bounded, so the stack stays flat whatever `done` starts.
  * They borrow `data` until then. `bytes` is smaller than asked only at the end of the file.
  */
@@ -43,6 +43,8 @@ export interface FileHandle {
     done: (error: Error | null, bytes: number) => void,
   ): void;
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
+  /** What it wrote is on stable storage when `done` is called without an error; of other writes it says nothing. */
+  writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
   /** Everything written before the call is on stable storage when `done` is called without an error. */
   flush(done: (error: Error | null) => void): void;
   /** Gives the range's storage back; it reads as zeros afterwards. False if the file system cannot. */

@@ -34,6 +34,10 @@ class MemoryFile implements FileHandle {
     queueMicrotask(() => done(null));
   }
 
+  writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    this.write(data, offsetBytes, done);
+  }
+
   flush(done: (error: Error | null) => void): void {
     queueMicrotask(() => done(null));
   }

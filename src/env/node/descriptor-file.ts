@@ -2,7 +2,8 @@
  * What every open file has in common, however it is read and written: its size, its holes, its errors.
  *
  * A flush that failed once fails for good on a handle: the kernel may have dropped the pages it could not write, and
- * a second one would then say yes without them.
+ * a second one would then say yes without them. A durable write that failed counts as one: the kernel may have told it, and will not
+ * tell again, of pages that others wrote.
  */
 import { close, ftruncate } from "node:fs";
 import { promisify } from "node:util";
@@ -49,6 +50,11 @@ export abstract class DescriptorFile implements FileHandle {
     done: (error: Error | null, bytes: number) => void,
   ): void;
   abstract write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
+  abstract writeDurably(
+    data: Uint8Array,
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void;
   abstract flush(done: (error: Error | null) => void): void;
 
   punchHole(offsetBytes: number, lengthBytes: number): boolean {

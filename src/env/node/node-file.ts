@@ -4,7 +4,7 @@
  *
  *   read, write  at most 128 KiB, on a local file system, and quick lately (env/pace.ts) --> readSync, writeSync
  *                else --> threads
- *   flush        threads
+ *   flush        threads; a durable write is a write and a flush
  *
  * Node has no call that says whether data is in the cache, so the first calls of a slow spell stop everything else until the disk
  * has answered, and so does a try now and then. For a disk that answers that is milliseconds. For one that hangs it is as long as it
@@ -87,6 +87,10 @@ export class NodeFile extends DescriptorFile {
       this.grown(offsetBytes + count);
       turns.end(done, null, count);
     } else this.#writeByThread(data, Math.max(0, count), offsetBytes, done);
+  }
+
+  writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    this.write(data, offsetBytes, (error) => (error === null ? this.flush(done) : done(error)));
   }
 
   flush(done: (error: Error | null) => void): void {

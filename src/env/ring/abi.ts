@@ -117,6 +117,8 @@ export const Probe = {
 
 /** preadv2(2): fail with EAGAIN rather than wait. */
 export const RWF_NOWAIT = 8;
+/** pwritev2(2): done when it is on stable storage. */
+export const RWF_DSYNC = 2;
 
 /** iovec: address (8), length (8). */
 export const IOVEC_WORDS = 4;

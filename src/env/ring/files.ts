@@ -4,6 +4,7 @@
  *   read   preadv2(RWF_NOWAIT) --EAGAIN or short--> ring        where the file system refuses RWF_NOWAIT (tmpfs):
  *   write  pwrite, timed: a slow file's go through the ring     pread, timed like writes
  *   flush  ring
+ *   write that is durable when it ends: ring, RWF_DSYNC. A flush instead would have all that was ever written wait for the disk.
  *
  * Buffered writes have no form that does not wait, and through the ring they would cost a hand-over to a kernel thread each.
  * Transfers are pooled; short ones are continued. Everything else of a file is env/node's.
@@ -14,7 +15,7 @@ import type { Files } from "../files.ts";
 import { Pace } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
-import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_NOWAIT } from "./abi.ts";
+import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_DSYNC, RWF_NOWAIT } from "./abi.ts";
 import { systemError } from "./errors.ts";
 import { makeBlocking } from "./kernel.ts";
 import type { RingLoop } from "./loop.ts";
@@ -22,6 +23,17 @@ import { Operation } from "./operation.ts";
 import type { Completed } from "./operation.ts";
 
 type ReadDone = (error: Error | null, bytes: number) => void;
+
+/** What a ring does for a file. */
+interface Work {
+  readonly opcode: number;
+  readonly opFlags: number;
+}
+
+const READ: Work = { opcode: Op.read, opFlags: 0 };
+const WRITE: Work = { opcode: Op.write, opFlags: 0 };
+const WRITE_DURABLY: Work = { opcode: Op.write, opFlags: RWF_DSYNC };
+const FLUSH: Work = { opcode: Op.fsync, opFlags: FSYNC_DATASYNC };
 
 const TWO_32 = 0x1_0000_0000;
 const MAX_SPARE_TRANSFERS = 1024;
@@ -63,6 +75,7 @@ class Transfer implements Completed {
   readonly #space: FileSpace;
   readonly #operation = new Operation(this);
   #file: RingFile | null = null;
+  #work = READ;
   #data: Uint8Array = NOTHING;
   #filled = 0;
   #offset = 0;
@@ -75,18 +88,20 @@ class Transfer implements Completed {
   /** @param filled bytes of `data` that are through already */
   begin(
     file: RingFile,
-    opcode: number,
+    work: Work,
     data: Uint8Array,
     filled: number,
     offset: number,
     done: ReadDone,
   ): void {
     this.#file = file;
+    this.#work = work;
     this.#data = data;
     this.#filled = filled;
     this.#offset = offset;
     this.#done = done;
-    this.#operation.opcode = opcode;
+    this.#operation.opcode = work.opcode;
+    this.#operation.opFlags = work.opFlags;
     this.#operation.descriptor = file.number;
     this.#space.loop.hold();
     this.#next();
@@ -94,17 +109,16 @@ class Transfer implements Completed {
 
   #next(): void {
     const operation = this.#operation;
-    const isFlush = operation.opcode === Op.fsync;
+    const isFlush = this.#work === FLUSH;
     const left = this.#data.length - this.#filled;
     operation.length = Math.min(MAX_TRANSFER_BYTES, left);
     operation.address = isFlush ? 0 : this.#space.loop.system.addressOf(this.#data) + this.#filled;
     operation.offset = isFlush ? 0 : this.#offset + this.#filled;
-    operation.opFlags = isFlush ? FSYNC_DATASYNC : 0;
     operation.keeps = this.#data;
     this.#space.loop.start(operation);
   }
 
-  completed(operation: Operation, result: number): void {
+  completed(_operation: Operation, result: number): void {
     if (result === -Errno.EINTR || result === -Errno.EAGAIN) {
       this.#next();
       return;
@@ -121,10 +135,10 @@ class Transfer implements Completed {
     this.#file = null;
     this.#data = NOTHING;
     this.#done = ignore;
-    const { opcode } = operation;
+    const work = this.#work;
     this.#space.giveBack(this);
     this.#space.loop.release();
-    file.transferred(opcode, result, offset + filled, filled, done);
+    file.transferred(work, result, offset + filled, filled, done);
   }
 }
 
@@ -153,7 +167,7 @@ class RingFile extends DescriptorFile {
   read(data: Uint8Array, offsetBytes: number, done: ReadDone): void {
     const result = data.length === 0 ? 0 : this.#readNow(data, offsetBytes);
     if (result === data.length) this.#ended(done, result);
-    else this.#through(Op.read, data, Math.max(0, result), offsetBytes, done);
+    else this.#through(READ, data, Math.max(0, result), offsetBytes, done);
   }
 
   /** What can be read at once; the rest, and the reason, are the ring's to find. */
@@ -184,7 +198,11 @@ class RingFile extends DescriptorFile {
     if (result === data.length) {
       if (result > 0) this.grown(offsetBytes + result);
       this.#ended(done, result);
-    } else this.#through(Op.write, data, Math.max(0, result), offsetBytes, done);
+    } else this.#through(WRITE, data, Math.max(0, result), offsetBytes, done);
+  }
+
+  writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
+    this.#through(WRITE_DURABLY, data, 0, offsetBytes, done);
   }
 
   /** Waits for what is in flight: a descriptor that is closed may soon be another file's. */
@@ -194,7 +212,7 @@ class RingFile extends DescriptorFile {
   }
 
   flush(done: (error: Error | null) => void): void {
-    this.#through(Op.fsync, NOTHING, 0, 0, done);
+    this.#through(FLUSH, NOTHING, 0, 0, done);
   }
 
   /** Before the call returns, unless too many such calls are nested. */
@@ -212,7 +230,7 @@ class RingFile extends DescriptorFile {
   }
 
   #through(
-    opcode: number,
+    work: Work,
     data: Uint8Array,
     filled: number,
     offsetBytes: number,
@@ -223,17 +241,19 @@ class RingFile extends DescriptorFile {
       return;
     }
     this.#inFlight += 1;
-    this.#space.transfer().begin(this, opcode, data, filled, offsetBytes, done);
+    this.#space.transfer().begin(this, work, data, filled, offsetBytes, done);
   }
 
   /** The ring is done. @param end where it stopped */
-  transferred(opcode: number, result: number, end: number, bytes: number, done: ReadDone): void {
+  transferred(work: Work, result: number, end: number, bytes: number, done: ReadDone): void {
     this.#inFlight -= 1;
     if (this.#inFlight === 0 && this.#draining.length > 0)
       for (const drained of this.#draining.splice(0)) drained();
-    if (opcode === Op.fsync) {
+    if (work === FLUSH) {
       done(this.flushed(result < 0 ? systemError("fdatasync", -result) : null), 0);
-    } else if (opcode === Op.read) {
+    } else if (work === WRITE_DURABLY && result < 0) {
+      done(this.flushed(systemError("write", -result)), bytes);
+    } else if (work === READ) {
       if (result < 0) done(this.failed(systemError("read", -result), "reading", end), bytes);
       else done(null, bytes);
     } else if (result < 0) done(this.failed(systemError("write", -result), "writing", end), bytes);
