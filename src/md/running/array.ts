@@ -207,7 +207,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   }
 
   get isWritable(): boolean {
-    return this.mode === "read-write" && this.broken === null;
+    return this.#modes.isWriting && this.broken === null;
   }
 
   commit(change: Change, done: () => void): void {
