@@ -27,6 +27,7 @@ import { stateWord, wantedState } from "./array-state.ts";
 import type { ArrayMode, ArrayStateWord } from "./array-state.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { Eras } from "./eras.ts";
+import type { Era } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import { Failures } from "./failures.ts";
 import { MemberFlush } from "./member-flush.ts";
@@ -130,8 +131,13 @@ export class RunningArray implements BlockDevice, ArrayCore {
     });
     this.#gate = new WriteGate(record, this.#metadata, options);
     this.#failures = this.#makeFailures();
-    this.#flush = new MemberFlush(members, (member, why, recorded) =>
-      this.#flushFailed(member, why, recorded),
+    this.#flush = new MemberFlush(
+      members,
+      (member, why, recorded) => this.#flushFailed(member, why, recorded),
+      (through) => {
+        if (this.level.whenThrough === undefined) through();
+        else this.level.whenThrough(through);
+      },
     );
     this.#requests = new Pool(
       () =>
@@ -307,6 +313,17 @@ export class RunningArray implements BlockDevice, ArrayCore {
     }
     this.#unwritten = stronger(change, this.#unwritten);
     done();
+  }
+
+  keepUnderWay(): Era {
+    // It is dirty, and only stays so: what is kept has entered before.
+    if (this.#options.keepsSuperblocks) this.#gate.enter(ignore);
+    return this.#eras.beginOldest();
+  }
+
+  endUnderWay(kept: Era): void {
+    if (this.#options.keepsSuperblocks) this.#gate.leave();
+    this.#eras.end(kept);
   }
 
   // --- suspended ranges
