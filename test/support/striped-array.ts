@@ -332,6 +332,8 @@ export class StripedArray {
         this.#unrecorded += 1;
         recordSoon(recorded);
       },
+      keepUnderWay: () => ({ underWay: 1 }),
+      endUnderWay: () => {},
       isWritable: this.#options.isReadOnly !== true,
       commit: (_change, done) => done(),
       whenRecorded: (recorded) => {

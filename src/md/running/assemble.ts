@@ -209,13 +209,15 @@ function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
 
 /**
  * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
- * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run).
+ * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run); but where that member's replacement
+ * is beside it, a crash may have left the two different, and kernels read from either.
  */
-function isTakenForClean({ forced, verdict }: AssemblyPlan, shape: MdShape): boolean {
+function isTakenForClean({ forced, verdict, slots }: AssemblyPlan, shape: MdShape): boolean {
   const { level, raidDisks } = shape;
   const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
   const degradedBy = verdict.kind === "can-start" ? verdict.degradedBy : 0;
-  const isAlone = level === "raid1" && degradedBy === raidDisks - 1;
+  const hasReplacement = slots.some(({ replacement }) => replacement !== null);
+  const isAlone = level === "raid1" && degradedBy === raidDisks - 1 && !hasReplacement;
   return isAlone || (hasParity && forced.length > 0 && degradedBy > 0);
 }
 
