@@ -3,7 +3,7 @@
  * gives the rest to its level, and lets nobody know of a success before every failure that it rests on is durable. Here its parts are put
  * together, each of which knows those below it only:
  *
- *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come, go, and take their places
+ *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come and go
  *   modes.ts        read-only, read-auto, read-write, stopped: who may write, and the order of becoming so
  *   held-writes.ts  writes that wait at the door         failures.ts     who leaves, and when the array is broken
  *   write-gate.ts   dirty before the first write         metadata.ts     the superblocks
@@ -124,7 +124,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
     const modes = this.#modes;
     const gate = this.#keepsSuperblocks ? this.#gate : null;
     this.#path = new DataPath({ ...parts, device: this, modes, gate });
-    this.#membership = new Membership({ ...parts, modes, tell: this.#events.tell });
+    this.#membership = new Membership({ ...parts, modes });
   }
 
   #makeFlush(): MemberFlush {
@@ -312,16 +312,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
   detach(member: Member): Promise<void> {
     return this.#membership.detach(member);
-  }
-
-  /** The spare takes its place in a slot and is written from now on; what it should have from before is to be filled in. */
-  startRecovery(member: Member, slot: number): Promise<void> {
-    return this.#membership.startRecovery(member, slot);
-  }
-
-  /** All that it should have is on it. Who it was the replacement for leaves, in the same round. */
-  recovered(member: Member): Promise<void> {
-    return this.#membership.recovered(member);
   }
 
   /** Returns what ends it. */

@@ -64,7 +64,8 @@ export interface ArrayCore {
 }
 
 /** What the journal of an array is to it: where writes go first, or where they may stay for a while. */
-export type JournalMode = "write-through" | "write-back";
+export const JOURNAL_MODES = ["write-through", "write-back"] as const;
+export type JournalMode = (typeof JOURNAL_MODES)[number];
 
 /** What background sync is about to do. */
 export type SyncAction = "resync" | "recover" | "check" | "repair";
