@@ -2,6 +2,7 @@
 import { Prng } from "../../../src/base/prng.ts";
 import { parseLayout } from "../../../src/formats/md/layout-names.ts";
 import type { CreateRequest } from "../../../src/md/create/request.ts";
+import { probeMdSuperblocks } from "../../../src/md/probe.ts";
 import type { Member } from "../../../src/md/running/member.ts";
 import { ArrayDevice } from "../../support/array-device.ts";
 import { createOn, writeAllOver, writeScattered } from "../../support/written-array.ts";
@@ -145,15 +146,28 @@ function dirtyAmong(disks: readonly ArrayDevice[], { lost }: Subject): Promise<R
   return dirtyIn(disks.filter((_disk, slot) => slot !== lost));
 }
 
+/**
+ * Of a member that is being filled. mdadm takes one for a stray whose superblock is newer than those of all who are in sync, as a cut in
+ * the middle of an update may leave it, and does not start the array without being told to.
+ */
+async function isAhead(disks: readonly ArrayDevice[], filling: number): Promise<boolean> {
+  const found = await Promise.all(disks.map((disk) => probeMdSuperblocks(disk)));
+  const events = found.map(({ primary }) => primary?.events ?? 0n);
+  return events.every((one, disk) => disk === filling || one < events[filling]!);
+}
+
 /** It goes on from where it was stopped, until the power fails. */
 async function cutOff(
   prng: Prng,
   subject: Subject,
   running: RunningSubject,
-  content: Uint8Array,
+  before: Uint8Array,
 ): Promise<LeftOnDisks> {
-  await running.close();
+  const content = before.slice();
   const after = await goOnUntilCut(prng, subject, running.disks, content, WRITES);
+  const isFilling = subject.state !== "half resynced";
+  if (isFilling && (await isAhead(after.disks, subject.slots)))
+    return cutOff(prng, subject, running, before);
   const { disks, underWay } = after;
   const found = await new RunningSubject(
     disks.map(({ bytes, name }) => inMemory(bytes, name)),
@@ -179,7 +193,10 @@ export async function leave(subject: Subject): Promise<LeftOnDisks> {
   const { running, content } = await bring(prng, subject, first);
   const { array } = running.managed;
   await running.time.until(writeScattered(prng, array, content, WRITES));
-  if (subject.isCut && !isDirty(subject)) return cutOff(prng, subject, running, content);
+  if (subject.isCut && !isDirty(subject)) {
+    await running.close();
+    return cutOff(prng, subject, running, content);
+  }
   const { componentSectors } = array.record;
   const underWay = isDirty(subject)
     ? await writeInVain(prng, running, running.member(subject.lost))
