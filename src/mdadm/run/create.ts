@@ -12,6 +12,7 @@ import { arrayNamed } from "./array-name.ts";
 import type { NamedArray } from "./array-name.ts";
 import { remarksOn } from "./in-use.ts";
 import type { Remark } from "./in-use.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { openFailure, refuseForeign, withDevice } from "./probe.ts";
 import type { Session } from "./session.ts";
 
@@ -91,7 +92,7 @@ async function callFor(
   refuseForeign(metadata);
   const { size, dataOffset, common } = command;
   return {
-    names: { kernelName: names.kernelName, path: names.path },
+    names: await withKernelName(session, { kernelName: names.kernelName, path: names.path }),
     devices: command.devices.map((device) => createDevice(session, device)),
     journal: command.writeJournal === null ? null : session.absolute(command.writeJournal),
     version: versionOf(metadata),
