@@ -11,7 +11,11 @@ import type { Session } from "./session.ts";
 export type Begun =
   | { readonly kind: "none" }
   | { readonly kind: "running"; readonly array: ArrayView }
-  | { readonly kind: "inactive"; readonly array: ArrayView; readonly members: readonly Candidate[] };
+  | {
+      readonly kind: "inactive";
+      readonly array: ArrayView;
+      readonly members: readonly Candidate[];
+    };
 
 async function heldBy(session: Session, { members }: ArrayView): Promise<Candidate[]> {
   const found = await Promise.all(

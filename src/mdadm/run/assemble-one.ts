@@ -71,7 +71,12 @@ async function merged(
     session.warn(`Merging with already-assembled ${path}`);
   // Nothing was written to them: until they are assembled they are nobody's.
   await (await session.host()).stop({ array: kernelName, force: false });
-  return { ...one, names: { kernelName, path }, shown: path, members: [...members, ...one.members] };
+  return {
+    ...one,
+    names: { kernelName, path },
+    shown: path,
+    members: [...members, ...one.members],
+  };
 }
 
 export async function assembleOne(session: Session, one: OneAssembly): Promise<number> {
@@ -86,9 +91,7 @@ export async function assembleOne(session: Session, one: OneAssembly): Promise<n
     case "inactive":
       return assembleMembers(session, await merged(session, one, begun), false);
     case "running":
-      session.warn(
-        `Found some drive for an array that is already active: ${begun.array.path}`,
-      );
+      session.warn(`Found some drive for an array that is already active: ${begun.array.path}`);
       return session.refuse(1, "giving up.");
   }
 }

@@ -77,7 +77,11 @@ async function assembleWish(
     mode: modeOf(command),
     run: !command.noDegraded && (command.run || force || !isListed),
     noDegraded: command.noDegraded,
-    update: updateFor(command, first.superblock.version, homehost),
+    update: updateFor(command, {
+      version: first.superblock.version,
+      homehost,
+      ownName: named.ownName,
+    }),
   });
 }
 
@@ -172,9 +176,11 @@ async function assembleAll(session: Session, command: AssembleCommand): Promise<
 
 export async function runAssemble(session: Session, command: AssembleCommand): Promise<number> {
   refuseUnsupported(command);
-  const { what, noDegraded } = command;
+  const { what, noDegraded, update } = command;
   if (noDegraded && !session.common.scan)
     return session.refuse(1, "--no-degraded not meaningful without a --scan assembly.");
+  if (what.kind === "all" && update !== null)
+    return session.refuse(1, "--update not meaningful with a --scan assembly.");
   switch (what.kind) {
     case "devices": {
       const isListed = what.devices.length > 0;
