@@ -114,7 +114,8 @@ it.each([
 });
 
 it("00createnames: <ignore> is no name", async () => {
-  await new Machine().fails("-CR <ignore> --name=name -l0 -n 1 $0 --force");
+  const { stderr } = await new Machine().fails("-CR <ignore> --name=name -l0 -n 1 $0 --force");
+  expect(stderr).toContain("<ignore> is an invalid name for an md device.");
 });
 
 it.each([
