@@ -14,6 +14,7 @@ import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import { deviceImage } from "../md/running/member-images.ts";
+import { freeDeviceNumber } from "../md/running/new-member.ts";
 import { planOf } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -39,8 +40,11 @@ export interface Change {
   readonly joins?: Member;
 }
 
-/** @throws HoldfastError `busy`, `read-only` when it cannot be changed now */
-export function checkQuiet(hosted: HostedArray): ManagedArray {
+/**
+ * @param faultyStay those that are faulty and still there are no hindrance: nothing is written to them
+ * @throws HoldfastError `busy`, `read-only` when it cannot be changed now
+ */
+export function checkQuiet(hosted: HostedArray, faultyStay = false): ManagedArray {
   const { managed, names, isBuilt } = hosted;
   const { array, sync } = managed;
   if (isBuilt)
@@ -56,7 +60,7 @@ export function checkQuiet(hosted: HostedArray): ManagedArray {
   if (kind === "running" || kind === "delayed")
     throw new HoldfastError("busy", `${names.path} is busy with ${sync.action}: wait for its end`);
   const faulty = array.members.attached.find(({ isFaulty }) => isFaulty);
-  if (faulty !== undefined)
+  if (faulty !== undefined && !faultyStay)
     throw new HoldfastError(
       "busy",
       `${faulty.label} is faulty: take it out of ${names.path} first`,
@@ -139,13 +143,30 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   }
 }
 
-async function restart(context: HostContext, hosted: HostedArray): Promise<ManagedArray> {
+async function restart(
+  context: HostContext,
+  hosted: HostedArray,
+  faulty: readonly Member[],
+): Promise<ManagedArray> {
   const { names } = hosted;
-  const plan = planOf(await hosted.candidates(), false, names.path);
+  const isFaulty = (path: string): boolean => faulty.some(({ label }) => label === path);
+  // A device that has failed may answer with an error, or with what it held long ago: it is not asked.
+  const plan = planOf(await hosted.candidates((path) => !isFaulty(path)), false, names.path);
   hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
   const managed = await startPlan(context, names, plan, "read-write", () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   return managed;
+}
+
+/** Who had failed before is still there, to be taken out; the slot that it had may be another's now. */
+async function keepFaulty({ array }: ManagedArray, faulty: readonly Member[]): Promise<void> {
+  if (faulty.length === 0) return;
+  for (const member of faulty) {
+    if (array.members.withNumber(member.number) !== null) member.number = freeDeviceNumber(array);
+    member.savedSlot = null;
+    array.members.attach(member);
+  }
+  await new Promise<void>((durable) => array.commit("members", durable));
 }
 
 /**
@@ -159,6 +180,7 @@ export async function exchange(
 ): Promise<void> {
   const { managed, openedVolume } = hosted;
   const wanted = change(managed);
+  const faulty = managed.array.members.attached.filter(({ isFaulty }) => isFaulty);
   openedVolume?.hold();
   try {
     if (managed.array.mode === "read-auto") await managed.setState("active");
@@ -168,7 +190,8 @@ export async function exchange(
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
     await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
-    const next = await restart(context, hosted);
+    const next = await restart(context, hosted, faulty);
+    await keepFaulty(next, faulty);
     keepSettings(managed, next);
     openedVolume?.resume(next.array);
   } catch (thrown) {

@@ -1,6 +1,7 @@
 /** Changes of size and bitmap while clients use the array. */
 import { describe, expect, it } from "vitest";
 import { HostWorld } from "../../test/support/host-world.ts";
+import { HoldfastError } from "../base/errors.ts";
 import { readSectors, writeSectors } from "../block/promises.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { CreateCall, GrowCall } from "./array-host.ts";
@@ -144,10 +145,16 @@ describe("size", () => {
         code: "busy",
       });
       await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
-      await world.do(world.host.remove({ array: "md0", device: disks[0]! }));
+      // It is gone for good: nobody asks it anything.
+      world.disks.get(disks[0]!)!.fault = ({ op }) => new HoldfastError("io", `no ${op}`);
       const less = await grow({ kind: "raid-disks", array: "md0", raidDisks: 2 });
       expect(less).toMatchObject({ raidDisks: 2, degraded: 0 });
+      const left = less.members.find(({ path }) => path === disks[0])!;
+      expect(left).toMatchObject({ faulty: true, slot: null });
+      expect(new Set(less.members.map(({ number }) => number)).size).toBe(3);
       expect(await holds(world, volume)).toBe(true);
+      await world.do(world.host.remove({ array: "md0", device: disks[0]! }));
+      expect((await world.view()).members).toHaveLength(2);
       await world.stop();
       expect(await world.assemble(disks.slice(1))).toMatchObject({ kind: "started", active: 2 });
     }

@@ -256,7 +256,7 @@ async function setRaidDisks(
       "unsupported",
       `${path} is a ${shape.level}: another number of members takes a reshape`,
     );
-  const { array } = checkQuiet(hosted);
+  const { array } = checkQuiet(hosted, true);
   if (!Number.isSafeInteger(raidDisks) || raidDisks < 1)
     throw new HoldfastError("usage", `${raidDisks} is no number of members`);
   const inSlots = new Set(

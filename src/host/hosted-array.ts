@@ -100,9 +100,9 @@ export class HostedArray {
     return members.attached.find(({ label }) => label === path) ?? null;
   }
 
-  /** The superblocks of all that are held, as they are now. */
-  async candidates(): Promise<MdCandidate[]> {
-    const found = await Promise.all(this.#held.map(candidateOn));
+  /** The superblocks of all that are held (and that `which` chooses), as they are now. */
+  async candidates(which: (path: string) => boolean = () => true): Promise<MdCandidate[]> {
+    const found = await Promise.all(this.#held.filter(({ path }) => which(path)).map(candidateOn));
     return found.filter((one) => one !== null);
   }
 

@@ -10,12 +10,13 @@ import type { CreatePlan } from "../../md/create/request.ts";
 import type { CreateCommand, MetadataChoice, NamedDevice } from "../command.ts";
 import { arrayNamed } from "./array-name.ts";
 import type { NamedArray } from "./array-name.ts";
+import { shapeRefusal } from "./create-shape.ts";
 import { remarksOn } from "./in-use.ts";
 import type { Remark } from "./in-use.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { openFailure, refuseForeign, withDevice } from "./probe.ts";
 import type { Session } from "./session.ts";
 
-const LEAST_SIZE_SECTORS = 2048;
 /** From here on a member gets a write-intent bitmap unasked. */
 const LARGE_COMPONENT_SECTORS = 100 * 1024 * 1024 * 2;
 const USUAL_DELAY_SECONDS = 5;
@@ -91,7 +92,7 @@ async function callFor(
   refuseForeign(metadata);
   const { size, dataOffset, common } = command;
   return {
-    names: { kernelName: names.kernelName, path: names.path },
+    names: await withKernelName(session, { kernelName: names.kernelName, path: names.path }),
     devices: command.devices.map((device) => createDevice(session, device)),
     journal: command.writeJournal === null ? null : session.absolute(command.writeJournal),
     version: versionOf(metadata),
@@ -187,22 +188,10 @@ async function mayGoOn(
   return session.confirm("Continue creating array");
 }
 
-function shapeRefusal(command: CreateCommand): string | null {
-  const { size, writeBehind, bitmap, metadata, level, layout } = command;
-  const is090 = metadata?.kind === "native" && metadata.version === "0.90";
-  if (is090 && level === "raid0" && layout !== null)
-    return "0.90 metadata does not support layouts for RAID0";
-  if (size !== null && size !== "max" && size < LEAST_SIZE_SECTORS)
-    return "Given size must be greater than 1M.";
-  if (writeBehind !== null && bitmap?.kind !== "internal")
-    return "write-behind mode requires a bitmap.";
-  return null;
-}
-
 export async function runCreate(session: Session, command: CreateCommand): Promise<number> {
   refuseUnsupported(command);
   const refusal = shapeRefusal(command);
-  if (refusal !== null) return session.refuse(2, refusal);
+  if (refusal !== null) return session.refuse(refusal.exitCode, refusal.text);
   const names = arrayNamed(command.array);
   const wanted = await callFor(session, command, names);
   const found = await lookAtDevices(session, command);

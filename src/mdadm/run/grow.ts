@@ -74,8 +74,8 @@ class Growth {
         const call = { array, device, as: "spare", writeMostly, failFast, update: null } as const;
         await this.#host.add(call);
         this.isChanged = true;
+        if (!this.#session.isQuiet) this.#session.warn(`added ${path}`);
       }
-      if (!this.#session.isQuiet) this.#session.detail(`added ${path}`);
     }
     return 0;
   }
