@@ -181,7 +181,7 @@ async function failure(work: Promise<unknown>): Promise<{ code: unknown; message
 
 describe("every method of ArrayHost", () => {
   it.each(Object.values(CALLS))("$method comes out as it went in", async (call) => {
-    const answer = { bytes: new Uint8Array([1, 2, 3]), text: "ä", none: null };
+    const answer = { text: "ä", none: null };
     const { socket, fake } = await serving({ [call.method]: () => Promise.resolve(answer) });
     const client = await connect(env, socket);
     const method = client[call.method] as (argument: unknown) => Promise<unknown>;

@@ -8,7 +8,7 @@
  * All reject with a HoldfastError: `not-found` for an array or a device that is not there, `busy` where somebody else holds it or it is
  * being used, `usage` for what makes no sense; others as said. What is refused has changed nothing.
  */
-import type { CreatePlan } from "../md/create/request.ts";
+import type { CreateSummary } from "../md/create/summary.ts";
 import type { Mismatch } from "../md/running/mismatches.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
@@ -67,7 +67,7 @@ export interface CreateCall {
 }
 
 export interface CreateOutcome {
-  readonly plan: CreatePlan;
+  readonly plan: CreateSummary;
   /** Null after a dry run. */
   readonly array: ArrayView | null;
 }

@@ -2,6 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import type { ParityEngine } from "../parity/engine.ts";
+import { summaryOf } from "../md/create/summary.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
@@ -104,7 +105,8 @@ export class LocalArrayHost implements ArrayHost {
 
   async create(call: CreateCall): Promise<CreateOutcome> {
     const made = await createArray(this.#context, this.#list, call);
-    return { plan: made.plan, array: made.hosted === null ? null : this.#shown(made.hosted) };
+    const array = made.hosted === null ? null : this.#shown(made.hosted);
+    return { plan: summaryOf(made.plan), array };
   }
 
   async build(call: BuildCall): Promise<ArrayView> {
