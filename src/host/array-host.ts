@@ -199,7 +199,13 @@ export type GrowCall =
         readonly writeBehind: number;
       } | null;
     }
-  | { readonly kind: "size"; readonly array: string; readonly componentSectors: number | "max" }
+  | {
+      readonly kind: "size";
+      readonly array: string;
+      readonly componentSectors: number | "max";
+      /** Copies or parity of what is new agree, or shall be taken to: no resync. */
+      readonly assumeClean?: boolean | undefined;
+    }
   | { readonly kind: "raid-disks"; readonly array: string; readonly raidDisks: number }
   | { readonly kind: "add-linear"; readonly array: string; readonly device: string }
   | {
