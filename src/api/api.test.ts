@@ -190,9 +190,9 @@ describe("every method of ArrayHost", () => {
   });
 
   it("that gives nothing resolves to undefined", async () => {
-    const { socket } = await serving({ stop: () => Promise.resolve() });
+    const { socket } = await serving({ remove: () => Promise.resolve() });
     const client = await connect(env, socket);
-    expect(await client.stop({ array: "md0", force: false })).toBeUndefined();
+    expect(await client.remove({ array: "md0", device })).toBeUndefined();
   });
 
   it("gives views as they are", async () => {

@@ -269,8 +269,11 @@ export interface ArrayHost {
   include(call: IncludeCall): Promise<IncludeOutcome>;
   /** Starts an inactive array with what it has. */
   run(array: string): Promise<AssembleOutcome>;
-  /** In order: drained, clean, its devices let go. `busy` while clients have it open, unless `force`. */
-  stop(call: { readonly array: string; readonly force: boolean }): Promise<void>;
+  /**
+   * In order: drained, clean, its devices let go. `busy` while clients have it open, unless `force`. It gives what the array was when nothing was
+   * written any more; null: it did not run.
+   */
+  stop(call: { readonly array: string; readonly force: boolean }): Promise<ArrayView | null>;
   /** What writing to a file of md/ in sysfs does. */
   set(call: { readonly array: string; readonly action: SysfsAction }): Promise<void>;
   add(call: AddCall): Promise<AddOutcome>;

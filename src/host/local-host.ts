@@ -133,8 +133,14 @@ export class LocalArrayHost implements ArrayHost {
     return this.#with(array, (hosted) => runInactive(this.#context, this.#list, hosted, mode));
   }
 
-  async stop({ array, force }: { readonly array: string; readonly force: boolean }): Promise<void> {
-    await this.#with(array, (hosted) => stopArray(this.#list, hosted, force));
+  stop({
+    array,
+    force,
+  }: {
+    readonly array: string;
+    readonly force: boolean;
+  }): Promise<ArrayView | null> {
+    return this.#with(array, (hosted) => stopArray(this.#list, hosted, force));
   }
 
   async set({
@@ -170,7 +176,10 @@ export class LocalArrayHost implements ArrayHost {
     array: string,
     state: Extract<SysfsAction, { kind: "array-state" }>["state"],
   ): Promise<void> {
-    if (state === "clear" || state === "inactive") return this.stop({ array, force: false });
+    if (state === "clear" || state === "inactive") {
+      await this.stop({ array, force: false });
+      return;
+    }
     const hosted = this.#list.find(array);
     if (hosted.state.kind === "inactive") {
       const mode =
