@@ -13,8 +13,8 @@ import {
 import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
+import type { Members } from "../md/running/members.ts";
 import { deviceImage } from "../md/running/member-images.ts";
-import { freeDeviceNumber } from "../md/running/new-member.ts";
 import { planOf } from "./assemble.ts";
 import { startPlan } from "./context.ts";
 import type { HostContext } from "./context.ts";
@@ -40,11 +40,8 @@ export interface Change {
   readonly joins?: Member;
 }
 
-/**
- * @param faultyStay those that are faulty and still there are no hindrance: nothing is written to them
- * @throws HoldfastError `busy`, `read-only` when it cannot be changed now
- */
-export function checkQuiet(hosted: HostedArray, faultyStay = false): ManagedArray {
+/** @throws HoldfastError `busy`, `read-only` when it cannot be changed now */
+export function checkQuiet(hosted: HostedArray): ManagedArray {
   const { managed, names, isBuilt } = hosted;
   const { array, sync } = managed;
   if (isBuilt)
@@ -59,12 +56,6 @@ export function checkQuiet(hosted: HostedArray, faultyStay = false): ManagedArra
   const { kind } = sync.state;
   if (kind === "running" || kind === "delayed")
     throw new HoldfastError("busy", `${names.path} is busy with ${sync.action}: wait for its end`);
-  const faulty = array.members.attached.find(({ isFaulty }) => isFaulty);
-  if (faulty !== undefined && !faultyStay)
-    throw new HoldfastError(
-      "busy",
-      `${faulty.label} is faulty: take it out of ${names.path} first`,
-    );
   return managed;
 }
 
@@ -74,7 +65,7 @@ function arrayImage(
   nowSeconds: number,
 ): ArrayImage {
   const { record } = array;
-  const all = concerned(array, change);
+  const all = [...concerned(array, change), ...faultyIn(array)];
   const raidDisks = change.raidDisks ?? record.raidDisks;
   const images = all.map(deviceImage).map(change.device ?? same);
   // In 0.90 they follow from the places.
@@ -92,10 +83,19 @@ function arrayImage(
   };
 }
 
+export function workingIn({ attached }: Members): readonly Member[] {
+  return attached.filter(({ isFaulty }) => !isFaulty);
+}
+
 /** In the order in which their superblocks are written. */
 function concerned({ members }: ManagedArray["array"], { joins }: Change): readonly Member[] {
-  const working = members.attached.filter(({ isFaulty }) => !isFaulty);
+  const working = workingIn(members);
   return joins === undefined ? working : [joins, ...working];
+}
+
+/** Nothing is written to them, and all others go on telling of them until they are taken out. */
+function faultyIn({ members }: ManagedArray["array"]): readonly Member[] {
+  return members.attached.filter(({ isFaulty }) => isFaulty);
 }
 
 function same(image: DeviceImage): DeviceImage {
@@ -149,24 +149,12 @@ async function restart(
   faulty: readonly Member[],
 ): Promise<ManagedArray> {
   const { names } = hosted;
-  const isFaulty = (path: string): boolean => faulty.some(({ label }) => label === path);
-  // A device that has failed may answer with an error, or with what it held long ago: it is not asked.
-  const plan = planOf(await hosted.candidates((path) => !isFaulty(path)), false, names.path);
+  const plan = planOf(await hosted.candidates(faulty), false, names.path);
   hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
-  const managed = await startPlan(context, names, plan, "read-write", () => hosted.held);
+  const start = { mode: "read-write", faulty } as const;
+  const managed = await startPlan(context, names, plan, start, () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   return managed;
-}
-
-/** Who had failed before is still there, to be taken out; the slot that it had may be another's now. */
-async function keepFaulty({ array }: ManagedArray, faulty: readonly Member[]): Promise<void> {
-  if (faulty.length === 0) return;
-  for (const member of faulty) {
-    if (array.members.withNumber(member.number) !== null) member.number = freeDeviceNumber(array);
-    member.savedSlot = null;
-    array.members.attach(member);
-  }
-  await new Promise<void>((durable) => array.commit("members", durable));
 }
 
 /**
@@ -180,7 +168,6 @@ export async function exchange(
 ): Promise<void> {
   const { managed, openedVolume } = hosted;
   const wanted = change(managed);
-  const faulty = managed.array.members.attached.filter(({ isFaulty }) => isFaulty);
   openedVolume?.hold();
   try {
     if (managed.array.mode === "read-auto") await managed.setState("active");
@@ -189,9 +176,12 @@ export async function exchange(
     await managed.close();
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
-    await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
+    const image = arrayImage(managed, wanted, nowSeconds);
+    await write(managed, wanted, image);
+    const faulty = faultyIn(managed.array);
+    for (const [at, member] of faulty.toReversed().entries())
+      member.number = image.devices.at(-1 - at)!.number;
     const next = await restart(context, hosted, faulty);
-    await keepFaulty(next, faulty);
     keepSettings(managed, next);
     openedVolume?.resume(next.array);
   } catch (thrown) {

@@ -50,6 +50,8 @@ export interface AssembleOptions {
   readonly mode: RunningArrayOptions["mode"];
   /** False: the plan is all that is known of the array, and members have data only. */
   readonly hasSuperblocks?: boolean;
+  /** Not in the plan, and still to be told of until they are taken out. */
+  readonly faulty?: readonly Member[];
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -90,7 +92,7 @@ export async function assemble(
     if (standing !== null) attached.push(await openMember(judged.candidate, standing, log));
   }
   const geometry = geometryOf(plan, shape, superblock.componentSectors);
-  const members = new Members(shape.raidDisks, attached);
+  const members = new Members(shape.raidDisks, [...attached, ...(options.faulty ?? [])]);
   const record = recordOf(plan, shape);
   if (log?.isMended === true) record.resyncOffsetSectors = Infinity;
   const hasBitmap = superblock.bitmapSector !== null;
@@ -233,6 +235,7 @@ function goneEvents({ judged, superblock }: AssemblyPlan, members: Members): num
   return Math.max(
     isMissing ? superblock.events + 1 : 0,
     ...leftOut.map(({ candidate }) => candidate.superblock.events),
+    ...members.attached.flatMap((one) => (one.isFaulty ? [one.mayHoldEvents] : [])),
   );
 }
 

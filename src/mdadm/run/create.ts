@@ -6,7 +6,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { layoutName } from "../../formats/md/layout-names.ts";
 import type { MdLevel, MdVersion } from "../../formats/md/superblock.ts";
 import type { CreateCall, CreateDevice, CreateOutcome } from "../../host/array-host.ts";
-import type { CreatePlan } from "../../md/create/request.ts";
+import type { CreateSummary } from "../../md/create/summary.ts";
 import type { CreateCommand, MetadataChoice, NamedDevice } from "../command.ts";
 import { arrayNamed } from "./array-name.ts";
 import type { NamedArray } from "./array-name.ts";
@@ -133,7 +133,7 @@ async function lookAtDevices(session: Session, command: CreateCommand): Promise<
   return remarks;
 }
 
-function tellChoices(session: Session, command: CreateCommand, plan: CreatePlan): void {
+function tellChoices(session: Session, command: CreateCommand, plan: CreateSummary): void {
   const level = levelOf(command.level);
   const hasLayout = level === "raid5" || level === "raid6" || level === "raid10";
   if (command.layout === null && hasLayout)
@@ -144,7 +144,7 @@ function tellChoices(session: Session, command: CreateCommand, plan: CreatePlan)
     session.detail(`size set to ${plan.componentSectors / 2}K`);
 }
 
-function planRemarks(command: CreateCommand, call: CreateCall, plan: CreatePlan): Remark[] {
+function planRemarks(command: CreateCommand, call: CreateCall, plan: CreateSummary): Remark[] {
   const remarks: Remark[] = [];
   if (plan.wastedOn !== null) {
     const path = command.devices[plan.wastedOn]?.path ?? "";
