@@ -66,7 +66,7 @@ describe("FileDevice", () => {
     await device.close();
   });
 
-  it("flushes the file for FUA and preflush, and says so when that fails", async () => {
+  it("has the file durable for FUA and preflush, and says so when that fails", async () => {
     const path = join(testFolder("file"), "disk.img");
     writeFileSync(path, new Uint8Array(8192));
     const log: string[] = [];
@@ -83,6 +83,11 @@ describe("FileDevice", () => {
             log.push(`write ${offset}`);
             write(data, offset, done);
           };
+          file.writeDurably = (data, offset, done) => {
+            log.push(`write ${offset} durably`);
+            if (broken) done(new HoldfastError("io", "no"));
+            else write(data, offset, done);
+          };
           file.flush = (done) => {
             log.push("flush");
             if (broken) done(new HoldfastError("io", "no"));
@@ -96,9 +101,11 @@ describe("FileDevice", () => {
     await writeSectors(device, 1, filled(1, 1), BioFlags.fua | BioFlags.preflush);
     await writeSectors(device, 2, filled(1, 1));
     await writeZeroes(device, 3, 1, BioFlags.fua | BioFlags.noUnmap);
-    expect(log).toEqual(["flush", "write 512", "flush", "write 1024", "write 1536", "flush"]);
+    const first = ["flush", "write 512 durably", "write 1024"];
+    expect(log).toEqual([...first, "write 1536", "flush"]);
     broken = true;
     await expect(writeSectors(device, 1, filled(1, 1), BioFlags.fua)).rejects.toThrow("no");
+    await expect(writeZeroes(device, 1, 1, BioFlags.fua | BioFlags.noUnmap)).rejects.toThrow("no");
     await device.close();
   });
 });
