@@ -172,8 +172,10 @@ class Manager {
   }
 
   async #isThere(): Promise<boolean> {
+    // That there is no daemon is "not-found" too, and said in its own words.
+    const host = await this.#session.host();
     try {
-      await (await this.#session.host()).array(this.#array);
+      await host.array(this.#array);
       return true;
     } catch (thrown) {
       if (thrown instanceof HoldfastError && thrown.code === "not-found") return false;
