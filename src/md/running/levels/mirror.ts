@@ -104,6 +104,11 @@ export class MirrorLevel implements RunningLevel {
     }
   }
 
+  /** Nothing is left to be mended after reads that have ended (law 7). */
+  settle(settled: () => void): void {
+    this.#repair.whenQuiet(settled);
+  }
+
   syncWork(action: SyncAction): SyncWork | null {
     return this.#sync.work(action);
   }
