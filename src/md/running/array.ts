@@ -3,7 +3,7 @@
  * gives the rest to its level, and lets nobody know of a success before every failure that it rests on is durable. Here its parts are put
  * together, each of which knows those below it only:
  *
- *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come, go, and take their places
+ *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come and go
  *   modes.ts        read-only, read-auto, read-write, stopped: who may write, and the order of becoming so
  *   held-writes.ts  writes that wait at the door         failures.ts     who leaves, and when the array is broken
  *   write-gate.ts   dirty before the first write         metadata.ts     the superblocks
@@ -27,6 +27,7 @@ import type { ArrayMode, ArrayStateWord } from "./array-state.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { DataPath } from "./data-path.ts";
 import { Eras } from "./eras.ts";
+import type { Era } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import { Failures } from "./failures.ts";
 import { HeldWrites } from "./held-writes.ts";
@@ -78,6 +79,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly #events = new ArrayEvents();
   readonly #eras = new Eras();
   readonly #held = new HeldWrites(this.#eras);
+  readonly #keepsSuperblocks: boolean;
   readonly #metadata: Metadata;
   readonly #gate: WriteGate;
   readonly #failures: Failures;
@@ -101,17 +103,14 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#gate = new WriteGate(options.record, this.#metadata, options);
     this.#failures = this.#makeFailures(options.rule);
     this.level = options.makeLevel(this);
-    const { keepsSuperblocks } = options;
+    this.#keepsSuperblocks = options.keepsSuperblocks;
     const parts = {
       name: this.name,
       members: this.members,
       level: this.level,
       metadata: this.#metadata,
       failures: this.#failures,
-      flush: new MemberFlush(options.members, (member, why, recorded) => {
-        if (keepsSuperblocks) this.memberFailed(member, why, recorded);
-        else recorded(why);
-      }),
+      flush: this.#makeFlush(),
       held: this.#held,
       eras: this.#eras,
     };
@@ -123,9 +122,23 @@ export class RunningArray implements BlockDevice, ArrayCore {
       changed: (mode) => this.#events.tell({ kind: "mode", mode }),
     });
     const modes = this.#modes;
-    const gate = keepsSuperblocks ? this.#gate : null;
+    const gate = this.#keepsSuperblocks ? this.#gate : null;
     this.#path = new DataPath({ ...parts, device: this, modes, gate });
-    this.#membership = new Membership({ ...parts, modes, tell: this.#events.tell });
+    this.#membership = new Membership({ ...parts, modes });
+  }
+
+  #makeFlush(): MemberFlush {
+    return new MemberFlush(
+      this.members,
+      (member, why, recorded) => {
+        if (this.#keepsSuperblocks) this.memberFailed(member, why, recorded);
+        else recorded(why);
+      },
+      (through) => {
+        if (this.level.whenThrough === undefined) through();
+        else this.level.whenThrough(through);
+      },
+    );
   }
 
   #makeFailures(rule: FailureRule): Failures {
@@ -214,6 +227,17 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#modes.commit(change, done);
   }
 
+  keepUnderWay(): Era {
+    // It is dirty, and only stays so: what is kept has entered before.
+    if (this.#keepsSuperblocks) this.#gate.enter(ignore);
+    return this.#eras.beginOldest();
+  }
+
+  endUnderWay(kept: Era): void {
+    if (this.#keepsSuperblocks) this.#gate.leave();
+    this.#eras.end(kept);
+  }
+
   // --- modes
 
   get mode(): ArrayMode {
@@ -288,16 +312,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
   detach(member: Member): Promise<void> {
     return this.#membership.detach(member);
-  }
-
-  /** The spare takes its place in a slot and is written from now on; what it should have from before is to be filled in. */
-  startRecovery(member: Member, slot: number): Promise<void> {
-    return this.#membership.startRecovery(member, slot);
-  }
-
-  /** All that it should have is on it. Who it was the replacement for leaves, in the same round. */
-  recovered(member: Member): Promise<void> {
-    return this.#membership.recovered(member);
   }
 
   /** Returns what ends it. */

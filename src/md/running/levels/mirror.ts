@@ -77,6 +77,10 @@ export class MirrorLevel implements RunningLevel {
     this.#behind.limit = limit;
   }
 
+  whenThrough(through: () => void): void {
+    this.#behind.whenThrough(through);
+  }
+
   get mismatches(): MismatchList {
     return this.#sync.mismatches;
   }
