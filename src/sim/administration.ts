@@ -1,0 +1,72 @@
+/** What administrators do: members that were lost come back as what they count for, or are replaced. */
+import { HoldfastError } from "../base/errors.ts";
+import { probeMdSuperblocks } from "../md/probe.ts";
+import type { Member } from "../md/running/member.ts";
+import { freeDeviceNumber, newMember, prepareMember } from "../md/running/new-member.ts";
+import { judgeReturn, rejoin } from "../md/running/rejoin.ts";
+import type { Machine } from "./machine.ts";
+
+export function memberOn(machine: Machine, disk: number): Member | undefined {
+  const label = machine.disks[disk]?.name;
+  return machine.managed.array.members.attached.find((member) => member.label === label);
+}
+
+/** Runs it to its end beside everything else; a refusal is only noted. */
+export function inBackground(machine: Machine, what: Promise<unknown>): void {
+  const { errands } = machine;
+  const errand = what
+    .catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+      machine.world.say(`refused: ${error.message}`);
+    })
+    .finally(() => errands.delete(errand));
+  errands.add(errand);
+}
+
+/** A disk that had failed is there again: what the array knows of it is removed, and it is added. */
+export async function returnDisk(machine: Machine, disk: number): Promise<void> {
+  const left = memberOn(machine, disk);
+  const device = await machine.plugIn(disk);
+  const { managed, world } = machine;
+  if (left !== undefined) await managed.removeMember(left);
+  const { primary } = await probeMdSuperblocks(device);
+  if (primary === null) return;
+  const candidate = { path: device.name, device, superblock: primary };
+  const eventsCleared = managed.bitmap?.store.eventsCleared ?? null;
+  const verdict = judgeReturn({ array: managed.array, eventsCleared, candidate });
+  world.say(`${device.name} comes back: ${verdict.kind}`);
+  if (verdict.kind === "refused") return;
+  if (verdict.kind === "by-bitmap" || verdict.kind === "whole")
+    await managed.addMember(await rejoin(candidate, verdict));
+  else await addAsNew(machine, disk, primary.superSector);
+}
+
+async function addAsNew(machine: Machine, disk: number, oldSuperblock: number): Promise<void> {
+  const { managed, world } = machine;
+  const deviceUuid = new Uint8Array(16);
+  world.prng(`uuid ${world.nowUs}`).fill(deviceUuid);
+  const device = machine.deviceOf(disk);
+  const made = newMember({
+    array: managed.array,
+    bitmap: managed.bitmap?.store.shape ?? null,
+    device,
+    joining: {
+      label: device.name,
+      deviceUuid,
+      isJournal: false,
+      writeMostly: false,
+      failFast: false,
+      node: null,
+      oldSuperblockSectors: [oldSuperblock],
+    },
+    number: freeDeviceNumber(managed.array),
+    badBlockLog: machine.shape.badBlockLog,
+    journalSequence: 5n,
+  });
+  if (made.kind === "refused") {
+    world.say(made.reason);
+    return;
+  }
+  await prepareMember(made);
+  await managed.addMember(made.member);
+}

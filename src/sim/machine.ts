@@ -1,0 +1,207 @@
+/**
+ * Machine: simulated disks with an array on them, and the process that runs it, which may be killed and started again. What runs is the
+ * array as everywhere else; only its disks, its time and its luck are simulated.
+ */
+import { DeadlineDevice } from "../devices/deadline.ts";
+import type { BlockDevice } from "../block/device.ts";
+import type { MdSuperblock } from "../formats/md/superblock.ts";
+import { planCreate } from "../md/create/plan-create.ts";
+import type { NewDevice } from "../md/create/request.ts";
+import { planAssembly } from "../md/plan.ts";
+import { probeMdSuperblocks } from "../md/probe.ts";
+import { startManaged } from "../md/running/managed-array.ts";
+import type { ManagedArray } from "../md/running/managed-array.ts";
+import { createParityEngine } from "../parity/engine.ts";
+import type { ParityEngine } from "../parity/engine.ts";
+import { SyncScheduler } from "../sync/scheduler.ts";
+import { HoldfastError } from "../base/errors.ts";
+import { SimDisk } from "./disk.ts";
+import type { Mutant } from "./mutant.ts";
+import { DiskPort } from "./port.ts";
+import { SimProcess } from "./process.ts";
+import { JOURNAL_SECTORS, dataOffsetOf, requestOf } from "./shape.ts";
+import type { Shape } from "./shape.ts";
+import type { World } from "./world.ts";
+
+const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
+
+let engine: ParityEngine | undefined;
+/** One for all runs of a thread: it holds no state of anybody's. */
+function sharedParityEngine(): ParityEngine {
+  engine ??= createParityEngine();
+  return engine;
+}
+
+export class Machine {
+  readonly world: World;
+  readonly shape: Shape;
+  readonly disks: readonly SimDisk[];
+  readonly #mutant: Mutant | null;
+  /** Without power, or not there yet. */
+  readonly away = new Set<number>();
+  /** What administrators have asked of the process, and that has not ended. */
+  errands = new Set<Promise<unknown>>();
+  /** How the process reaches each disk. */
+  #guards: DeadlineDevice[] = [];
+  #process: SimProcess;
+  #managed: ManagedArray | null = null;
+  /** Counts starts. */
+  life = 0;
+
+  /** Makes the array. */
+  constructor(world: World, shape: Shape, mutant: Mutant | null) {
+    this.world = world;
+    this.shape = shape;
+    this.#mutant = mutant;
+    this.#process = new SimProcess(world);
+    this.disks = newDisks(world, shape);
+  }
+
+  /** It runs. */
+  get managed(): ManagedArray {
+    return this.#managed!;
+  }
+
+  get isRunning(): boolean {
+    return this.#managed !== null;
+  }
+
+  get process(): SimProcess {
+    return this.#process;
+  }
+
+  /** The device of a disk, as the process that runs now reaches it. */
+  deviceOf(disk: number): BlockDevice {
+    return this.#guards[disk]!;
+  }
+
+  /** A disk is plugged in again: the process finds a device that nobody uses yet, once all is answered that it was asked before. */
+  async plugIn(disk: number): Promise<BlockDevice> {
+    const old = this.#guards[disk]!;
+    this.disks[disk]!.recover();
+    await old.whenQuiet();
+    this.disks[disk]!.losePower();
+    this.#guards[disk] = this.#guard(disk);
+    return this.#guards[disk];
+  }
+
+  #guard(disk: number): DeadlineDevice {
+    const process = this.#process;
+    const port = new DiskPort(this.disks[disk]!, process);
+    const device = this.#mutant?.device?.(port, this.world) ?? port;
+    return new DeadlineDevice(device, { clock: process, timers: process, ...DEADLINE });
+  }
+
+  /** A new process finds the disks that are there and runs the array. @throws HoldfastError as planning and starting do */
+  async start(force = false): Promise<void> {
+    this.life += 1;
+    this.#process = new SimProcess(this.world);
+    this.#guards = this.disks.map((_disk, index) => this.#guard(index));
+    const candidates = [];
+    for (const [index, device] of this.#guards.entries()) {
+      if (this.away.has(index)) continue;
+      const primary = await this.#superblock(device);
+      if (primary !== null) candidates.push({ path: device.name, device, superblock: primary });
+    }
+    const plan = planAssembly(candidates, { force, backupGiven: false });
+    if (plan === null) throw new HoldfastError("cannot-start", "no superblock can be believed");
+    const process = this.#process;
+    this.#managed = await startManaged(this.#mutant?.plan?.(plan) ?? plan, {
+      name: "array",
+      mode: "read-write",
+      clock: process,
+      timers: process,
+      parity: sharedParityEngine,
+      scheduler: new SyncScheduler(),
+      systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
+      syncUsers: null,
+    });
+  }
+
+  /** Null: there is none, or the disk does not answer. */
+  async #superblock(device: BlockDevice): Promise<MdSuperblock | null> {
+    try {
+      return (await probeMdSuperblocks(device)).primary;
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      this.world.say(`left out: ${error.message}`);
+      return null;
+    }
+  }
+
+  /** The process dies; the disks keep what they have in their caches. */
+  kill(): void {
+    this.#process.kill();
+    for (const disk of this.disks) disk.abandon();
+    this.#managed = null;
+    this.errands = new Set();
+  }
+
+  /** Orderly. */
+  async stop(): Promise<void> {
+    await this.managed.close();
+    this.kill();
+  }
+
+  /** The power fails for all. */
+  cut(): void {
+    this.kill();
+    for (const disk of this.disks) {
+      disk.losePower();
+      disk.health = "well";
+    }
+  }
+}
+
+/** Disks on which the array was created. */
+function newDisks(world: World, shape: Shape): SimDisk[] {
+  const prng = world.prng("create");
+  const sectors = dataOffsetOf(shape) + shape.componentSectors;
+  const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
+  const hasJournal = shape.consistency === "journal";
+  if (hasJournal) sizes.push(dataOffsetOf(shape) + JOURNAL_SECTORS);
+  const uuid = (): Uint8Array => {
+    const bytes = new Uint8Array(16);
+    prng.fill(bytes);
+    return bytes;
+  };
+  const devices = sizes.map((size, index): NewDevice => ({
+    label: `disk${index}`,
+    sectors: size,
+    deviceUuid: uuid(),
+    isJournal: hasJournal && index === sizes.length - 1,
+    writeMostly: shape.writeBehind > 0 && index === 1,
+    failFast: false,
+    dataOffsetSectors: null,
+    node: null,
+    oldSuperblockSectors: [],
+  }));
+  const decision = planCreate({
+    version: "1.2",
+    level: shape.level,
+    layout: null,
+    chunkSectors: null,
+    raidDisks: shape.disks,
+    spareDisks: shape.spares,
+    devices,
+    componentSectors: null,
+    dataOffsetSectors: null,
+    bitmap: null,
+    consistencyPolicy: null,
+    assumeClean: false,
+    force: true,
+    badBlockLog: true,
+    name: "0",
+    homehost: "sim",
+    arrayUuid: uuid(),
+    createdSeconds: Math.floor(world.wallMs / 1000),
+    preferredMinor: 0,
+    journalSequence: 0x1234n,
+    ...requestOf(shape),
+  });
+  if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
+  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
+  for (const { index, writes } of decision.plan.devices)
+    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
+  return disks;
+}

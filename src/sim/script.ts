@@ -1,0 +1,70 @@
+/**
+ * Script: what happens in a run, as data, so that a run can be made shorter, kept, and played again. A step that makes no sense when
+ * its turn comes (a disk that is to come back and is not away, a failure that the array could not bear) is passed over: leaving out
+ * any step leaves a script that can be played.
+ */
+import type { Health, WriteFault } from "./disk.ts";
+import type { SyncWord } from "../md/running/sync-control.ts";
+import type { Shape } from "./shape.ts";
+
+export type Action =
+  | {
+      readonly do: "write";
+      readonly sector: number;
+      readonly sectors: number;
+      readonly fua?: true;
+      readonly preflush?: true;
+    }
+  /** Changes the buffers of writes that are under way. */
+  | { readonly do: "alter" }
+  | { readonly do: "read"; readonly sector: number; readonly sectors: number }
+  | { readonly do: "flush" }
+  /** A disk fails, or falls ill. */
+  | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
+  | {
+      readonly do: "bad-sector";
+      readonly disk: number;
+      readonly sector: number;
+      readonly cannotBeWritten?: true;
+    }
+  | { readonly do: "write-fault"; readonly disk: number; readonly fault: WriteFault }
+  | { readonly do: "rot"; readonly disk: number; readonly sector: number }
+  | { readonly do: "lie-about-flush"; readonly disk: number }
+  /** A disk that failed is there again: taken out of the array, and added as what it counts for. */
+  | { readonly do: "return"; readonly disk: number }
+  | { readonly do: "fail-member"; readonly disk: number }
+  | { readonly do: "replace"; readonly disk: number }
+  | { readonly do: "sync-action"; readonly word: SyncWord }
+  | { readonly do: "array-state"; readonly word: string }
+  | { readonly do: "suspend"; readonly sector: number; readonly sectors: number }
+  /** Nobody asks for anything for a while. */
+  | { readonly do: "wait"; readonly ms: number }
+  /** Everything comes to rest. */
+  | { readonly do: "rest" }
+  /** Orderly, and started again. */
+  | { readonly do: "restart" }
+  | { readonly do: "kill" }
+  /** Disks that had failed are back afterwards, but for these. */
+  | { readonly do: "cut"; readonly away: readonly number[] };
+
+export interface Step {
+  readonly action: Action;
+  /** Events that happen between it and the next. */
+  readonly events: number;
+}
+
+export interface Script {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly shape: Shape;
+  readonly steps: readonly Step[];
+}
+
+/** One line a step, for people. */
+export function describeAction(action: Action): string {
+  const { do: what, ...rest } = action;
+  const words = Object.entries(rest).map(([name, value]) =>
+    value === true ? name : `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+  );
+  return [what, ...words].join(" ");
+}
