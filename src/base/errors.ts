@@ -54,3 +54,8 @@ export function toHoldfastError(thrown: unknown, context?: string): HoldfastErro
     cause: thrown,
   });
 }
+
+/** The same error, with the name of what it was met in before it. */
+export function errorIn(name: string, error: HoldfastError): HoldfastError {
+  return new HoldfastError(error.code, `${name}: ${error.message}`, { cause: error });
+}

@@ -2,7 +2,7 @@
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Env } from "../env/env.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
-import type { ArrayEvent } from "../md/running/array.ts";
+import type { ArrayEvent } from "../md/running/array-events.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
 import type { SpeedLimits } from "../sync/throttle.ts";

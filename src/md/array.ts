@@ -7,7 +7,8 @@
  * piece is passed on with its own buffer, and costs no allocation.
  */
 import { assert } from "../base/assert.ts";
-import { HoldfastError } from "../base/errors.ts";
+import { errorIn } from "../base/errors.ts";
+import type { HoldfastError } from "../base/errors.ts";
 import { isAdmitted } from "../block/admit.ts";
 import type { Bio } from "../block/bio.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
@@ -82,7 +83,7 @@ export class MdArray implements BlockDevice {
   #ended(read: Piecewise, bio: Bio, error: HoldfastError | null): void {
     this.#reads.give(read);
     this.#inFlight.end();
-    bio.end(error === null ? null : inArray(this.name, error));
+    bio.end(error === null ? null : errorIn(this.name, error));
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
@@ -95,10 +96,6 @@ export class MdArray implements BlockDevice {
     }
     return list.extents;
   }
-}
-
-function inArray(name: string, error: HoldfastError): HoldfastError {
-  return new HoldfastError(error.code, `${name}: ${error.message}`, { cause: error });
 }
 
 function regionAt(regions: readonly ArrayRegion[], sector: number): ArrayRegion {

@@ -20,6 +20,9 @@ export type ArrayStateWord =
   | "active-idle"
   | "broken";
 
+/** What a word that is written asks for. */
+export type WantedState = "stop" | "read-only" | "read-auto" | "read-write" | "clean";
+
 export interface ArrayStateView {
   readonly mode: ArrayMode;
   readonly isBroken: boolean;
@@ -42,9 +45,7 @@ export function stateWord(view: ArrayStateView): ArrayStateWord {
 }
 
 /** What to do to get there; null for words that only tell. */
-export function wantedState(
-  word: string,
-): "stop" | "read-only" | "read-auto" | "read-write" | "clean" | null {
+export function wantedState(word: string): WantedState | null {
   switch (word) {
     case "clear":
     case "inactive":

@@ -9,7 +9,7 @@ import {
 } from "../../../test/support/running-world.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { BioFlags } from "../../block/bio.ts";
-import type { ArrayEvent } from "./array.ts";
+import type { ArrayEvent } from "./array-events.ts";
 
 const EVERYTHING = { sector: 0, sectors: COMPONENT };
 const NOTHING = { sector: 0, sectors: 0 };

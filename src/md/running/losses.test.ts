@@ -6,7 +6,7 @@ import type { LevelCase } from "../../../test/support/managed-world.ts";
 import { seedOfRun } from "../../../test/support/seed.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { flush, readSectors, writeSectors } from "../../block/promises.ts";
-import type { ArrayEvent } from "./array.ts";
+import type { ArrayEvent } from "./array-events.ts";
 import type { Member } from "./member.ts";
 
 const SEED = seedOfRun();

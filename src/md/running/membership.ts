@@ -1,0 +1,106 @@
+/** Members of a running array come, go, and take their places; each step is done when the superblocks tell of it. */
+import { assert } from "../../base/assert.ts";
+import { errorIn, HoldfastError } from "../../base/errors.ts";
+import type { MemberEventKind, TellEvent } from "./array-events.ts";
+import type { RunningLevel } from "./core.ts";
+import type { Eras } from "./eras.ts";
+import type { Member } from "./member.ts";
+import type { Members } from "./members.ts";
+import type { Metadata } from "./metadata.ts";
+import type { Modes } from "./modes.ts";
+
+export interface MembershipOptions {
+  readonly name: string;
+  readonly members: Members;
+  readonly level: RunningLevel;
+  readonly metadata: Metadata;
+  readonly modes: Modes;
+  readonly eras: Eras;
+  readonly tell: TellEvent;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** As RunningArray.attach. */
+  async attach(member: Member): Promise<void> {
+    const { level, members, metadata, modes, name } = this.#options;
+    modes.assertRunning();
+    if (member.standing.kind === "journal") this.#assertTakesJournal();
+    if (level.join !== undefined) {
+      const error = await new Promise<HoldfastError | null>((resolve) =>
+        level.join!(member, resolve),
+      );
+      if (error !== null) throw errorIn(name, error);
+      modes.assertRunning();
+    }
+    if (members.withNumber(member.number) !== null) {
+      throw new HoldfastError("busy", `${name} has a device ${member.number} already`);
+    }
+    members.attach(member);
+    const problem = metadata.problem();
+    if (problem !== null) {
+      members.detach(member);
+      throw new HoldfastError("no-space", `${member.label} cannot join ${name}: ${problem}`);
+    }
+    modes.refreshLimits();
+    await this.#changed(member, "attached");
+  }
+
+  /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. */
+  #assertTakesJournal(): void {
+    const { level, modes, name } = this.#options;
+    const misses = (level.whyReadOnly?.() ?? null) !== null;
+    if (misses && modes.mode === "read-only") return;
+    const text = misses
+      ? `${name} must be read-only for a journal to be added`
+      : `${name} has no place for a journal: it has one, or was made without`;
+    throw new HoldfastError("busy", text);
+  }
+
+  /** As RunningArray.detach. */
+  async detach(member: Member): Promise<void> {
+    const { eras, members, modes, name } = this.#options;
+    const isJournal = member.standing.kind === "journal" && modes.mode !== "read-only";
+    if (member.slot !== null || isJournal) {
+      throw new HoldfastError("busy", `${member.label} is in use by ${name}`);
+    }
+    members.detach(member);
+    modes.refreshLimits();
+    await this.#changed(member, "detached");
+    await eras.drain();
+  }
+
+  /** As RunningArray.startRecovery. */
+  startRecovery(member: Member, slot: number): Promise<void> {
+    assert(member.standing.kind === "spare", "a spare is taken");
+    member.standing = { kind: "recovering", slot, recoveredSectors: 0 };
+    return this.#changed(member, "recovering");
+  }
+
+  /** As RunningArray.recovered. */
+  recovered(member: Member): Promise<void> {
+    const { members, metadata } = this.#options;
+    const { slot } = member;
+    assert(slot !== null && !member.isInSync, "a member that was being filled");
+    member.standing = { kind: "in-sync", slot };
+    const replaced = member.isReplacement ? members.at(slot).member : null;
+    member.isReplacement = false;
+    if (replaced !== null) {
+      replaced.standing = { kind: "faulty" };
+      metadata.outvote(replaced);
+    }
+    return this.#changed(member, "in-sync");
+  }
+
+  #changed(member: Member, kind: MemberEventKind): Promise<void> {
+    const { modes, tell } = this.#options;
+    const durable = new Promise<void>((resolve) => modes.commit("members", resolve));
+    tell({ kind, member });
+    return durable;
+  }
+}
