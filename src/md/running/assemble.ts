@@ -21,6 +21,7 @@ import { stripeBytes } from "../start.ts";
 import { RunningArray } from "./array.ts";
 import type { RunningArrayOptions } from "./array.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
+import type { CoreParts } from "./core-parts.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { failureRule } from "./failure-rule.ts";
 import type { FoundLog } from "./levels/stripes/stripe-log.ts";
@@ -58,6 +59,8 @@ export interface AssembleOptions {
   readonly openBitmap: (members: Members, record: ArrayRecord) => Promise<Tracking>;
   /** Reads the array's log, and writes nothing; null: it has none. */
   readonly openLog: (plan: AssemblyPlan) => Promise<FoundLog | null>;
+  /** As in RunningArrayOptions. */
+  readonly parts?: CoreParts;
 }
 
 /** Of an md superblock, whatever its version. */
@@ -114,6 +117,7 @@ export async function assemble(
     parity: options.parity,
     makeLevel: (core) => options.makeLevel(core, geometry, shape, log),
     prepare: tracking.begin,
+    ...(options.parts === undefined ? {} : { parts: options.parts }),
   });
   if (mode === "read-write") await array.startWriting();
   return array;
