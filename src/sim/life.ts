@@ -8,6 +8,7 @@ import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
+import { catchingStrays } from "./strays.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { dataOffsetOf, parityDisks } from "./shape.ts";
@@ -37,8 +38,12 @@ export class Life {
   static async begin(script: Script, mutant: Mutant | null): Promise<Life> {
     const world = new World(script.seed);
     const machine = new Machine(world, script.shape, mutant);
+    let life: Life | null = null;
+    if (script.shape.sharesBuffers)
+      machine.usersSynced = async () => life !== null && life.clients.writeAltered();
     await world.until("the first start", machine.start());
-    return new Life(machine, new Oracle(machine.managed.array.sectors));
+    life = new Life(machine, new Oracle(machine.managed.array.sectors));
+    return life;
   }
 
   async act(action: Action): Promise<void> {
@@ -67,8 +72,15 @@ export class Life {
       case "rest":
         await this.rest();
         return;
+      case "end-sync":
+        this.world.say(describeAction(action));
+        await this.world.until("ending sync", machine.managed.sync.setAction(action.word));
+        return;
       case "restart":
         await this.#restart();
+        return;
+      case "stop":
+        await this.#stop();
         return;
       case "kill":
         await this.#crash(false, []);
@@ -118,7 +130,7 @@ export class Life {
       case "bad-sector": {
         const at = dataOffsetOf(machine.shape) + (action.sector % machine.shape.componentSectors);
         atlas.sick = action.disk;
-        disk.badReads.add(at);
+        if (action.canBeRead !== true) disk.badReads.add(at);
         if (action.cannotBeWritten === true) disk.badWrites.add(at);
         return;
       }
@@ -176,6 +188,19 @@ export class Life {
     await this.#startAgain(false);
   }
 
+  async #stop(): Promise<void> {
+    const { world, machine, clients, oracle, atlas } = this;
+    world.say(`stop, with ${clients.writes} writes under way`);
+    await world.until("stopping", machine.managed.close());
+    if (clients.writes > 0) clients.wrong.push(`stopped while ${clients.writes} are written`);
+    const { isShort } = atlas;
+    machine.cut();
+    clients.crash();
+    // What was answered before it was stopped it must have.
+    oracle.crash(false);
+    await this.#startAgain(isShort);
+  }
+
   async #crash(isPowerCut: boolean, away: readonly number[]): Promise<void> {
     const { machine, world, oracle, atlas, clients } = this;
     const { record } = machine.managed.array;
@@ -224,13 +249,23 @@ export class Life {
     world.say("rest");
     for (const disk of machine.disks) disk.recover();
     await this.#quiet();
+    if (machine.shape.sharesBuffers)
+      await world.until("writing again", this.clients.writeAltered());
     await world.until("background sync", machine.managed.sync.whenAtRest());
     await world.until("a flush", flush(machine.managed.array));
   }
 }
 
 /** Plays a script. */
-export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
+export function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
+  return catchingStrays((strays) => playOnce(script, mutant, strays));
+}
+
+async function playOnce(
+  script: Script,
+  mutant: Mutant | null,
+  strays: readonly unknown[],
+): Promise<Outcome> {
   let life: Life | null = null;
   const wrong: string[] = [];
   try {
@@ -238,11 +273,17 @@ export async function play(script: Script, mutant: Mutant | null = null): Promis
     for (const { action, events } of script.steps) {
       await life.act(action);
       await life.world.steps(events);
+      if (strays.length > 0 || life.machine.wrong.length > 0) break;
     }
-    await life.rest();
-    wrong.push(...(await checkContent(life)));
-    wrong.push(...(await checkAtRest(life)));
+    if (strays.length > 0) throw strays[0];
+    wrong.push(...life.machine.wrong);
+    if (wrong.length === 0) {
+      await life.rest();
+      wrong.push(...(await checkContent(life)));
+      wrong.push(...(await checkAtRest(life)));
+    }
     wrong.push(...life.clients.wrong);
+    if (strays.length > 0) throw strays[0];
   } catch (error) {
     wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }

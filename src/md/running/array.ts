@@ -28,7 +28,7 @@ import type { ArrayCore, RunningLevel } from "./core.ts";
 import { DataPath } from "./data-path.ts";
 import { CORE_PARTS } from "./core-parts.ts";
 import type { CoreParts } from "./core-parts.ts";
-import type { Eras } from "./eras.ts";
+import { Eras } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import { Failures } from "./failures.ts";
 import { HeldWrites } from "./held-writes.ts";
@@ -78,8 +78,8 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly parity: () => ParityEngine;
   readonly level: RunningLevel;
   readonly #events = new ArrayEvents();
-  readonly #eras: Eras;
-  readonly #held: HeldWrites;
+  readonly #eras = new Eras();
+  readonly #held = new HeldWrites(this.#eras);
   readonly #metadata: Metadata;
   readonly #gate: WriteGate;
   readonly #failures: Failures;
@@ -98,8 +98,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.parity = options.parity;
     const make = options.parts ?? CORE_PARTS;
     this.locks = make.locks();
-    this.#eras = make.eras();
-    this.#held = new HeldWrites(this.#eras);
     this.#metadata = make.metadata({
       ...options,
       failed: ({ member, error }) => this.memberFailed(member, error, ignore),

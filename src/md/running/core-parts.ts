@@ -4,7 +4,6 @@
  */
 import { RangeLock } from "../../block/range-lock.ts";
 import type { Clock, Timers } from "../../env/env.ts";
-import { Eras } from "./eras.ts";
 import { MemberFlush } from "./member-flush.ts";
 import type { FlushFailed } from "./member-flush.ts";
 import type { Members } from "./members.ts";
@@ -21,7 +20,6 @@ export interface CoreParts {
   ) => WriteGate;
   readonly flush: (members: Members, failed: FlushFailed) => MemberFlush;
   readonly locks: () => RangeLock;
-  readonly eras: () => Eras;
 }
 
 export const CORE_PARTS: CoreParts = {
@@ -29,5 +27,4 @@ export const CORE_PARTS: CoreParts = {
   gate: (record, metadata, env) => new WriteGate(record, metadata, env),
   flush: (members, failed) => new MemberFlush(members, failed),
   locks: () => new RangeLock(),
-  eras: () => new Eras(),
 };

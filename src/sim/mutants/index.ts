@@ -1,0 +1,21 @@
+/** Mutants: the one place to add one. */
+import type { Mutant } from "../mutant.ts";
+import { ASSEMBLY_MUTANTS } from "./assembly.ts";
+import { BITMAP_MUTANTS } from "./bitmap.ts";
+import { FLUSH_MUTANTS } from "./flushes.ts";
+import { LEVEL_MUTANTS } from "./levels.ts";
+import { LOG_MUTANTS } from "./logs.ts";
+import { RETURNING_MUTANTS } from "./returning.ts";
+import { SUPERBLOCK_MUTANTS } from "./superblocks.ts";
+import { SYNC_MUTANTS } from "./sync.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...BITMAP_MUTANTS,
+  ...SUPERBLOCK_MUTANTS,
+  ...ASSEMBLY_MUTANTS,
+  ...RETURNING_MUTANTS,
+  ...SYNC_MUTANTS,
+  ...LEVEL_MUTANTS,
+  ...LOG_MUTANTS,
+  ...FLUSH_MUTANTS,
+];
