@@ -63,7 +63,7 @@ export const RETURNING_MUTANTS: readonly Mutant[] = [
     about: "a recovery begins while writes are under way that the new member does not get",
     law: 3,
     origin: "133d4527eab8: flush writes before starting a recovery",
-    scenario: "recovery",
+    scenario: "returns",
     parts: () => ({ locks: () => new NoBarrier() }),
   },
   {

@@ -1,5 +1,8 @@
 /** Background sync: its life, and what its steps hold. */
 import { ignore } from "../../base/nothing.ts";
+import { Bio } from "../../block/bio.ts";
+import type { BioEnd } from "../../block/bio.ts";
+import type { Timers } from "../../env/env.ts";
 import { RangeLock } from "../../block/range-lock.ts";
 import type { RangeHold } from "../../block/range-lock.ts";
 import type { ManagedArray } from "../../md/running/managed-array.ts";
@@ -70,20 +73,29 @@ function skipsSuspended(): Pick<Mutant, "parts" | "started"> {
 }
 
 function stopWaitsForWrites(): Pick<Mutant, "parts" | "started"> {
-  let running: ManagedArray | null = null;
+  let underWay = 0;
+  let timers: Timers | null = null;
   return {
-    started: (managed) => {
-      running = managed;
+    started: ({ array }) => {
+      timers = array.timers;
+      underWay = 0;
+      const submit = array.submit.bind(array);
+      array.submit = ({ op, sector, sectors, data, flags, end }) => {
+        underWay += 1;
+        const ended: BioEnd = (error) => {
+          underWay -= 1;
+          end(error);
+        };
+        submit(new Bio(op, sector, sectors, data, flags, ended));
+      };
     },
     parts: () =>
       changedJobs((job) =>
         standIn(job, {
           interrupt: () => {
-            const { array } = running!;
             const wait = (): void => {
-              const { started, ended } = array.foreground;
-              if (started === ended) job.interrupt();
-              else array.timers.set(10, wait);
+              if (underWay === 0) job.interrupt();
+              else timers!.set(10, wait);
             };
             wait();
           },
@@ -137,16 +149,16 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "reaped-from-the-side",
-    about: "whoever interrupts a pass reaps it as well",
+    about: "whoever interrupts a pass reaps it at once, as if it had finished",
     law: 4,
     origin: "seeds: dm-raid-sync-thread-and-reshape",
-    scenario: "sync-life",
+    scenario: "recovery",
     parts: () =>
       changedJobs((job) =>
         standIn(job, {
           interrupt: () => {
             job.interrupt();
-            job.reap({ kind: "interrupted", position: 0, error: null }, ignore);
+            job.reap({ kind: "finished", position: Infinity, error: null }, ignore);
           },
         }),
       ),

@@ -67,7 +67,9 @@ const BITMAP: Scenario = {
       componentSectors: 1024,
     });
     const round = (): Step[] => [
-      ...slowly(prng, 1, 10, { within: 128 }),
+      // All bits of a new bitmap are set, and those that a crash leaves.
+      wait(prng, 16_000, 17_000),
+      ...slowly(prng, 1, 14, { within: 128 }),
       ...slowly(prng, prng.between(1, 3), 2),
       cut(),
     ];

@@ -88,7 +88,12 @@ const RECOVERY: Scenario = {
       ...writes(prng, prng.between(4, 8)),
       step({ do: "ail", disk: anyDisk(prng, shape), health: "gone" }),
       ...slowly(prng, prng.between(2, 6), 6),
-      ...rounds(prng, 3, () => [...slowly(prng, prng.between(1, 6), 8), cut()]),
+      wait(prng, 5, 40),
+      ...rounds(prng, 3, () => [
+        ...slowly(prng, prng.between(1, 6), 8),
+        ...(prng.chance(0.4) ? [step({ do: "end-sync", word: "idle" }, prng.below(10))] : []),
+        ...(prng.chance(0.7) ? [cut()] : []),
+      ]),
       ...slowly(prng, prng.between(0, 6), 8),
     ];
     return { shape, steps };
