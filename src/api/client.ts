@@ -4,7 +4,6 @@ import type { Env } from "../env/env.ts";
 import type { HttpReply } from "../env/http.ts";
 import type { ArrayHost } from "../host/array-host.ts";
 import { hostBehind } from "../host/host-call.ts";
-import { fromJson, toJson } from "./json.ts";
 import { API_VERSION } from "./own-answers.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import { HOST_ROUTES, OWN_ROUTES } from "./routes.ts";
@@ -48,7 +47,7 @@ async function callRoute(
   const path = route.path.replace(":array", encodeURIComponent(array));
   const isQuery = route.verb === "GET" && route.takes === "object";
   const query = isQuery ? `?${new URLSearchParams(rest as Record<string, string>).toString()}` : "";
-  const body = route.verb === "POST" ? toJson(rest) : null;
+  const body = route.verb === "POST" ? JSON.stringify(rest) : null;
   let reply: HttpReply;
   try {
     reply = await env.http.request(socketPath, { verb: route.verb, target: path + query, body });
@@ -85,7 +84,7 @@ function valueOf({ status, body }: HttpReply, socketPath: string): unknown {
   );
   let value: unknown;
   try {
-    value = fromJson(body);
+    value = JSON.parse(body);
   } catch {
     throw foreign;
   }

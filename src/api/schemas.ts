@@ -70,6 +70,7 @@ const grow = z.discriminatedUnion("kind", [
     kind: z.literal("size"),
     array: arrayName,
     componentSectors: z.union([sectors, z.literal("max")]),
+    assumeClean: z.boolean().optional(),
   }),
   z.strictObject({ kind: z.literal("raid-disks"), array: arrayName, raidDisks: z.int().min(1) }),
   z.strictObject({ kind: z.literal("add-linear"), array: arrayName, device: devicePath }),

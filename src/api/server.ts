@@ -10,7 +10,6 @@ import type { ArrayHost } from "../host/array-host.ts";
 import { callHost } from "../host/host-call.ts";
 import type { HostMethod } from "../host/host-call.ts";
 import { issueText } from "./issue-text.ts";
-import { fromJson, toJson } from "./json.ts";
 import { HOST_ROUTES, OWN_ROUTES } from "./routes.ts";
 import type { OwnMethod, Route } from "./routes.ts";
 import { SCHEMAS } from "./schemas.ts";
@@ -50,7 +49,7 @@ export function apiServer(options: ApiServerOptions): (request: HttpRequest) => 
   return async (request) => {
     try {
       options.admit(request.peer);
-      return { status: 200, body: toJson(await answer(options, request)) };
+      return { status: 200, body: JSON.stringify((await answer(options, request)) ?? null) };
     } catch (error) {
       return refusal(error, request, options.log);
     }
@@ -61,12 +60,12 @@ function refusal(error: unknown, { verb, target }: HttpRequest, log: Log): HttpR
   if (error instanceof HoldfastError) {
     const { code, message } = error;
     const status = error instanceof WrongVerb ? 405 : statusOf(code);
-    return { status, body: toJson({ code, message }) };
+    return { status, body: JSON.stringify({ code, message }) };
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   log.write("error", `A bug in holdfast, at ${verb} ${target}: ${text}`);
   const message = `The daemon has made a mistake of its own: ${error instanceof Error ? error.message : text}`;
-  return { status: 500, body: toJson({ code: null, message }) };
+  return { status: 500, body: JSON.stringify({ code: null, message }) };
 }
 
 class WrongVerb extends HoldfastError {}
@@ -151,7 +150,7 @@ function objectOf(what: string, body: Uint8Array): Readonly<Record<string, unkno
   if (body.length === 0) return {};
   let parsed: unknown;
   try {
-    parsed = fromJson(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new HoldfastError("usage", `${what}: the request is no JSON: ${why}.`);

@@ -1,5 +1,15 @@
 /** SysfsAction as a request may have it. */
 import * as z from "zod";
+import { JOURNAL_MODES } from "../md/running/core.ts";
+import { REPAIR_RULES } from "../md/running/settings.ts";
+import {
+  MEMBER_NUMBERS,
+  MEMBER_WORDS,
+  NUMBERS,
+  SYNC_WORDS,
+  WRITABLE_POLICIES,
+  WRITABLE_STATES,
+} from "../md/view/sysfs-write.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
 
 const natural = z.int().nonnegative();
@@ -10,24 +20,12 @@ function action<K extends string, S extends z.ZodRawShape>(kind: K, shape: S) {
 
 const memberAction = z.discriminatedUnion("kind", [
   action("state", {
-    word: z.enum([
-      "faulty",
-      "remove",
-      "re-add",
-      "writemostly",
-      "blocked",
-      "insync",
-      "write_error",
-      "want_replacement",
-      "replacement",
-      "failfast",
-      "external_bbl",
-    ]),
+    word: z.enum(MEMBER_WORDS),
     on: z.boolean(),
   }),
   action("slot", { slot: natural.nullable() }),
   action("number", {
-    attribute: z.enum(["errors", "offset", "new_offset", "size", "ppl_sector", "ppl_size"]),
+    attribute: z.enum(MEMBER_NUMBERS),
     value: natural,
   }),
   action("recovery-start", { sectors: natural.nullable() }),
@@ -38,26 +36,17 @@ const end = z.enum(["min", "max"]);
 
 export const sysfsAction: z.ZodType<SysfsAction> = z.discriminatedUnion("kind", [
   action("array-state", {
-    state: z.enum(["clear", "inactive", "readonly", "read-auto", "clean", "active"]),
+    state: z.enum(WRITABLE_STATES),
   }),
   action("sync-action", {
-    action: z.enum(["idle", "frozen", "resync", "recover", "reshape", "check", "repair"]),
+    action: z.enum(SYNC_WORDS),
   }),
   action("sync-speed", { end, kib: natural.nullable() }),
   action("sync-window", { end, sectors: z.union([natural, z.literal("max")]) }),
   action("suspend", { end: z.enum(["lo", "hi"]), sectors: natural }),
   action("level", { level: z.string().max(64) }),
   action("number", {
-    attribute: z.enum([
-      "raid_disks",
-      "layout",
-      "chunk_size",
-      "component_size",
-      "max_read_errors",
-      "bitmap/space",
-      "bitmap/chunksize",
-      "bitmap/backlog",
-    ]),
+    attribute: z.enum(NUMBERS),
     value: natural,
   }),
   action("array-size", { kib: z.union([natural, z.literal("default")]) }),
@@ -66,9 +55,9 @@ export const sysfsAction: z.ZodType<SysfsAction> = z.discriminatedUnion("kind", 
   action("safe-mode-delay", { ms: natural }),
   action("resync-start", { sectors: natural.nullable() }),
   action("fail-last-device", { on: z.boolean() }),
-  action("repair-rule", { rule: z.enum(["evidence", "kernel"]) }),
-  action("consistency-policy", { policy: z.enum(["resync", "ppl"]) }),
-  action("journal-mode", { mode: z.enum(["write-through", "write-back"]) }),
+  action("repair-rule", { rule: z.enum(REPAIR_RULES) }),
+  action("consistency-policy", { policy: z.enum(WRITABLE_POLICIES) }),
+  action("journal-mode", { mode: z.enum(JOURNAL_MODES) }),
   action("bitmap-location", { offsetSectors: z.int().nullable() }),
   action("bitmap-time-base", { seconds: z.number().nonnegative() }),
   action("bitmap-can-clear", { on: z.boolean() }),

@@ -11,6 +11,7 @@ import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { Bio, BioFlags } from "./bio.ts";
 import type { BlockDevice, Extent } from "./device.ts";
+import { DeviceOver } from "./over.ts";
 
 function checkBio(device: BlockDevice, bio: Bio): void {
   const what = `${bio.op} of ${bio.sectors} sectors at ${bio.sector} on ${device.name}`;
@@ -105,47 +106,34 @@ class CheckedBio {
   }
 }
 
-class CheckedDevice implements BlockDevice {
-  readonly name: string;
-  readonly sectors: number;
-  readonly #inner: BlockDevice;
+class CheckedDevice extends DeviceOver {
   #inFlight = 0;
   #isClosing = false;
   #isClosed = false;
 
-  constructor(inner: BlockDevice) {
-    this.#inner = inner;
-    this.name = inner.name;
-    this.sectors = inner.sectors;
-  }
-
-  get limits(): BlockDevice["limits"] {
-    return this.#inner.limits;
-  }
-
   submit(bio: Bio): void {
     assert(!this.#isClosing, `nothing is submitted to ${this.name} after close`);
-    checkBio(this.#inner, bio);
+    checkBio(this.inner, bio);
     this.#inFlight += 1;
     const onEnd = (): void => {
       assert(!this.#isClosed, `${this.name} ends everything before close resolves`);
       this.#inFlight -= 1;
     };
-    this.#inner.submit(new CheckedBio(this.#inner, bio, onEnd).guarded);
+    this.inner.submit(new CheckedBio(this.inner, bio, onEnd).guarded);
   }
 
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+  override extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     assert(!this.#isClosing, `nothing is asked of ${this.name} after close`);
     assert(sector >= 0 && sectors > 0 && sector + sectors <= this.sectors, "extents inside");
     assert(maxExtents >= 1, "at least one extent is asked for");
-    const runs = this.#inner.extents(sector, sectors, maxExtents);
-    checkExtents(this.#inner, sector, sectors, maxExtents, runs);
+    const runs = this.inner.extents(sector, sectors, maxExtents);
+    checkExtents(this.inner, sector, sectors, maxExtents, runs);
     return runs;
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#isClosing = true;
-    await this.#inner.close();
+    await this.inner.close();
     assert(this.#inFlight === 0, `${this.name} waits for ${this.#inFlight} bios before it closes`);
     this.#isClosed = true;
   }

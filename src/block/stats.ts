@@ -2,7 +2,8 @@
 import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Bio, BioOp } from "./bio.ts";
-import type { BlockDevice, Extent } from "./device.ts";
+import type { BlockDevice } from "./device.ts";
+import { DeviceOver } from "./over.ts";
 import { Relay } from "./relay.ts";
 
 export interface OpStats {
@@ -24,10 +25,7 @@ class Counter implements OpStats {
   errors = 0;
 }
 
-class CountedDevice implements BlockDevice {
-  readonly name: string;
-  readonly sectors: number;
-  readonly #inner: BlockDevice;
+class CountedDevice extends DeviceOver {
   readonly #ops: Record<BioOp, Counter> = {
     read: new Counter(),
     write: new Counter(),
@@ -39,14 +37,8 @@ class CountedDevice implements BlockDevice {
   #inFlight = 0;
 
   constructor(inner: BlockDevice) {
-    this.#inner = inner;
+    super(inner);
     this.#relay = new Relay(inner, (bio, error) => this.#count(bio, error));
-    this.name = inner.name;
-    this.sectors = inner.sectors;
-  }
-
-  get limits(): BlockDevice["limits"] {
-    return this.#inner.limits;
   }
 
   /** Live: the numbers go on changing. */
@@ -65,14 +57,6 @@ class CountedDevice implements BlockDevice {
     counter.count += 1;
     if (error === null) counter.bytes += bio.sectors * SECTOR_BYTES;
     else counter.errors += 1;
-  }
-
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
-    return this.#inner.extents(sector, sectors, maxExtents);
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
   }
 }
 

@@ -2,11 +2,12 @@
  * The daemon: owns an engine whose arrays it starts again, serves over NBD, and has administered over the control socket.
  *
  *   start  1 lock the state folder, 2 serve NBD, 3 start what the state file lists, 4 listen on the control socket
- *   stop   1 no more requests, 2 the state file stays as it is, 3 NBD clients go, arrays end clean, 4 the lock
+ *   stop   1 no more requests, 2 the state file stays as it is, 3 arrays without superblocks end, and the file says how, 4 NBD clients go, arrays end
+ *          clean, 5 the lock
  *
  * After a SIGKILL the system has taken the lock back; the sockets that are left have nobody behind them and are replaced.
  */
-import { HoldfastError } from "../base/errors.ts";
+import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { API_VERSION } from "../api/own-answers.ts";
 import type { ApiHealth, OwnAnswers } from "../api/own-answers.ts";
@@ -169,6 +170,10 @@ class LocalDaemon implements Daemon {
     this.#listener?.close();
     try {
       await this.#keeper.freeze();
+      await this.#keeper.settle().catch((error: unknown) => {
+        const text = `How arrays without superblocks ended was not written down: ${toHoldfastError(error).message}`;
+        this.#env.log.write("error", text);
+      });
       return await this.#engine.stop();
     } finally {
       await this.#watching;

@@ -4,6 +4,7 @@ import { ignore } from "../base/nothing.ts";
 import type { ArrayHost } from "../host/array-host.ts";
 import { callHost, hostBehind } from "../host/host-call.ts";
 import type { HostArgument, HostCall, HostMethod } from "../host/host-call.ts";
+import type { ArrayView } from "../md/view/array-view.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
 /** Whether it may change what a restart has to know. */
@@ -34,9 +35,12 @@ export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
     const joined =
       call.method === "add" ? await keeper.expect(call.argument as HostArgument<"add">) : ignore;
     try {
-      return await callHost(host, call);
+      const answer = await callHost(host, call);
+      if (call.method === "build")
+        keeper.built((answer as ArrayView).kernelName, call.argument as HostArgument<"build">);
+      return answer;
     } catch (error) {
-      if (await isForgotten(call, error, keeper)) return undefined;
+      if (await isForgotten(call, error, keeper)) return null;
       throw error;
     } finally {
       joined();

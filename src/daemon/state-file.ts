@@ -7,18 +7,39 @@ import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import { readSmallFile } from "../env/small-file.ts";
 
+const device = z.strictObject({
+  path: z.string().min(1),
+  writeMostly: z.boolean(),
+  failFast: z.boolean(),
+  dataOffsetSectors: z.int().nonnegative().nullable(),
+});
+
+/** What a BuildCall says, as things stand (built.ts). */
+const build = z.strictObject({
+  level: z.enum(["linear", "raid0", "raid1", "raid4", "raid5", "raid6", "raid10"]),
+  layout: z.int().nullable(),
+  chunkSectors: z.int().nonnegative().nullable(),
+  componentSectors: z.int().nonnegative().nullable(),
+  devices: z.array(device.nullable()),
+  assumeClean: z.boolean(),
+  isSettled: z.boolean(),
+});
+
 const array = z.strictObject({
   kernelName: z.string().min(1),
   path: z.string().min(1),
   uuid: z.string().nullable(),
   mode: z.enum(["read-write", "read-auto", "read-only"]),
   devices: z.array(z.string().min(1)),
+  /** Of an array without superblocks. */
+  build: build.optional(),
 });
 
 const VERSION = 1;
 const state = z.strictObject({ version: z.literal(VERSION), arrays: z.array(array) });
 
 export type ListedArray = z.infer<typeof array>;
+export type ListedBuild = z.infer<typeof build>;
 
 function pathIn(folder: string): string {
   return `${folder}/state.json`;

@@ -1,5 +1,6 @@
 /**
  * Keeps the state file as the arrays are: what runs, and what is listed but could not be started ("dormant"), until it is stopped by name.
+ * What superblocks tell they tell better; of an array without any the file says all there is to know (built.ts).
  *
  *   listed --- assembled --> running --- stopped --> forgotten
  *     |                                                 ^
@@ -7,8 +8,9 @@
  */
 import { toHoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
-import type { ArrayHost, AssemblyMode } from "../host/array-host.ts";
+import type { ArrayHost, AssemblyMode, BuildCall } from "../host/array-host.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
+import { buildAgain, isBuilt, listedBuild, settledBuild, unsettled, whyNotBuilt } from "./built.ts";
 import { loadState, saveState } from "./state-file.ts";
 import type { ListedArray } from "./state-file.ts";
 
@@ -30,6 +32,9 @@ export class StateKeeper {
   readonly #host: ArrayHost;
   #dormant: readonly Dormant[] = [];
   #saved: string | null = null;
+  #listed: readonly ListedArray[] = [];
+  /** How those that run without superblocks were built, by kernel name. */
+  readonly #builds = new Map<string, BuildCall>();
   #saving: Promise<void> = Promise.resolve();
   #saveProblem: string | null = null;
   #isFrozen = false;
@@ -49,7 +54,11 @@ export class StateKeeper {
 
   /** Starts what the file lists; what cannot be started stays listed. @throws what loadState throws */
   async restore(): Promise<void> {
-    for (const listed of await loadState(this.#env, this.#folder)) {
+    const all = await loadState(this.#env, this.#folder);
+    // 1 what is about to be built is not known to be whole any more, 2 it is built, and written to. A crash between costs building it by hand.
+    const begun = all.map(unsettled);
+    if (begun.some((one, at) => one !== all[at])) await saveState(this.#env, this.#folder, begun);
+    for (const listed of all) {
       const why = await this.#start(listed);
       if (why === null) continue;
       this.#dormant = [...this.#dormant, { listed, why }];
@@ -60,8 +69,14 @@ export class StateKeeper {
 
   /** Null when it runs, else why not. */
   async #start(listed: ListedArray): Promise<string | null> {
-    const { kernelName, path, devices, mode } = listed;
+    const { kernelName, path, devices, mode, build } = listed;
+    const unknown = whyNotBuilt(listed);
+    if (unknown !== null) return unknown;
     try {
+      if (build !== undefined) {
+        this.#builds.set(kernelName, await buildAgain(this.#host, listed, build));
+        return null;
+      }
       const outcome = await this.#host.assemble({
         names: { kernelName, path },
         devices,
@@ -88,19 +103,50 @@ export class StateKeeper {
     try {
       const views = await this.#host.arrays();
       this.#dormant = this.#dormant.filter(({ listed }) => !isAmong(listed, views));
-      const running = views.map((view) => listedAs(view, this.#expectedBy(view)));
+      const running = views.map((view) => this.#listedAs(view));
       const arrays = [...running, ...this.#dormant.map(({ listed }) => listed)];
       const text = JSON.stringify(arrays);
       // Stopping began while the host was asked: what it said may be half the truth.
       if (this.#isFrozen || text === this.#saved) return;
       await saveState(this.#env, this.#folder, arrays);
       this.#saved = text;
+      this.#listed = arrays;
       this.#saveProblem = null;
     } catch (error) {
       const { message } = toHoldfastError(error);
       this.#saveProblem = `What runs could not be written down, and a restart would not know of it: ${message}`;
       this.#env.log.write("error", this.#saveProblem);
     }
+  }
+
+  #listedAs(view: ArrayView): ListedArray {
+    const listed = listedAs(view, this.#expectedBy(view));
+    const call = isBuilt(view) ? this.#builds.get(view.kernelName) : undefined;
+    return call === undefined ? listed : { ...listed, build: listedBuild(call, view) };
+  }
+
+  /** An array without superblocks runs. */
+  built(kernelName: string, call: BuildCall): void {
+    this.#builds.set(kernelName, call);
+  }
+
+  /**
+   * Stops the arrays without superblocks, and writes down who was whole at their end. The order: 1 no more writes, 2 who has missed none, in the
+   * file: a crash between leaves them to be built by hand. What cannot be said stays unsaid.
+   */
+  async settle(): Promise<void> {
+    const views = (await this.#host.arrays()).filter(isBuilt);
+    const ends = new Map<string, ArrayView | null>();
+    for (const { kernelName } of views)
+      ends.set(kernelName, await this.#host.stop({ array: kernelName, force: true }));
+    const arrays = this.#listed.map((one): ListedArray => {
+      const last = ends.get(one.kernelName) ?? null;
+      const { build } = one;
+      return last === null || build === undefined
+        ? one
+        : { ...one, build: settledBuild(build, last) };
+    });
+    if (ends.size > 0) await saveState(this.#env, this.#folder, arrays);
   }
 
   /**

@@ -16,7 +16,8 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { NO_DATA, ignore } from "../base/nothing.ts";
 import { aim, dropData, ownBio } from "../block/bio.ts";
 import type { Bio, OwnBio } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import type { BlockDevice, Extent } from "../block/device.ts";
+import { DeviceOver } from "../block/over.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
 import type { Clock, Timer, Timers } from "../env/env.ts";
@@ -66,8 +67,7 @@ class Step implements Pooled {
   }
 }
 
-export class DeadlineDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+export class DeadlineDevice extends DeviceOver {
   readonly #options: DeadlineOptions;
   readonly #steps = new Pool(() => new Step((step, error) => this.#answered(step, error)));
   #oldest: Step | null = null;
@@ -83,20 +83,8 @@ export class DeadlineDevice implements BlockDevice {
 
   /** Closing it closes `inner`, when that has answered all that it was asked. */
   constructor(inner: BlockDevice, options: DeadlineOptions) {
-    this.#inner = inner;
+    super(inner);
     this.#options = options;
-  }
-
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get sectors(): number {
-    return this.#inner.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#inner.limits;
   }
 
   /** Null, or why it is not asked any more. */
@@ -127,7 +115,7 @@ export class DeadlineDevice implements BlockDevice {
     this.#timer ??= this.#arm(this.#options.timeoutMs);
     const { op, sector, sectors, flags } = bio;
     const data = op === "read" ? step.memory(sectors * SECTOR_BYTES) : bio.data;
-    this.#inner.submit(aim(step.bio, op, sector, sectors, data, flags));
+    this.inner.submit(aim(step.bio, op, sector, sectors, data, flags));
   }
 
   #answered(step: Step, error: HoldfastError | null): void {
@@ -206,17 +194,17 @@ export class DeadlineDevice implements BlockDevice {
     for (const each of this.#quiet.splice(0)) each();
   }
 
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+  override extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     if (this.#givenUp !== null) return [{ sector, sectors, kind: "data" }];
-    return this.#inner.extents(sector, sectors, maxExtents);
+    return super.extents(sector, sectors, maxExtents);
   }
 
   /** Does not wait for answers of a device that was given up. */
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.#oldest !== null) await new Promise<void>((ended) => this.#ended.push(ended));
     this.#timer?.cancel();
     this.#timer = null;
-    const closing = this.whenQuiet().then(() => this.#inner.close());
+    const closing = this.whenQuiet().then(() => this.inner.close());
     if (this.#late === 0) await closing;
     else closing.catch(ignore);
   }

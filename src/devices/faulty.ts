@@ -4,7 +4,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { Bio, BioOp } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import { DeviceOver } from "../block/over.ts";
 
 interface Fault {
   readonly ops: readonly BioOp[];
@@ -15,30 +15,12 @@ interface Fault {
 const READS: readonly BioOp[] = ["read"];
 const CHANGES: readonly BioOp[] = ["write", "discard", "write-zeroes"];
 
-export class FaultyDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+export class FaultyDevice extends DeviceOver {
   #faults: Fault[] = [];
   #flushFails = false;
   #isGone = false;
   #holds: ((bio: Bio) => boolean) | null = null;
   readonly #held: Bio[] = [];
-
-  /** Closing it closes `inner`. */
-  constructor(inner: BlockDevice) {
-    this.#inner = inner;
-  }
-
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get sectors(): number {
-    return this.#inner.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#inner.limits;
-  }
 
   /** Reads that touch the range end with `io`, until `heal`; sectors that are written become readable. */
   failReads(sector: number, sectors: number): void {
@@ -117,7 +99,7 @@ export class FaultyDevice implements BlockDevice {
       return;
     }
     if (bio.op === "write") this.#mend(bio.sector, end);
-    this.#inner.submit(bio);
+    this.inner.submit(bio);
   }
 
   /** A disk puts another sector in the place of one that it could not read when it is written. */
@@ -132,12 +114,8 @@ export class FaultyDevice implements BlockDevice {
     });
   }
 
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
-    return this.#inner.extents(sector, sectors, maxExtents);
-  }
-
-  close(): Promise<void> {
+  override close(): Promise<void> {
     this.release();
-    return this.#inner.close();
+    return super.close();
   }
 }

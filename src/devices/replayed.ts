@@ -1,22 +1,22 @@
 /**
  * ReplayedDevice: a device that shows what a log has for it, until that is written out; from then on it is the device itself. Before, it
- * takes no writes.
+ * takes no writes; its limits are as they will be when all is written out.
  */
 import type { Bio, BioEnd } from "../block/bio.ts";
 import { flushBio, writeBio } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import type { BlockDevice, Extent } from "../block/device.ts";
 import { inSequence } from "../block/fan-out.ts";
+import { DeviceOver } from "../block/over.ts";
 import { layOver } from "./patched.ts";
 import type { Patch } from "./patched.ts";
 
-export class ReplayedDevice implements BlockDevice {
-  readonly #device: BlockDevice;
+export class ReplayedDevice extends DeviceOver {
   #patches: readonly Patch[];
   /** What is read and written. */
   #shown: BlockDevice;
 
   private constructor(device: BlockDevice, patches: readonly Patch[], shown: BlockDevice) {
-    this.#device = device;
+    super(device);
     this.#patches = patches;
     this.#shown = shown;
   }
@@ -26,24 +26,11 @@ export class ReplayedDevice implements BlockDevice {
     return new ReplayedDevice(device, patches, await layOver(device, patches));
   }
 
-  get name(): string {
-    return this.#device.name;
-  }
-
-  get sectors(): number {
-    return this.#device.sectors;
-  }
-
-  /** As they will be when all is written out. */
-  get limits(): BlockLimits {
-    return this.#device.limits;
-  }
-
   submit(bio: Bio): void {
     this.#shown.submit(bio);
   }
 
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+  override extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     return this.#shown.extents(sector, sectors, maxExtents);
   }
 
@@ -51,23 +38,19 @@ export class ReplayedDevice implements BlockDevice {
   writeOut(end: BioEnd): void {
     const write = (index: number, ended: BioEnd): void => {
       const { sector, data } = this.#patches[index]!;
-      this.#device.submit(writeBio(sector, data, 0, ended));
+      this.inner.submit(writeBio(sector, data, 0, ended));
     };
     const written: BioEnd = (error) => {
-      if (error === null) this.#device.submit(flushBio(flushed));
+      if (error === null) this.inner.submit(flushBio(flushed));
       else end(error);
     };
     const flushed: BioEnd = (error) => {
       if (error === null) {
-        this.#shown = this.#device;
+        this.#shown = this.inner;
         this.#patches = [];
       }
       end(error);
     };
     inSequence(this.#patches.length, write, written);
-  }
-
-  close(): Promise<void> {
-    return this.#device.close();
   }
 }

@@ -1,9 +1,14 @@
 import { expect, it } from "vitest";
 import { Pace } from "./pace.ts";
 
+interface Switches {
+  waits: number;
+  preemptions: number;
+}
+
 interface Paced {
   /** One call that takes so long. False: it may not be made. */
-  readonly call: (tookMs: number, bytes?: number) => boolean;
+  readonly call: (tookMs: number, bytes?: number, happened?: Partial<Switches>) => boolean;
   /** Waits until a call may be made; so many milliseconds. */
   readonly rest: () => number;
   readonly pass: (ms: number) => void;
@@ -11,11 +16,15 @@ interface Paced {
 
 function paced(): Paced {
   let nowMs = 5000;
-  const pace = new Pace({ wallMs: () => 0, monotonicMs: () => nowMs });
+  const now = { waits: 7, preemptions: 9 };
+  const seen = { look: () => void Object.assign(seen, now), waits: 0, preemptions: 0 };
+  const pace = new Pace({ wallMs: () => 0, monotonicMs: () => nowMs }, seen);
   return {
-    call: (tookMs, bytes = 4096) => {
+    call: (tookMs, bytes = 4096, { waits = 0, preemptions = 0 } = {}) => {
       if (!pace.begin()) return false;
       nowMs += tookMs;
+      now.waits += waits;
+      now.preemptions += preemptions;
       pace.ended(bytes);
       return true;
     },
@@ -83,6 +92,14 @@ it("once calls are quick again they go on, and one that waits is borne as before
   expect(call(0.003)).toBe(true);
   while (call(8)) continue;
   expect(rest()).toBe(16 * 8);
+});
+
+it("calls that others took the processor from go on, but for those that waited as well", () => {
+  const { call } = paced();
+  for (let i = 0; i < 1000; i += 1) expect(call(5, 4096, { preemptions: 1 })).toBe(true);
+  let calls = 0;
+  while (call(5, 4096, { waits: 1, preemptions: 1 })) calls += 1;
+  expect(calls).toBe(2);
 });
 
 it("between calls any time may pass", () => {

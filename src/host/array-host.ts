@@ -8,7 +8,7 @@
  * All reject with a HoldfastError: `not-found` for an array or a device that is not there, `busy` where somebody else holds it or it is
  * being used, `usage` for what makes no sense; others as said. What is refused has changed nothing.
  */
-import type { CreatePlan } from "../md/create/request.ts";
+import type { CreateSummary } from "../md/create/summary.ts";
 import type { Mismatch } from "../md/running/mismatches.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
@@ -67,7 +67,7 @@ export interface CreateCall {
 }
 
 export interface CreateOutcome {
-  readonly plan: CreatePlan;
+  readonly plan: CreateSummary;
   /** Null after a dry run. */
   readonly array: ArrayView | null;
 }
@@ -199,7 +199,13 @@ export type GrowCall =
         readonly writeBehind: number;
       } | null;
     }
-  | { readonly kind: "size"; readonly array: string; readonly componentSectors: number | "max" }
+  | {
+      readonly kind: "size";
+      readonly array: string;
+      readonly componentSectors: number | "max";
+      /** Copies or parity of what is new agree, or shall be taken to: no resync. */
+      readonly assumeClean?: boolean | undefined;
+    }
   | { readonly kind: "raid-disks"; readonly array: string; readonly raidDisks: number }
   | { readonly kind: "add-linear"; readonly array: string; readonly device: string }
   | {
@@ -263,8 +269,11 @@ export interface ArrayHost {
   include(call: IncludeCall): Promise<IncludeOutcome>;
   /** Starts an inactive array with what it has. */
   run(array: string): Promise<AssembleOutcome>;
-  /** In order: drained, clean, its devices let go. `busy` while clients have it open, unless `force`. */
-  stop(call: { readonly array: string; readonly force: boolean }): Promise<void>;
+  /**
+   * In order: drained, clean, its devices let go. `busy` while clients have it open, unless `force`. It gives what the array was when nothing was
+   * written any more; null: it did not run.
+   */
+  stop(call: { readonly array: string; readonly force: boolean }): Promise<ArrayView | null>;
   /** What writing to a file of md/ in sysfs does. */
   set(call: { readonly array: string; readonly action: SysfsAction }): Promise<void>;
   add(call: AddCall): Promise<AddOutcome>;

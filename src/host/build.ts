@@ -166,7 +166,8 @@ export function buildArray(
       const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
       const componentSectors = componentOf(call, shape, devices);
       const plan = planOf(call, imagined(call, shape, componentSectors, nowSeconds), devices);
-      const managed = await startPlan(context, names, plan, "read-write", () => held, false);
+      const start = { mode: "read-write", hasSuperblocks: false } as const;
+      const managed = await startPlan(context, names, plan, start, () => held);
       const hosted = new HostedArray(names, { kind: "running", plan, managed }, held, true);
       list.add(hosted);
       return hosted;

@@ -1,6 +1,7 @@
 /** What the parts of a host share. */
 import type { Env } from "../env/env.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
+import type { AssembleOptions } from "../md/running/assemble.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { ParityEngine } from "../parity/engine.ts";
@@ -25,15 +26,13 @@ export async function startPlan(
   context: HostContext,
   names: ChosenNames,
   plan: AssemblyPlan,
-  mode: AssemblyMode,
+  start: Pick<AssembleOptions, "hasSuperblocks" | "faulty"> & { readonly mode: AssemblyMode },
   held: () => readonly HeldDevice[],
-  hasSuperblocks = true,
 ): Promise<ManagedArray> {
   const { env, parity, scheduler, systemLimits, changed } = context;
   const managed = await startManaged(plan, {
     name: names.kernelName,
-    mode,
-    hasSuperblocks,
+    ...start,
     clock: env.clock,
     timers: env.timers,
     parity,

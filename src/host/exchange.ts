@@ -13,6 +13,7 @@ import {
 import type { ArrayImage, DeviceImage } from "../formats/md/superblock-update.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
+import type { Members } from "../md/running/members.ts";
 import { deviceImage } from "../md/running/member-images.ts";
 import { planOf } from "./assemble.ts";
 import { startPlan } from "./context.ts";
@@ -55,12 +56,6 @@ export function checkQuiet(hosted: HostedArray): ManagedArray {
   const { kind } = sync.state;
   if (kind === "running" || kind === "delayed")
     throw new HoldfastError("busy", `${names.path} is busy with ${sync.action}: wait for its end`);
-  const faulty = array.members.attached.find(({ isFaulty }) => isFaulty);
-  if (faulty !== undefined)
-    throw new HoldfastError(
-      "busy",
-      `${faulty.label} is faulty: take it out of ${names.path} first`,
-    );
   return managed;
 }
 
@@ -70,7 +65,7 @@ function arrayImage(
   nowSeconds: number,
 ): ArrayImage {
   const { record } = array;
-  const all = concerned(array, change);
+  const all = [...concerned(array, change), ...faultyIn(array)];
   const raidDisks = change.raidDisks ?? record.raidDisks;
   const images = all.map(deviceImage).map(change.device ?? same);
   // In 0.90 they follow from the places.
@@ -88,10 +83,19 @@ function arrayImage(
   };
 }
 
+export function workingIn({ attached }: Members): readonly Member[] {
+  return attached.filter(({ isFaulty }) => !isFaulty);
+}
+
 /** In the order in which their superblocks are written. */
 function concerned({ members }: ManagedArray["array"], { joins }: Change): readonly Member[] {
-  const working = members.attached.filter(({ isFaulty }) => !isFaulty);
+  const working = workingIn(members);
   return joins === undefined ? working : [joins, ...working];
+}
+
+/** Nothing is written to them, and all others go on telling of them until they are taken out. */
+function faultyIn({ members }: ManagedArray["array"]): readonly Member[] {
+  return members.attached.filter(({ isFaulty }) => isFaulty);
 }
 
 function same(image: DeviceImage): DeviceImage {
@@ -139,11 +143,16 @@ function keepSettings(from: ManagedArray, to: ManagedArray): void {
   }
 }
 
-async function restart(context: HostContext, hosted: HostedArray): Promise<ManagedArray> {
+async function restart(
+  context: HostContext,
+  hosted: HostedArray,
+  faulty: readonly Member[],
+): Promise<ManagedArray> {
   const { names } = hosted;
-  const plan = planOf(await hosted.candidates(), false, names.path);
+  const plan = planOf(await hosted.candidates(faulty), false, names.path);
   hosted.state = { kind: "inactive", plan, reason: "it is being changed" };
-  const managed = await startPlan(context, names, plan, "read-write", () => hosted.held);
+  const start = { mode: "read-write", faulty } as const;
+  const managed = await startPlan(context, names, plan, start, () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   return managed;
 }
@@ -167,8 +176,12 @@ export async function exchange(
     await managed.close();
     // Behind the last superblocks of the old one.
     const nowSeconds = Math.floor(context.env.clock.wallMs() / 1000);
-    await write(managed, wanted, arrayImage(managed, wanted, nowSeconds));
-    const next = await restart(context, hosted);
+    const image = arrayImage(managed, wanted, nowSeconds);
+    await write(managed, wanted, image);
+    const faulty = faultyIn(managed.array);
+    for (const [at, member] of faulty.toReversed().entries())
+      member.number = image.devices.at(-1 - at)!.number;
+    const next = await restart(context, hosted, faulty);
     keepSettings(managed, next);
     openedVolume?.resume(next.array);
   } catch (thrown) {

@@ -1,6 +1,7 @@
 /** Changes of size and bitmap while clients use the array. */
 import { describe, expect, it } from "vitest";
 import { HostWorld } from "../../test/support/host-world.ts";
+import { HoldfastError } from "../base/errors.ts";
 import { readSectors, writeSectors } from "../block/promises.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { CreateCall, GrowCall } from "./array-host.ts";
@@ -78,11 +79,14 @@ describe("a bitmap", () => {
     expect(await holds(mirror.world, mirror.volume)).toBe(true);
   });
 
-  it("waits for nobody: a faulty member or a running sync come first", async () => {
-    const { world, disks, grow } = await running(3);
-    await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
+  it("waits for nobody: a running sync comes first", async () => {
+    const { world, grow } = await running(2);
+    const action = { kind: "sync-action", action: "check" } as const;
+    world.systemLimits.maxKiBps = 1;
+    await world.do(world.host.set({ array: "md0", action }));
+    await world.idle(1000);
     const call = { kind: "bitmap", array: "md0", bitmap: BITMAP } as const;
-    await expect(grow(call)).rejects.toThrow("is faulty");
+    await expect(grow(call)).rejects.toThrow("is busy with check");
   });
 });
 
@@ -144,12 +148,30 @@ describe("size", () => {
         code: "busy",
       });
       await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
-      await world.do(world.host.remove({ array: "md0", device: disks[0]! }));
+      // It is gone for good: nobody asks it anything.
+      world.disks.get(disks[0]!)!.fault = ({ op }) => new HoldfastError("io", `no ${op}`);
       const less = await grow({ kind: "raid-disks", array: "md0", raidDisks: 2 });
       expect(less).toMatchObject({ raidDisks: 2, degraded: 0 });
+      const left = less.members.find(({ path }) => path === disks[0])!;
+      expect(left).toMatchObject({ faulty: true, slot: null });
+      expect(new Set(less.members.map(({ number }) => number)).size).toBe(3);
       expect(await holds(world, volume)).toBe(true);
+      await world.do(world.host.remove({ array: "md0", device: disks[0]! }));
+      expect((await world.view()).members).toHaveLength(2);
       await world.stop();
       expect(await world.assemble(disks.slice(1))).toMatchObject({ kind: "started", active: 2 });
+    }
+  });
+
+  it("that is said to agree already is not synced", async () => {
+    for (const bitmap of [null, BITMAP]) {
+      const { world, disks, grow } = await running(2, { componentSectors: 4096, bitmap });
+      const size = { kind: "size", array: "md0", componentSectors: "max" } as const;
+      const grown = await grow({ ...size, assumeClean: true });
+      expect(grown).toMatchObject({ componentKib: 7168, resyncStartSectors: null, sync: null });
+      await world.stop();
+      const { array } = await world.assemble(disks);
+      expect(array).toMatchObject({ componentKib: 7168, resyncStartSectors: null, sync: null });
     }
   });
 
@@ -199,6 +221,62 @@ describe("size", () => {
     const { grow } = await running(3, { level: "raid5", chunkSectors: 128 });
     const wider = grow({ kind: "raid-disks", array: "md0", raidDisks: 4 });
     await expect(wider).rejects.toMatchObject({ code: "unsupported" });
+  });
+});
+
+describe("beside a faulty member that nobody has taken out yet", () => {
+  const versions = ["0.90", "1.0", "1.2"] as const;
+
+  async function failed(version: (typeof versions)[number], more: Partial<CreateCall> = {}) {
+    const all = await running(4, { raidDisks: 3, spareDisks: 1, version, ...more });
+    const { world, disks } = all;
+    await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
+    await world.quiet();
+    await world.do(world.host.fail({ array: "md0", device: disks[3]! }));
+    return { ...all, gone: [disks[0]!, disks[3]!], left: disks.slice(1, 3) };
+  }
+
+  it.each(versions)("a mirror of version %s gets smaller and larger", async (version) => {
+    const { world, disks, volume, grow, gone } = await failed(version);
+    const call = { kind: "raid-disks", array: "md0" } as const;
+    for (const [raidDisks, degraded] of [
+      [2, 0],
+      [4, 2],
+      [2, 0],
+    ] as const) {
+      const view = await grow({ ...call, raidDisks });
+      expect(view).toMatchObject({ raidDisks, degraded });
+      expect(view.members.filter(({ faulty }) => faulty).map(({ path }) => path)).toEqual(gone);
+      const numbers = view.members.map(({ number }) => number);
+      expect(new Set(numbers).size).toBe(4);
+    }
+    await world.do(writeSectors(volume, 8, block(9)));
+    world.crash();
+    const again = await world.assemble(disks);
+    expect(again).toMatchObject({ kind: "started", active: 2 });
+    expect(again.leftOut.map(({ path }) => path).toSorted()).toEqual(gone.toSorted());
+    expect(await world.do(readSectors(world.volume(), 8, 8))).toEqual(block(9));
+  });
+
+  it.each(versions)("size and bitmap of version %s change", async (version) => {
+    const { world, disks, volume, grow, gone } = await failed(version, { componentSectors: 4096 });
+    for (const path of gone)
+      world.disks.get(path)!.fault = () => new HoldfastError("io", "nobody may touch it");
+    expect((await grow({ kind: "bitmap", array: "md0", bitmap: BITMAP })).bitmap).not.toBeNull();
+    const size = { kind: "size", array: "md0", componentSectors: 8192 } as const;
+    expect(await grow(size)).toMatchObject({ componentKib: 4096, degraded: 1 });
+    await world.quiet();
+    expect(await holds(world, volume)).toBe(true);
+    for (const path of gone) {
+      world.disks.get(path)!.fault = () => null;
+      await world.do(world.host.remove({ array: "md0", device: path }));
+    }
+    const how = { as: "spare", writeMostly: null, failFast: null, update: null } as const;
+    await world.do(world.host.add({ array: "md0", device: gone[0]!, ...how }));
+    expect(await world.quiet()).toMatchObject({ degraded: 0 });
+    await world.stop();
+    const again = await world.assemble(disks);
+    expect(again).toMatchObject({ kind: "started", active: 3 });
   });
 });
 

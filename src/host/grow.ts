@@ -13,7 +13,7 @@ import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import type { GrowCall } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
-import { checkQuiet, exchange } from "./exchange.ts";
+import { checkQuiet, exchange, workingIn } from "./exchange.ts";
 import type { Change } from "./exchange.ts";
 import { addToLinear } from "./grow-linear.ts";
 import type { HostedArray } from "./hosted-array.ts";
@@ -41,7 +41,7 @@ export async function growArray(
       if (call.policy === "resync") return removeBitmap(context, hosted);
       throw new HoldfastError("unsupported", `${path} cannot be given a partial parity log`);
     case "size":
-      return resize(context, hosted, call.componentSectors);
+      return resize(context, hosted, call);
     case "raid-disks":
       return setRaidDisks(context, hosted, call.raidDisks);
     case "add-linear":
@@ -102,16 +102,16 @@ function withBitmap(
   componentSectors: number,
   options: NewBitmapOptions,
 ): Change {
-  const { attached } = managed.array.members;
+  const working = workingIn(managed.array.members);
   const syncSectors = coveredSectors(shape, componentSectors);
   const { bytes } = BitmapImage.allDirty({
-    uuid: arrayUuidBytes(attached[0]!.superblock),
+    uuid: arrayUuidBytes(working[0]!.superblock),
     syncSectors,
     chunkSectors: chunkOf(managed, componentSectors, syncSectors, options),
     daemonSleepSeconds: options.delaySeconds,
     writeBehind: options.writeBehind,
   });
-  const body = attached.map((member) => ({
+  const body = working.map((member) => ({
     member,
     sector: bitmapPlace(member, componentSectors, bytes.length / SECTOR_BYTES),
     bytes,
@@ -174,7 +174,7 @@ async function removeBitmap(context: HostContext, hosted: HostedArray): Promise<
 
 /** The most that all members have room for. */
 function largestComponent({ array }: ManagedArray, shape: MdShape): number {
-  const sizes = array.members.attached.map(({ superblock, device }) =>
+  const sizes = workingIn(array.members).map(({ superblock, device }) =>
     Math.min(superblock.dataSectors, device.sectors - superblock.dataOffsetSectors),
   );
   return alignDown(Math.min(...sizes), shape.chunkSectors || 2);
@@ -199,13 +199,13 @@ function wantedComponent(
 }
 
 /**
- * What is new is synced. A bitmap is to cover another length: it is taken away, and comes back with the new size. A crash in between leaves the
+ * What is new is synced, unless it is said to agree already. A bitmap is to cover another length: it is taken away, and comes back with the new size. A crash in between leaves the
  * array without it, of the old size.
  */
 async function resize(
   context: HostContext,
   hosted: HostedArray,
-  wanted: number | "max",
+  { componentSectors: wanted, assumeClean = false }: Extract<GrowCall, { kind: "size" }>,
 ): Promise<void> {
   const shape = shapeOf(hosted);
   const { path } = hosted.names;
@@ -232,7 +232,9 @@ async function resize(
     ...(options === null ? {} : withBitmap(managed, shape, componentSectors, options)),
     componentSectors,
     resyncOffsetSectors:
-      componentSectors > now ? Math.min(synced, resyncOffsetSectors) : resyncOffsetSectors,
+      componentSectors > now && !assumeClean
+        ? Math.min(synced, resyncOffsetSectors)
+        : resyncOffsetSectors,
   }));
 }
 
@@ -263,10 +265,7 @@ async function setRaidDisks(
     array.members.attached.flatMap(({ slot }) => (slot === null ? [] : [slot])),
   );
   if (inSlots.size > raidDisks)
-    throw new HoldfastError(
-      "busy",
-      `${path} has ${inSlots.size} members: fail and remove some first`,
-    );
+    throw new HoldfastError("busy", `${path} has ${inSlots.size} members: fail some of them first`);
   const order = [...inSlots].toSorted((a, b) => a - b);
   await exchange(context, hosted, () => ({
     raidDisks,

@@ -100,9 +100,10 @@ export class HostedArray {
     return members.attached.find(({ label }) => label === path) ?? null;
   }
 
-  /** The superblocks of all that are held, as they are now. */
-  async candidates(): Promise<MdCandidate[]> {
-    const found = await Promise.all(this.#held.map(candidateOn));
+  /** The superblocks of all that are held, as they are now. @param without whose devices are not looked at */
+  async candidates(without: readonly Member[] = []): Promise<MdCandidate[]> {
+    const looked = this.#held.filter(({ path }) => !without.some(({ label }) => label === path));
+    const found = await Promise.all(looked.map(candidateOn));
     return found.filter((one) => one !== null);
   }
 

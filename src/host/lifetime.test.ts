@@ -43,6 +43,21 @@ describe("making an array", () => {
     }
   });
 
+  it("tells what is written where, not the bytes of it", async () => {
+    const world = new HostWorld();
+    const disks = world.addDisks(2);
+    const { plan } = await world.create(disks);
+    expect(JSON.stringify(plan).length).toBeLessThan(1000);
+    for (const [at, path] of disks.entries()) {
+      const { primary } = await probeMdSuperblocks(world.disks.get(path)!);
+      const { superSector, badBlockLog } = primary!;
+      expect(plan.devices[at]!.writes).toEqual([
+        { what: "bad-block-log", sector: badBlockLog!.startSector, sectors: 8 },
+        { what: "superblock", sector: superSector, sectors: 1 },
+      ]);
+    }
+  });
+
   it("without lists of bad sectors, which those who join do not get either", async () => {
     const world = new HostWorld();
     const disks = world.addDisks(3);

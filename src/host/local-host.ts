@@ -2,6 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import type { ParityEngine } from "../parity/engine.ts";
+import { summaryOf } from "../md/create/summary.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { SysfsAction } from "../md/view/sysfs-write.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
@@ -104,7 +105,8 @@ export class LocalArrayHost implements ArrayHost {
 
   async create(call: CreateCall): Promise<CreateOutcome> {
     const made = await createArray(this.#context, this.#list, call);
-    return { plan: made.plan, array: made.hosted === null ? null : this.#shown(made.hosted) };
+    const array = made.hosted === null ? null : this.#shown(made.hosted);
+    return { plan: summaryOf(made.plan), array };
   }
 
   async build(call: BuildCall): Promise<ArrayView> {
@@ -131,8 +133,14 @@ export class LocalArrayHost implements ArrayHost {
     return this.#with(array, (hosted) => runInactive(this.#context, this.#list, hosted, mode));
   }
 
-  async stop({ array, force }: { readonly array: string; readonly force: boolean }): Promise<void> {
-    await this.#with(array, (hosted) => stopArray(this.#list, hosted, force));
+  stop({
+    array,
+    force,
+  }: {
+    readonly array: string;
+    readonly force: boolean;
+  }): Promise<ArrayView | null> {
+    return this.#with(array, (hosted) => stopArray(this.#list, hosted, force));
   }
 
   async set({
@@ -168,7 +176,10 @@ export class LocalArrayHost implements ArrayHost {
     array: string,
     state: Extract<SysfsAction, { kind: "array-state" }>["state"],
   ): Promise<void> {
-    if (state === "clear" || state === "inactive") return this.stop({ array, force: false });
+    if (state === "clear" || state === "inactive") {
+      await this.stop({ array, force: false });
+      return;
+    }
     const hosted = this.#list.find(array);
     if (hosted.state.kind === "inactive") {
       const mode =

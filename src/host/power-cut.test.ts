@@ -158,6 +158,14 @@ const CASES: readonly Case[] = [
         // Its members are known by their slots, and those are being changed: half of them may have to do.
         ...(version === "0.90" ? { again: { run: true } } : {}),
       },
+      {
+        name: `raid1, ${version}: a mirror less, and the faulty one is still there`,
+        disks: 3,
+        create: { ...mirror, bitmap: null },
+        before: (host) => host.do(host.host.fail({ array: "md0", device: "/disks/d0" })),
+        work: grow({ kind: "raid-disks", array: "md0", raidDisks: 2 }),
+        ...(version === "0.90" ? { again: { run: true } } : {}),
+      },
       { name: `raid1, ${version}: add`, disks: 2, others: 1, create: mirror, work: add },
       { name: `raid1, ${version}: fail`, disks: 3, create: mirror, work: fail },
       {

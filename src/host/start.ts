@@ -22,7 +22,7 @@ export async function startHosted(
   mode: AssemblyMode,
 ): Promise<void> {
   const plan = await finished(hosted, found, mode);
-  const managed = await startPlan(context, hosted.names, plan, mode, () => hosted.held);
+  const managed = await startPlan(context, hosted.names, plan, { mode }, () => hosted.held);
   hosted.state = { kind: "running", plan, managed };
   // Who is missing, or was taken back by force, is so from now on, whether anything is written or not.
   const { active, rebuilding, expected } = countsOf(plan);

@@ -7,7 +7,8 @@
  *    the array and missed writes since. `--force` takes stale members back, freshest first, until there are enough.
  * 3. The freshest superblock's role table has the last word: a member it calls faulty is stale, even one event behind
  *    (kernel since 6.8). A member that itself calls the freshest one failed was on the other side of a split.
- * 4. Of two that claim a slot the fresher one has it; an exact copy is a duplicate.
+ * 4. Of two that claim a slot the fresher one has it; an exact copy is a duplicate. So with spares and device numbers: a spare that was gone may
+ *    have left its number to another device (kernels refuse the second one that is given to them).
  * 5. Size, and the number of members of a raid1 or linear, are changed by writing all superblocks while nothing else is written. Who is one event
  *    behind such a change is in it: a crash in between must not leave two halves of an array (mdadm refuses both then).
  */
@@ -186,7 +187,32 @@ export function judgeCandidates(
       judged.push({ candidate, ...verdict, ...loser(candidate, rival.candidate) });
     }
   }
-  return judged;
+  return freshest.superblock.version === "0.90" ? judged : withOneOfANumber(judged);
+}
+
+/**
+ * The role table has one entry for a device number: two devices with one number that were filled would take each other's place at the next
+ * start. In 0.90 numbers follow from the places, and are given anew.
+ */
+function withOneOfANumber(judged: readonly JudgedCandidate[]): JudgedCandidate[] {
+  const holders = new Map<number, JudgedCandidate>();
+  for (const one of judged) {
+    const { deviceNumber } = one.candidate.superblock;
+    const holder = holders.get(deviceNumber);
+    const isTaken = usable(one.fate) || one.fate === "journal" || one.fate === "spare";
+    if (isTaken && (holder === undefined || isBetterClaim(one, holder)))
+      holders.set(deviceNumber, one);
+  }
+  return judged.map((one) => {
+    const holder = holders.get(one.candidate.superblock.deviceNumber);
+    if (one.fate !== "spare" || holder === undefined || holder === one) return one;
+    return { ...one, ...loser(one.candidate, holder.candidate, "device number") };
+  });
+}
+
+function isBetterClaim(a: JudgedCandidate, b: JudgedCandidate): boolean {
+  if ((a.fate === "spare") !== (b.fate === "spare")) return b.fate === "spare";
+  return a.candidate.superblock.events > b.candidate.superblock.events;
 }
 
 function usable(fate: CandidateFate): boolean {
@@ -196,12 +222,13 @@ function usable(fate: CandidateFate): boolean {
 function loser(
   candidate: MdCandidate,
   winner: MdCandidate,
+  claimed = "place in the array",
 ): Pick<JudgedCandidate, "fate" | "note"> {
   const copy = sameDevice(candidate.superblock, winner.superblock);
   return {
     fate: "duplicate",
     note: copy
       ? `a copy of ${winner.path}, which is used`
-      : `${winner.path} claims the same place in the array and is used`,
+      : `${winner.path} claims the same ${claimed} and is used`,
   };
 }

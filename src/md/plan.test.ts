@@ -133,6 +133,17 @@ describe("planAssembly", () => {
     expect(made.judged[6]!.note).toBe("a copy of d2, which is used");
   });
 
+  it("takes one of the devices with one number: the member, else the spare that was written last", () => {
+    const roles = [active(0), active(1), active(2), active(3), spare];
+    const members = [0, 1, 2, 3].map((slot) => superblockOf(slot, { roles }));
+    const stray = (deviceNumber: number, events: number, deviceUuid: string): MdSuperblock =>
+      superblockOf(deviceNumber, { roles, role: spare, events, deviceUuid });
+    const made = plan([stray(2, 120, "a"), stray(4, 90, "b"), ...members, stray(4, 95, "c")]);
+    const inSync = ["in-sync", "in-sync", "in-sync", "in-sync"];
+    expect(fates(made)).toEqual(["duplicate", "duplicate", ...inSync, "spare"]);
+    expect(made.judged[1]!.note).toBe("d6 claims the same device number and is used");
+  });
+
   it("keeps foreign superblocks out: another creation time, another shape, a wrong checksum", () => {
     const made = plan([
       superblockOf(0),

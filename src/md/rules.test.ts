@@ -46,6 +46,71 @@ describe("spares and event counts", () => {
   });
 });
 
+describe("a change of all superblocks that a crash has stopped", () => {
+  const long: MdShape = { level: "raid1", layout: 0, chunkSectors: 0, raidDisks: 3 };
+  const short: MdShape = { ...long, raidDisks: 2 };
+  const mirror = { levelNumber: 1, shape: long, roles: [active(0), active(1), active(2)] } as const;
+
+  it("has whoever is one event behind in it, with the new size", () => {
+    const told = superblockOf(0, { events: 101, componentSectors: 8192 });
+    const made = plan([told, ...WHOLE.slice(1)]);
+    expect(fates(made)).toEqual(["in-sync", "in-sync", "in-sync", "in-sync"]);
+    expect(made.superblock.componentSectors).toBe(8192);
+    expect(made.verdict).toEqual({ kind: "can-start", degradedBy: 0 });
+  });
+
+  it("has nobody in it who is two events behind, or as old as those who tell of it", () => {
+    const told = superblockOf(0, { events: 102, componentSectors: 8192 });
+    expect(fates(plan([told, ...WHOLE.slice(1)]))).toEqual(["in-sync", "stale", "stale", "stale"]);
+    const other = superblockOf(0, { componentSectors: 8192 });
+    const fate = fates(plan([other, ...WHOLE.slice(1)]));
+    expect(fate).toEqual(["in-sync", "foreign", "foreign", "foreign"]);
+  });
+
+  it("gives members of a mirror that gets shorter the slots that it says", () => {
+    const told = superblockOf(1, {
+      ...mirror,
+      shape: short,
+      events: 101,
+      role: active(0),
+      roles: [faulty, active(0), active(1)],
+    });
+    const before = { ...mirror, roles: [faulty, active(1), active(2)] };
+    const made = plan([told, superblockOf(2, before)]);
+    expect(made.judged.map(({ fate, slot }) => ({ fate, slot }))).toEqual([
+      { fate: "in-sync", slot: 0 },
+      { fate: "in-sync", slot: 1 },
+    ]);
+    // It had failed before: one event behind, it is no member for that.
+    const gone = superblockOf(0, mirror);
+    expect(fates(plan([told, superblockOf(2, before), gone]))[2]).toBe("stale");
+  });
+
+  it("is one of size, or of the members of a raid1 or linear, and no other", () => {
+    const others: Partial<MdSuperblock>[] = [
+      { shape: { ...RAID5, raidDisks: 5 } },
+      { shape: { ...RAID5, chunkSectors: 64 } },
+      { shape: { ...RAID5, layout: 0 } },
+      { shape: { ...RAID5, level: "raid4" }, levelNumber: 4 },
+      { componentSectors: 8192, reshape: reshapeOf({}) },
+    ];
+    for (const change of others) {
+      const made = plan([superblockOf(0, { events: 101, ...change }), ...WHOLE.slice(1)]);
+      expect(fates(made).slice(1), JSON.stringify(change)).toEqual(Array(3).fill("foreign"));
+    }
+    const linear: MdShape = { level: "linear", layout: 0, chunkSectors: 128, raidDisks: 2 };
+    const told = superblockOf(2, {
+      levelNumber: -1,
+      shape: { ...linear, raidDisks: 3 },
+      events: 101,
+      roles: [active(0), active(1), active(2)],
+    });
+    const before = { levelNumber: -1, shape: linear, roles: [active(0), active(1)] };
+    const made = plan([superblockOf(0, before), superblockOf(1, before), told]);
+    expect(fates(made)).toEqual(["in-sync", "in-sync", "in-sync"]);
+  });
+});
+
 describe("who reports whom as failed", () => {
   const mirror = {
     levelNumber: 1,

@@ -259,7 +259,13 @@ export type Parsed =
   /** The list of words an option takes, asked for by --update=help. */
   | { readonly kind: "update-words" }
   /** For standard error, without "mdadm: "; lines behind the first are continuations. */
-  | { readonly kind: "error"; readonly lines: readonly string[]; readonly exitCode: 1 | 2 };
+  | {
+      readonly kind: "error";
+      readonly lines: readonly string[];
+      /** Lines that follow as they are. */
+      readonly usage?: readonly string[];
+      readonly exitCode: 1 | 2;
+    };
 
 export type HelpTopic =
   | "options"

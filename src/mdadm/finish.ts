@@ -58,7 +58,7 @@ function shapeProblem(draft: Draft): Refusal | null {
     );
   if (level === null || raidDevices === null) return null;
   if (["raid4", "raid5", "raid6", "raid10"].includes(level) && raidDevices < 2)
-    return refuse(1, `at least 2 raid-devices needed for ${level}`);
+    return refuse(1, `at least 2 raid-devices needed for level ${level.slice("raid".length)}`);
   const noSpares = ["linear", "raid0", "faulty", "multipath", "container"].includes(level);
   if (noSpares && (draft.spareDevices ?? 0) > 0)
     return refuse(2, `spare-devices setting is incompatible with ${level}`);

@@ -418,7 +418,7 @@ const TAKEN: readonly string[] = [
 
 const firstLine = (parsed: Parsed): string => {
   if (parsed.kind !== "error") throw new Error(JSON.stringify(parsed));
-  return parsed.lines[0]!.startsWith("Usage") ? parsed.lines[0]! : `mdadm: ${parsed.lines[0]}`;
+  return parsed.lines.length === 0 ? parsed.usage![0]! : `mdadm: ${parsed.lines[0]}`;
 };
 
 describe("what is refused", () => {

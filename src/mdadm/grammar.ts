@@ -95,7 +95,7 @@ class Parser {
   #step(step: Exclude<GetoptStep, { kind: "end" }>): Parsed | null {
     switch (step.kind) {
       case "error":
-        return fail(step.message, ...USAGE);
+        return { kind: "error", lines: [step.message], usage: USAGE, exitCode: 2 };
       case "word":
         return this.#word(step.word);
       case "short":
@@ -107,7 +107,7 @@ class Parser {
   #end(): Parsed {
     if (this.#mode !== null) return finish(this.#mode, this.#draft);
     const device = this.#draft.devices[0];
-    if (device === undefined) return { kind: "error", lines: USAGE, exitCode: 2 };
+    if (device === undefined) return { kind: "error", lines: [], usage: USAGE, exitCode: 2 };
     // A device and nothing that says what to do with it: what is it?
     this.#draft.action = "query";
     this.#draft.devices[0] = { ...device, action: "query" };

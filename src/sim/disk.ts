@@ -198,6 +198,14 @@ export class SimDisk {
     }
   }
 
+  /** Who asked is dead: what was under way is done, or never will be. Nobody else gets at the disk before that: it was had exclusively. */
+  abandon(): void {
+    this.#era += 1;
+    this.#unanswered = [];
+    for (const write of this.#underWay) if (this.#prng.chance(0.5)) this.#arrive(write, false);
+    this.#underWay.clear();
+  }
+
   /** It loses power: what was asked is never answered, and of what is not durable each sector is there afterwards or not. */
   losePower(): void {
     this.#era += 1;

@@ -180,9 +180,10 @@ export class Machine {
     }
   }
 
-  /** The process dies; the disks do not notice. */
+  /** The process dies; the disks keep what they have in their caches. */
   kill(): void {
     this.#process.kill();
+    for (const disk of this.disks) disk.abandon();
     this.#managed = null;
     this.errands = new Set();
   }

@@ -51,6 +51,16 @@ describe("create", () => {
     ],
     ["-CR $md5 -l0 -n2 $2 /disks/none", 2, "cannot open /disks/none: No such file or directory"],
     ["-CR $md5 -l1 -n2 -z 10 $2 $3", 2, "Given size must be greater than 1M."],
+    ["-CR $md5 -l6 -n3 $2 $3 /disks/none", 1, "at least 4 raid-devices needed for level 6"],
+    ["-CR $md5 -l5 -n1 -f $2", 1, "at least 2 raid-devices needed for level 5"],
+    ["-CR $md5 -l0 -n2 -b internal $2 $3", 1, "bitmaps not meaningful with level raid0"],
+    ["-CR $md5 -l10 -p n4 -n3 $2 $3 $4", 1, "that layout requires at least 4 devices"],
+    [
+      "-CR $md5 -l1 -n2 --write-journal $4 $2 $3",
+      2,
+      "--write-journal is only supported for RAID level 4/5/6.",
+    ],
+    ["-As -U name", 1, "--update not meaningful with a --scan assembly."],
     ["-CR $md5 -l1 -n2 -b /var/bits $2 $3", 1, "bitmaps in files cannot be made here"],
     ["-CR $md5 -l1 -n2 -e ddf $2 $3", 1, "ddf metadata is not handled here"],
     ["-CR $md5 -l multipath -n2 $2 $3", 1, "arrays of level multipath cannot be made here"],
@@ -61,6 +71,21 @@ describe("create", () => {
     expect([got, stdout]).toEqual([code, ""]);
     expect(stderr).toContain(`mdadm: ${text}`);
     expect(await m.host.arrays()).toHaveLength(1);
+  });
+});
+
+describe("words that nobody understands", () => {
+  it.each([
+    ["", ""],
+    ["--bogus", "mdadm: unrecognized option '--bogus'\n"],
+    ["-Z", "mdadm: option requires an argument -- 'Z'\n"],
+  ])("%s", async (line, text) => {
+    const { code, stdout, stderr } = await runMdadmIn(
+      { folder: "/", host: new Machine().host, env: new Machine().env },
+      line === "" ? [] : [line],
+    );
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toBe(`${text}Usage: mdadm --help\n  for help\n`);
   });
 });
 
@@ -111,6 +136,11 @@ describe("manage", () => {
     ],
     ["/dev/md7 --fail $0", 1, "error opening /dev/md7: No such file or directory"],
     ["/dev/md7 --add $5", 1, "error opening /dev/md7: No such file or directory"],
+    ["/dev/md7 --add", 1, "error opening /dev/md7: No such file or directory"],
+    ["/dev/md7 --replace $0", 1, "error opening /dev/md7: No such file or directory"],
+    ["/dev/md7 --remove failed", 1, "error opening /dev/md7: No such file or directory"],
+    ["--re-add /dev/md7", 1, "error opening /dev/md7: No such file or directory"],
+    ["--re-add $5", 1, "/disks/dev5 is an invalid name for an md device."],
   ])("refuses %s", async (line, code, text) => {
     const m = await mirror();
     const before = await m.mdstat();
@@ -118,6 +148,38 @@ describe("manage", () => {
     expect([got, stdout]).toEqual([code, ""]);
     expect(stderr).toContain(`mdadm: ${text}\n`);
     expect(await m.mdstat()).toBe(before);
+  });
+
+  it("adds what has failed only when it was taken out, and re-adds it where it stands", async () => {
+    const m = await mirror("-b internal");
+    await m.ok("$md0 -f $1");
+    const [code, , busy] = await told(m, "$md0 -a $1");
+    expect(code).toBe(1);
+    expect(busy).toContain("mdadm: Cannot open /disks/dev1: Device or resource busy\n");
+    expect(await told(m, "$md0 --re-add $1")).toEqual([
+      0,
+      "",
+      "mdadm: re-add /disks/dev1 to md0 succeed\n",
+    ]);
+    await m.wait();
+    await m.state("UU");
+    await m.ok("$md0 -f $1");
+    const [, , back] = await told(m, "$md0 --re-add faulty");
+    expect(back).toBe("mdadm: re-add /disks/dev1 to md0 succeed\n");
+    await m.wait();
+    await m.state("UU");
+    expect(await told(m, "$md0 --re-add faulty")).toEqual([0, "", ""]);
+  });
+
+  it("takes out, and adds as new, what cannot come back where it stands, when all that failed are meant", async () => {
+    const m = await mirror();
+    await m.ok("$md0 -a $2");
+    await m.ok("$md0 -f $2");
+    expect(await told(m, "$md0 --re-add failed")).toEqual([
+      0,
+      "",
+      "mdadm: hot removed /disks/dev2 from /dev/md0\nmdadm: added /disks/dev2\n",
+    ]);
   });
 
   it("does not fail the last one that is good", async () => {

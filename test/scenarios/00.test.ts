@@ -57,6 +57,85 @@ describe("00raid1", () => {
   });
 });
 
+/** As "mdadm -D --export" tells of it: the kernel's name, the one below /dev/md, the superblock's. */
+async function namesOf(m: Machine, array: string): Promise<(string | undefined)[]> {
+  const { stdout } = await m.ok(`-D --export ${array}`);
+  const { kernelName } = await m.view(array);
+  const value = (key: string): string | undefined =>
+    new RegExp(`^${key}=(.*)$`, "m").exec(stdout)?.[1];
+  return [kernelName, value("MD_DEVNAME"), value("MD_NAME")];
+}
+
+describe("00names", () => {
+  it.each(["linear", "raid0", "raid1", "raid4", "raid5", "raid6"])("%s", async (level) => {
+    const m = new Machine();
+    m.config("CREATE names=yes\n");
+    await m.ok(`-CR --config /etc/test.conf /dev/md/${level} -l ${level} -n 4 $4 $3 $2 $1`);
+    await m.level(level);
+    expect((await namesOf(m, `md_${level}`)).slice(0, 2)).toEqual([`md_${level}`, level]);
+    expect(await m.mdstat()).toContain(`\nmd_${level} : active ${level} `);
+    await m.ok(`-S md_${level}`);
+    await m.ok(`-A --config /etc/test.conf ${level} $1 $2 $3 $4`);
+    await m.ok(`-S /dev/md_${level}`);
+    await m.ok("-I --homehost=any --config /etc/test.conf $1");
+    expect((await m.host.arrays())[0]!.kernelName).toMatch(new RegExp(`^md_${level}`));
+  });
+
+  it("numbers stay numbers, and what a kernel would not take gets one", async () => {
+    const m = new Machine();
+    m.config("CREATE names=yes\n");
+    const long = "a-name-of-more-than-28-letters";
+    for (const [name, kernelName] of [
+      ["/dev/md/3", "md3"],
+      ["/dev/md5", "md5"],
+      [`/dev/md/${long}`, "md127"],
+    ]) {
+      await m.ok(`-CR --config /etc/test.conf ${name} -f -l0 -n1 $0`);
+      expect((await m.host.arrays())[0]!.kernelName).toBe(kernelName);
+      await m.ok(`-S ${name}`);
+    }
+  });
+});
+
+it.each([
+  ["/dev/md/name", "", "md127", "name", "name"],
+  ["name", "", "md127", "name", "name"],
+  ["/dev/md/md0", "", "md127", "md0", "md0"],
+  ["/dev/md/devnode", "name", "md127", "devnode", "name"],
+  ["devnode", "name", "md127", "devnode", "name"],
+  ["/dev/md0", "", "md0", undefined, "0"],
+  ["/dev/md0", "name", "md0", undefined, "name"],
+])("00createnames: %s, name %s", async (array, name, kernelName, link, own) => {
+  const m = new Machine();
+  const more = name === "" ? "" : `--name=${name} --metadata=1.2`;
+  await m.ok(`-CR ${array} ${more} --homehost=here -l0 -n 1 $0 --force`);
+  expect(await namesOf(m, `/dev/${kernelName}`)).toEqual([kernelName, link, `here:${own}`]);
+  await m.ok(`-S /dev/${kernelName}`);
+});
+
+it("00createnames: <ignore> is no name", async () => {
+  const { stderr } = await new Machine().fails("-CR <ignore> --name=name -l0 -n 1 $0 --force");
+  expect(stderr).toContain("<ignore> is an invalid name for an md device.");
+});
+
+it.each([
+  ["/dev/md/name", "md127", "name"],
+  ["name", "md127", "name"],
+  ["/dev/md/other", "md127", "other"],
+  ["other", "md127", "other"],
+  ["/dev/md4", "md4", undefined],
+  ["", "md127", "name"],
+])("00confnames: %s", async (device, kernelName, link) => {
+  const m = new Machine();
+  await m.ok("-CR /dev/md/name --homehost=here -l0 -n 1 $0 --force");
+  const uuid = /^MD_UUID=(.*)$/m.exec((await m.ok("-D --export /dev/md127")).stdout)![1]!;
+  await m.ok("-S /dev/md127");
+  m.config(`HOMEHOST here\nDEVICE /disks/*\nARRAY metadata=1.2 UUID=${uuid} ${device}\n`);
+  await m.ok("-I $0 --config=/etc/test.conf");
+  expect(await namesOf(m, `/dev/${kernelName}`)).toEqual([kernelName, link, "here:name"]);
+  await m.ok(`-S /dev/${kernelName}`);
+});
+
 describe("arrays that are built", () => {
   it("00raid0 of five", async () => {
     const m = new Machine();

@@ -35,8 +35,13 @@ describe("02r1add", () => {
     await m.state("UUU");
     await m.ok("$md0 --fail $0");
     await m.state("_UU");
-    await m.ok("$md0 --remove $0");
     await m.ok("--grow $md0 -n 2");
+    await m.state("UU");
+    // What has failed is still there, to be taken out.
+    expect(await m.mdstat()).toContain("dev0[0](F)");
+    await m.ok("$md0 --remove $0");
+    await m.ok("-S $md0");
+    await m.ok("-A $md0 $1 $2");
     await m.state("UU");
   });
 });

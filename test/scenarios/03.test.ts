@@ -173,3 +173,55 @@ describe("a scan", () => {
     expect(none.stderr).toContain("No arrays found in config file or automatically");
   });
 });
+
+describe("03assem-incr", () => {
+  it.each(["linear", "0", "1", "5"])("-A completes what -I holds of a level %s", async (level) => {
+    const m = new Machine();
+    await m.ok(`-CR $md0 -l ${level} -n5 --assume-clean $*4`);
+    const data = await m.fill(3);
+    await m.ok("-S $md0");
+    await m.ok("-I $1");
+    await m.ok("-I $3");
+    expect((await m.view()).state).toBe("inactive");
+    const { stderr } = await m.ok("-A $md0 $*4");
+    expect(stderr).toContain("/disks/dev1 is busy - skipping");
+    expect(await m.host.arrays()).toHaveLength(1);
+    expect(await m.view()).toMatchObject({ path: "/dev/md/0", degraded: 0 });
+    await m.contains(data, "md/0");
+    await m.ok("-S $md0");
+  });
+
+  it("under the name that -I gave", async () => {
+    const m = new Machine();
+    await m.ok("-CR $md0 -l5 -n3 -N data --assume-clean $0 $1 $2");
+    await m.ok("-S $md0");
+    await m.ok("-I $1");
+    const { stdout, stderr } = await m.ok("-A $md5 $0 $2");
+    expect(stderr).toContain("mdadm: Merging with already-assembled /dev/md/data\n");
+    expect(stdout).toBe("mdadm: /dev/md/data has been started with 3 drives.\n");
+    // What runs is left alone.
+    await m.ok("-S /dev/md/data");
+    await m.ok("-A --run $md0 $0 $1");
+    const late = await m.fails("-A $md5 $2");
+    expect(late.stderr).toBe(
+      "mdadm: Found some drive for an array that is already active: /dev/md0\nmdadm: giving up.\n",
+    );
+    expect(await m.host.arrays()).toHaveLength(1);
+  });
+
+  it("by a scan; what is still not enough stays held", async () => {
+    const m = new Machine();
+    await m.ok("-CR $md0 -l5 -n4 --assume-clean $0 $1 $2 $3");
+    const uuid = await uuidOf(m, "md0");
+    await m.ok("-S $md0");
+    m.config(`DEVICE ${DISKS}\nARRAY /dev/md0 UUID=${uuid}\n`);
+    await m.ok("-I -c /etc/test.conf $1");
+    await m.fails("-A $md0 $2");
+    expect((await m.view()).members).toHaveLength(2);
+    expect((await m.view()).state).toBe("inactive");
+    await m.ok("-As -c /etc/test.conf");
+    await m.state("UUUU");
+    await m.silently("-As -c /etc/test.conf");
+    await m.ok("-S $md0");
+  });
+});

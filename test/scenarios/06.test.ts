@@ -19,6 +19,21 @@ it("06name", async () => {
   expect((await m.ok("-E $0")).stdout).toMatch(/Name : Fred$/m);
 });
 
+it("06name: a name that is given at assembly belongs to this host as a new one does", async () => {
+  const m = new Machine();
+  await m.ok("-CR $md0 -l1 -n2 --assume-clean --homehost=there --name=Fred $0 $1");
+  for (const [words, name] of [
+    ["--homehost=here --name=Flo", "here:Flo"],
+    ["--homehost=here", "here:0"],
+    ["--homehost=here --name=there:Fred", "there:Fred"],
+    ["--homehost=<none> --name=Fred", "Fred"],
+  ]) {
+    await m.ok("-S $md0");
+    await m.ok(`-A --update=name ${words} $md0 $0 $1`);
+    expect((await m.ok("-Db $md0")).stdout).toContain(` name=${name} `);
+  }
+});
+
 it("06wrmostly", async () => {
   const m = new Machine();
   await m.ok("-CR $md0 --level=1 -n3 $0 $1 --write-mostly $2");

@@ -64,7 +64,16 @@ it("21raid5cache: write-back is refused by name", async () => {
   const m = new Machine();
   await m.ok("-CR $md0 -c4 -l5 -n3 $0 $1 $2 --write-journal $3");
   await expect(m.setSysfs("journal_mode", "write-back")).rejects.toThrow("write-back");
+  await m.setSysfs("journal_mode", "write-through");
+  expect(await m.sysfs("journal_mode")).toBe("[write-through] write-back");
   await m.contains(await m.fill(3, "md0", PAGE_SECTORS));
+});
+
+it("21raid5cache: an array without a journal has no mode of one", async () => {
+  const m = new Machine();
+  await m.ok("-CR $md0 -c4 -l5 -n3 $0 $1 $2");
+  expect(await m.sysfs("journal_mode")).toBe("");
+  await expect(m.setSysfs("journal_mode", "write-through")).rejects.toThrow("has no write journal");
 });
 
 it.each(["clean", "writethrough", "writeback"])(

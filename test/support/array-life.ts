@@ -209,7 +209,13 @@ export class Life {
     const isNews = (other: number): boolean =>
       members.attached.some(({ label, isFaulty }) => label === `disk${other}` && !isFaulty);
     const isSickElsewhere = sick !== null && sick !== disk;
-    const lost = members.degraded + [...failed].filter(isNews).length + Number(isSickElsewhere);
+    // What a member lists as bad it lacks until that is written again, even if its disk is well by now.
+    const counted = new Set([disk, sick, ...failed].map((other) => `disk${other}`));
+    const lacking = members.attached.filter(
+      ({ label, isInSync, badBlocks }) => isInSync && !badBlocks.isEmpty && !counted.has(label),
+    );
+    const missing = members.degraded + [...failed].filter(isNews).length;
+    const lost = missing + Number(isSickElsewhere) + lacking.length;
     return lost < this.shape.bearable;
   }
 

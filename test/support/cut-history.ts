@@ -7,8 +7,8 @@ import type { HoldfastError } from "../../src/base/errors.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { BioFlags, flushBio, writeBio } from "../../src/block/bio.ts";
 import type { Bio } from "../../src/block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../../src/block/device.ts";
 import { fanOut } from "../../src/block/fan-out.ts";
+import { DeviceOver } from "../../src/block/over.ts";
 import type { RunningArray } from "../../src/md/running/array.ts";
 import { sameBytes } from "./bytes.ts";
 import { CrashDisks } from "./crash-disks.ts";
@@ -27,44 +27,18 @@ export function contentsOf(sector: number, sectors: number, version: number): Ui
 }
 
 /** Passes writes on in pieces of 4 KiB, each of which may be lost alone. */
-export class TearingDisk implements BlockDevice {
-  readonly #disk: BlockDevice;
-
-  constructor(disk: BlockDevice) {
-    this.#disk = disk;
-  }
-
-  get name(): string {
-    return this.#disk.name;
-  }
-
-  get sectors(): number {
-    return this.#disk.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#disk.limits;
-  }
-
+export class TearingDisk extends DeviceOver {
   submit(bio: Bio): void {
     if (bio.op !== "write" || bio.sectors <= 8) {
-      this.#disk.submit(bio);
+      this.inner.submit(bio);
       return;
     }
     const pieces = Math.ceil(bio.sectors / 8);
     const part = fanOut(pieces, bio.end);
     for (let at = 0; at < bio.sectors; at += 8) {
       const data = bio.data.subarray(at * SECTOR_BYTES, (at + 8) * SECTOR_BYTES);
-      this.#disk.submit(writeBio(bio.sector + at, data, bio.flags, part));
+      this.inner.submit(writeBio(bio.sector + at, data, bio.flags, part));
     }
-  }
-
-  extents(sector: number, sectors: number): Extent[] {
-    return this.#disk.extents(sector, sectors, 1);
-  }
-
-  close(): Promise<void> {
-    return this.#disk.close();
   }
 }
 

@@ -2,17 +2,19 @@
 import { HoldfastError } from "../../src/base/errors.ts";
 import type { FileExtent, FileHandle, FileStat, Files, OpenMode } from "../../src/env/files.ts";
 
+export type FileFault = (path: string, op: "read" | "write" | "flush") => Error | null;
+
 class MemoryFile implements FileHandle {
   readonly path: string;
-  readonly #files: Map<string, Uint8Array>;
+  readonly #files: MemoryFiles;
 
-  constructor(path: string, files: Map<string, Uint8Array>) {
+  constructor(path: string, files: MemoryFiles) {
     this.path = path;
     this.#files = files;
   }
 
   get #bytes(): Uint8Array {
-    return this.#files.get(this.path) ?? new Uint8Array(0);
+    return this.#files.bytes.get(this.path) ?? new Uint8Array(0);
   }
 
   get sizeBytes(): number {
@@ -24,14 +26,16 @@ class MemoryFile implements FileHandle {
     offsetBytes: number,
     done: (error: Error | null, bytes: number) => void,
   ): void {
+    const error = this.#files.fault(this.path, "read");
     const found = this.#bytes.subarray(offsetBytes, offsetBytes + data.length);
-    data.set(found);
-    queueMicrotask(() => done(null, found.length));
+    if (error === null) data.set(found);
+    queueMicrotask(() => done(error, error === null ? found.length : 0));
   }
 
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
-    this.#bytes.set(data, offsetBytes);
-    queueMicrotask(() => done(null));
+    const error = this.#files.fault(this.path, "write");
+    if (error === null) this.#bytes.set(data, offsetBytes);
+    queueMicrotask(() => done(error));
   }
 
   writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
@@ -39,7 +43,8 @@ class MemoryFile implements FileHandle {
   }
 
   flush(done: (error: Error | null) => void): void {
-    queueMicrotask(() => done(null));
+    const error = this.#files.fault(this.path, "flush");
+    queueMicrotask(() => done(error));
   }
 
   punchHole(offsetBytes: number, lengthBytes: number): boolean {
@@ -50,7 +55,7 @@ class MemoryFile implements FileHandle {
   truncate(sizeBytes: number): Promise<void> {
     const bytes = new Uint8Array(sizeBytes);
     bytes.set(this.#bytes.subarray(0, sizeBytes));
-    this.#files.set(this.path, bytes);
+    this.#files.bytes.set(this.path, bytes);
     return Promise.resolve();
   }
 
@@ -65,6 +70,8 @@ class MemoryFile implements FileHandle {
 
 export class MemoryFiles implements Pick<Files, "open" | "stat" | "list"> {
   readonly bytes = new Map<string, Uint8Array>();
+  /** What an operation ends with instead of being done; null: it is done. */
+  fault: FileFault = () => null;
 
   add(path: string, sizeBytes: number): string {
     this.bytes.set(path, new Uint8Array(sizeBytes));
@@ -81,7 +88,7 @@ export class MemoryFiles implements Pick<Files, "open" | "stat" | "list"> {
     const isNew = mode === "create-new" || mode === "create-or-truncate";
     if (isNew) this.add(path, 0);
     if (!this.bytes.has(path)) throw new HoldfastError("not-found", `${path} does not exist.`);
-    return new MemoryFile(path, this.bytes);
+    return new MemoryFile(path, this);
   }
 
   stat(path: string): Promise<FileStat | null> {

@@ -11,6 +11,7 @@ import { RangeLock } from "../../src/block/range-lock.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
 import type { Clock, Timers } from "../../src/env/env.ts";
 import { BadBlockTable } from "../../src/md/running/bad-block-table.ts";
+import type { Era } from "../../src/md/running/eras.ts";
 import type { ArrayCore } from "../../src/md/running/core.ts";
 import { Member } from "../../src/md/running/member.ts";
 import type { Standing } from "../../src/md/running/member.ts";
@@ -62,6 +63,8 @@ export class TestCore implements ArrayCore {
     },
   };
   isWritable = true;
+  /** Writes that go on although their clients were told. */
+  readonly kept: Era = { underWay: 0 };
   readonly disks: TestDisk[] = [];
   readonly log: string[] = [];
   /** Records wait for `recordAll`; otherwise they are durable at once. */
@@ -87,6 +90,15 @@ export class TestCore implements ArrayCore {
       resyncOffsetSectors: Infinity,
     };
     this.#makeDurable();
+  }
+
+  keepUnderWay(): Era {
+    this.kept.underWay += 1;
+    return this.kept;
+  }
+
+  endUnderWay(kept: Era): void {
+    kept.underWay -= 1;
   }
 
   readonly parity = (): typeof plainEngine => plainEngine;

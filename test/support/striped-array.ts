@@ -8,7 +8,8 @@ import { HoldfastError } from "../../src/base/errors.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Bio } from "../../src/block/bio.ts";
 import type { BioEnd, BioOp } from "../../src/block/bio.ts";
-import type { BlockDevice, BlockLimits } from "../../src/block/device.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { DeviceOver } from "../../src/block/over.ts";
 import { RangeLock } from "../../src/block/range-lock.ts";
 import { checked } from "../../src/block/checked.ts";
 import { FaultyDevice } from "../../src/devices/faulty.ts";
@@ -34,39 +35,18 @@ import type { StepOutcome } from "../../src/sync/work.ts";
 export const DATA_OFFSET = 16;
 
 /** Passes bios on when it is told to. */
-class WaitingDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+class WaitingDevice extends DeviceOver {
   readonly #queue: (() => void)[];
   readonly counts = new Map<BioOp, number>();
 
   constructor(inner: BlockDevice, queue: (() => void)[]) {
-    this.#inner = inner;
+    super(inner);
     this.#queue = queue;
-  }
-
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get sectors(): number {
-    return this.#inner.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#inner.limits;
   }
 
   submit(bio: Bio): void {
     this.counts.set(bio.op, (this.counts.get(bio.op) ?? 0) + 1);
-    this.#queue.push(() => this.#inner.submit(bio));
-  }
-
-  extents(sector: number, sectors: number, max: number): ReturnType<BlockDevice["extents"]> {
-    return this.#inner.extents(sector, sectors, max);
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
+    this.#queue.push(() => this.inner.submit(bio));
   }
 }
 
@@ -332,6 +312,8 @@ export class StripedArray {
         this.#unrecorded += 1;
         recordSoon(recorded);
       },
+      keepUnderWay: () => ({ underWay: 1 }),
+      endUnderWay: () => {},
       isWritable: this.#options.isReadOnly !== true,
       commit: (_change, done) => done(),
       whenRecorded: (recorded) => {

@@ -120,6 +120,8 @@ export class SyncArray {
         options.commit ??
         ((change, done) => this.commits.push({ change, said: this.said(), done })),
       whenRecorded: (recorded) => recorded(null),
+      keepUnderWay: () => ({ underWay: 1 }),
+      endUnderWay: () => {},
       isWritable: true,
     };
     const control: SyncControlOptions = {

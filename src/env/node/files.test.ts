@@ -83,7 +83,14 @@ describeBackends(({ env: { files } }) => {
         file.flush((error) => (error ? reject(error) : resolve()));
       });
       expect([...(await readAt(file, 998, 10))]).toEqual([0, 0, 1, 2, 3]);
-      expect((await readAt(file, 5000, 10)).length).toBe(0);
+      const large = new Uint8Array(300_000).fill(9);
+      for (const data of [large, new Uint8Array([4, 5])])
+        await new Promise<void>((resolve, reject) => {
+          file.writeDurably(data, 1002, (error) => (error ? reject(error) : resolve()));
+        });
+      expect(file.sizeBytes).toBe(301_002);
+      expect([...(await readAt(file, 1000, 5))]).toEqual([1, 2, 4, 5, 9]);
+      expect((await readAt(file, 500_000, 10)).length).toBe(0);
       await file.truncate(1001);
       expect(file.sizeBytes).toBe(1001);
       await file.close();

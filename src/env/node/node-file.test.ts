@@ -20,6 +20,8 @@ class Disk {
   tookMs = 0;
   /** Thrown by the next call on this thread. */
   fault: Error | null = null;
+  /** What the next write by a thread ends with. */
+  threadFault: Error | null = null;
   /** Moved at most by the next call on this thread. */
   atMost = Infinity;
   inline = 0;
@@ -57,7 +59,15 @@ class Disk {
       readSync: now(fs.readSync),
       writeSync: now(fs.writeSync),
       read: threaded(fs.read),
-      write: threaded(fs.write),
+      write: ((...args: Parameters<typeof fs.write>) => {
+        const fault = this.threadFault;
+        this.threadFault = null;
+        this.byThread += 1;
+        if (fault === null) fs.write(...args);
+        else (args.at(-1) as unknown as (error: Error) => void)(fault);
+      }) as unknown as typeof fs.write,
+      open: threaded(fs.open),
+      close: fs.close,
       fdatasync: threaded(fs.fdatasync),
     };
   }
@@ -106,6 +116,39 @@ it("large calls, and flushes, are handed to threads", async () => {
   await new Promise<void>((resolve) => disk.file.flush(() => resolve()));
   // Reading finds the end with a call of its own.
   expect(disk.counted).toEqual([0, 4]);
+});
+
+function writingDurably(file: FileHandle, data: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) =>
+    file.writeDurably(data, 0, (error) => (error ? reject(error) : resolve())),
+  );
+}
+
+it.runIf(process.platform === "linux")(
+  "a durable write is one call, of a descriptor that is opened once and closed with the file",
+  async () => {
+    const disk = new Disk();
+    const open = fs.readdirSync("/proc/self/fd").length;
+    const data = new Uint8Array(512).fill(5);
+    await Promise.all([writingDurably(disk.file, data), writingDurably(disk.file, data)]);
+    await writingDurably(disk.file, data);
+    expect(disk.counted).toEqual([0, 4]);
+    await disk.file.close();
+    expect(fs.readdirSync("/proc/self/fd").length).toBe(open - 1);
+  },
+);
+
+it("a durable write that fails is a flush that failed: what it was told may be of other writes", async () => {
+  const disk = new Disk();
+  disk.threadFault = codeError("EIO");
+  await expect(writingDurably(disk.file, new Uint8Array(512))).rejects.toMatchObject({
+    code: "io",
+  });
+  await expect(
+    new Promise<void>((resolve, reject) =>
+      disk.file.flush((error) => (error ? reject(error) : resolve())),
+    ),
+  ).rejects.toMatchObject({ code: "io" });
 });
 
 it("where waiting cannot be borne everything is handed to threads", async () => {

@@ -4,13 +4,16 @@
  *
  *   read, write  at most 128 KiB, on a local file system, and quick lately (env/pace.ts) --> readSync, writeSync
  *                else --> threads
- *   flush        threads; a durable write is a write and a flush
+ *   flush        threads
+ *   write that is durable when it ends: threads, by a second descriptor with O_DSYNC; where there is none a write and a flush, which has all
+ *                that was ever written wait for the disk
  *
  * Node has no call that says whether data is in the cache, so the first calls of a slow spell stop everything else until the disk
  * has answered, and so does a try now and then. For a disk that answers that is milliseconds. For one that hangs it is as long as it
  * hangs, once; then the file stays with the threads for 16 times as long, 10 minutes at most. Where waiting for seconds is to be expected
  * this thread never calls: block devices, which may be the failing disks themselves, and network file systems.
  */
+import { constants } from "node:fs";
 import type * as fs from "node:fs";
 import type { Clock } from "../env.ts";
 import { Pace } from "../pace.ts";
@@ -32,7 +35,7 @@ export type TransferNow = (
 /** What all files of a thread share. */
 export interface FileSystem {
   /** node:fs */
-  readonly calls: Pick<typeof fs, "read" | "write" | "fdatasync"> & {
+  readonly calls: Pick<typeof fs, "open" | "close" | "read" | "write" | "fdatasync"> & {
     readonly readSync: TransferNow;
     readonly writeSync: TransferNow;
   };
@@ -45,6 +48,9 @@ export class NodeFile extends DescriptorFile {
   readonly #mayBlock: boolean;
   readonly #readPace: Pace;
   readonly #writePace: Pace;
+  /** What is written to it is durable. Null: there is no such thing here; undefined: not looked for yet. */
+  #durable: number | null | undefined;
+  #lookers: ((descriptor: number | null) => void)[] = [];
 
   /** @param mayBlock whether calls on this thread can be borne at all */
   constructor(
@@ -86,11 +92,43 @@ export class NodeFile extends DescriptorFile {
     if (count === data.length) {
       this.grown(offsetBytes + count);
       turns.end(done, null, count);
-    } else this.#writeByThread(data, Math.max(0, count), offsetBytes, done);
+    } else this.#writeByThread(this.descriptor, data, Math.max(0, count), offsetBytes, done);
   }
 
   writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
-    this.write(data, offsetBytes, (error) => (error === null ? this.flush(done) : done(error)));
+    this.#withDurable((descriptor) => {
+      if (descriptor === null) {
+        this.write(data, offsetBytes, (error) => (error === null ? this.flush(done) : done(error)));
+        return;
+      }
+      const written = (error: Error | null): void =>
+        done(error === null ? null : this.flushed(error));
+      this.#writeByThread(descriptor, data, 0, offsetBytes, written);
+    });
+  }
+
+  /** Opens the same file again, whatever its name leads to by now: Linux can, through its name for the descriptor. */
+  #withDurable(use: (descriptor: number | null) => void): void {
+    if (this.#durable !== undefined) {
+      use(this.#durable);
+      return;
+    }
+    this.#lookers.push(use);
+    if (this.#lookers.length > 1) return;
+    const path = `/proc/self/fd/${this.descriptor}`;
+    const flags = constants.O_WRONLY | (constants.O_DSYNC ?? 0);
+    this.#system.calls.open(path, flags, (error, descriptor) => {
+      this.#durable = error === null && constants.O_DSYNC !== undefined ? descriptor : null;
+      for (const each of this.#lookers.splice(0)) each(this.#durable);
+    });
+  }
+
+  override async close(): Promise<void> {
+    const durable = this.#durable ?? null;
+    this.#durable = null;
+    if (durable !== null)
+      await new Promise<void>((closed) => this.#system.calls.close(durable, () => closed()));
+    await super.close();
   }
 
   flush(done: (error: Error | null) => void): void {
@@ -131,6 +169,7 @@ export class NodeFile extends DescriptorFile {
 
   /** @param from bytes that are written already */
   #writeByThread(
+    descriptor: number,
     data: Uint8Array,
     from: number,
     offsetBytes: number,
@@ -140,7 +179,7 @@ export class NodeFile extends DescriptorFile {
     let written = from;
     const next = (): void => {
       const wanted = Math.min(MAX_TRANSFER_BYTES, data.length - written);
-      calls.write(this.descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
+      calls.write(descriptor, data, written, wanted, offsetBytes + written, (error, count) => {
         if (error !== null && isInterrupted(error)) next();
         else if (error !== null) done(this.failed(error, "writing", offsetBytes + written));
         else {

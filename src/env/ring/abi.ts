@@ -120,6 +120,11 @@ export const RWF_NOWAIT = 8;
 /** pwritev2(2): done when it is on stable storage. */
 export const RWF_DSYNC = 2;
 
+/** getrusage(2). */
+export const RUSAGE_THREAD = 1;
+/** rusage, 36 words: two times of 4 words each, then counts of 2. */
+export const Rusage = { words: 36, voluntarySwitches: 32, involuntarySwitches: 34 } as const;
+
 /** iovec: address (8), length (8). */
 export const IOVEC_WORDS = 4;
 /** struct msghdr of 64-bit machines, in words: name (2), its length (2), iov (2), its length (2), control (4), flags (2). */

@@ -13,6 +13,7 @@ import { ignore } from "../../base/nothing.ts";
 import type { Clock } from "../env.ts";
 import type { Files } from "../files.ts";
 import { Pace } from "../pace.ts";
+import type { ThreadSwitches } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
 import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_DSYNC, RWF_NOWAIT } from "./abi.ts";
@@ -21,6 +22,7 @@ import { makeBlocking } from "./kernel.ts";
 import type { RingLoop } from "./loop.ts";
 import { Operation } from "./operation.ts";
 import type { Completed } from "./operation.ts";
+import { threadSwitches } from "./thread-switches.ts";
 
 type ReadDone = (error: Error | null, bytes: number) => void;
 
@@ -46,11 +48,13 @@ class FileSpace {
   readonly #spare: Transfer[] = [];
   readonly #iovec = new Int32Array(IOVEC_WORDS);
   readonly #iovecAddress: number;
+  readonly switches: ThreadSwitches;
 
   constructor(loop: RingLoop, clock: Clock) {
     this.loop = loop;
     this.clock = clock;
     this.#iovecAddress = loop.system.addressOf(new Uint8Array(this.#iovec.buffer));
+    this.switches = threadSwitches(loop.system);
   }
 
   transfer(): Transfer {
@@ -154,8 +158,8 @@ class RingFile extends DescriptorFile {
   constructor(space: FileSpace, path: string, descriptor: number, sizeBytes: number) {
     super(path, descriptor, sizeBytes);
     this.#space = space;
-    this.#readPace = new Pace(space.clock);
-    this.#writePace = new Pace(space.clock);
+    this.#readPace = new Pace(space.clock, space.switches);
+    this.#writePace = new Pace(space.clock, space.switches);
     // It was opened so that opening does not wait; in a ring the flag would turn waiting into an error.
     makeBlocking(space.loop.system, descriptor);
   }

@@ -27,6 +27,8 @@ import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
 import { oracleKernels } from "../../parity/oracle.ts";
 import { StripeGeometry } from "../geometry/raid456.ts";
+import { planAssembly } from "../plan.ts";
+import { recoverPpl } from "./ppl.ts";
 
 const COMPONENT = 64;
 const DATA_OFFSET = 64;
@@ -121,6 +123,37 @@ describe("a row that was being written", () => {
     const { data, notes } = await readWithout(members, slot);
     expect(sameBytes(data, content)).toBe(true);
     if (slot !== PARITY) expect(notes).toContain("1 parity blocks made anew");
+  });
+
+  it("is mended on a member that is being replaced, and on its replacement, wherever that has its data", async () => {
+    const { members } = await makeWorld();
+    const { superblock: replaced, device } = members[PARITY]!;
+    const further = 8;
+    const joined = members.map((one) => ({
+      ...one,
+      superblock: { ...one.superblock, roles: [...one.superblock.roles, replaced.role] },
+    }));
+    const superblock = {
+      ...joined[PARITY]!.superblock,
+      deviceUuid: "the replacement",
+      deviceNumber: SHAPE.raidDisks,
+      replacement: true,
+      recoveryOffsetSectors: 32,
+      dataOffsetSectors: DATA_OFFSET + further,
+    };
+    const set = [...joined, { device, superblock }];
+    const candidates = set.map((one, i) => ({ path: `m${i}`, ...one }));
+    const { replay, isMended } = await recoverPpl(
+      planAssembly(candidates, { force: false, backupGiven: false })!,
+    );
+    expect(isMended).toBe(true);
+    const [onMember, onReplacement] = [PARITY, SHAPE.raidDisks].map((index) =>
+      replay.members.get(candidates[index]!)!,
+    );
+    expect(onMember!.length).toBeGreaterThan(0);
+    expect(onReplacement).toEqual(
+      onMember!.map(({ sector, data }) => ({ sector: sector + further, data })),
+    );
   });
 
   it("cannot be mended when a changed block is missing: parity stays, the other rows are right", async () => {

@@ -59,10 +59,22 @@ export async function recoverPpl(plan: AssemblyPlan): Promise<PplRecovery> {
   for (const [slot, planned] of plan.slots.entries()) {
     if (planned.member === null || !holds(planned.member, 0)) continue;
     const patches = await replayMember(plan, geometry, slot, counts);
-    if (patches.length > 0) members.set(planned.member.candidate, patches);
+    if (patches.length === 0) continue;
+    members.set(planned.member.candidate, patches);
+    // What its replacement has of it by now is as old (kernels leave it so).
+    if (planned.replacement !== null)
+      members.set(
+        planned.replacement.candidate,
+        movedTo(planned.replacement, planned.member, patches),
+      );
   }
   const isMended = resyncOffsetSectors === 0 && counts.entries > 0 && counts.mismatches === 0;
   return { replay: { members, volume: [], notes: [describe(counts)] }, isMended };
+}
+
+function movedTo(to: JudgedCandidate, from: JudgedCandidate, patches: readonly Patch[]): Patch[] {
+  const offset = ({ candidate }: JudgedCandidate): number => candidate.superblock.dataOffsetSectors;
+  return patches.map(({ sector, data }) => ({ sector: sector - offset(from) + offset(to), data }));
 }
 
 function describe(counts: Counts): string {

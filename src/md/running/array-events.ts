@@ -3,15 +3,11 @@ import type { HoldfastError } from "../../base/errors.ts";
 import type { ArrayMode } from "./array-state.ts";
 import type { Member } from "./member.ts";
 
-/** Somebody came, went, or stands elsewhere. */
-export type MemberEventKind = "attached" | "detached" | "recovering" | "in-sync";
-
 export type ArrayEvent =
   | { readonly kind: "failed"; readonly member: Member; readonly why: HoldfastError }
   /** Sectors of it were listed as bad. */
   | { readonly kind: "bad-blocks"; readonly member: Member; readonly why: HoldfastError }
   | { readonly kind: "broken"; readonly why: HoldfastError }
-  | { readonly kind: MemberEventKind; readonly member: Member }
   | { readonly kind: "mode"; readonly mode: ArrayMode };
 
 export type TellEvent = (event: ArrayEvent) => void;

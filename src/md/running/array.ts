@@ -3,7 +3,7 @@
  * gives the rest to its level, and lets nobody know of a success before every failure that it rests on is durable. Here its parts are put
  * together, each of which knows those below it only:
  *
- *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come, go, and take their places
+ *   data-path.ts    a bio from `submit` to its end       membership.ts   devices come and go
  *   modes.ts        read-only, read-auto, read-write, stopped: who may write, and the order of becoming so
  *   held-writes.ts  writes that wait at the door         failures.ts     who leaves, and when the array is broken
  *   write-gate.ts   dirty before the first write         metadata.ts     the superblocks
@@ -29,9 +29,11 @@ import { DataPath } from "./data-path.ts";
 import { CORE_PARTS } from "./core-parts.ts";
 import type { CoreParts } from "./core-parts.ts";
 import { Eras } from "./eras.ts";
+import type { Era } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import { Failures } from "./failures.ts";
 import { HeldWrites } from "./held-writes.ts";
+import type { MemberFlush } from "./member-flush.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { Membership } from "./membership.ts";
@@ -80,6 +82,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly #events = new ArrayEvents();
   readonly #eras = new Eras();
   readonly #held = new HeldWrites(this.#eras);
+  readonly #keepsSuperblocks: boolean;
   readonly #metadata: Metadata;
   readonly #gate: WriteGate;
   readonly #failures: Failures;
@@ -105,17 +108,14 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#gate = make.gate(options.record, this.#metadata, options);
     this.#failures = this.#makeFailures(options.rule);
     this.level = options.makeLevel(this);
-    const { keepsSuperblocks } = options;
+    this.#keepsSuperblocks = options.keepsSuperblocks;
     const parts = {
       name: this.name,
       members: this.members,
       level: this.level,
       metadata: this.#metadata,
       failures: this.#failures,
-      flush: make.flush(options.members, (member, why, recorded) => {
-        if (keepsSuperblocks) this.memberFailed(member, why, recorded);
-        else recorded(why);
-      }),
+      flush: this.#makeFlush(make),
       held: this.#held,
       eras: this.#eras,
     };
@@ -127,9 +127,23 @@ export class RunningArray implements BlockDevice, ArrayCore {
       changed: (mode) => this.#events.tell({ kind: "mode", mode }),
     });
     const modes = this.#modes;
-    const gate = keepsSuperblocks ? this.#gate : null;
+    const gate = this.#keepsSuperblocks ? this.#gate : null;
     this.#path = new DataPath({ ...parts, device: this, modes, gate });
-    this.#membership = new Membership({ ...parts, modes, tell: this.#events.tell });
+    this.#membership = new Membership({ ...parts, modes });
+  }
+
+  #makeFlush(make: CoreParts): MemberFlush {
+    return make.flush(
+      this.members,
+      (member, why, recorded) => {
+        if (this.#keepsSuperblocks) this.memberFailed(member, why, recorded);
+        else recorded(why);
+      },
+      (through) => {
+        if (this.level.whenThrough === undefined) through();
+        else this.level.whenThrough(through);
+      },
+    );
   }
 
   #makeFailures(rule: FailureRule): Failures {
@@ -211,11 +225,22 @@ export class RunningArray implements BlockDevice, ArrayCore {
   }
 
   get isWritable(): boolean {
-    return this.mode === "read-write" && this.broken === null;
+    return this.#modes.isWriting && this.broken === null;
   }
 
   commit(change: Change, done: () => void): void {
     this.#modes.commit(change, done);
+  }
+
+  keepUnderWay(): Era {
+    // It is dirty, and only stays so: what is kept has entered before.
+    if (this.#keepsSuperblocks) this.#gate.enter(ignore);
+    return this.#eras.beginOldest();
+  }
+
+  endUnderWay(kept: Era): void {
+    if (this.#keepsSuperblocks) this.#gate.leave();
+    this.#eras.end(kept);
   }
 
   // --- modes
@@ -292,16 +317,6 @@ export class RunningArray implements BlockDevice, ArrayCore {
   /** Lets go of a device that is in no slot; resolves when nothing is under way to it and all superblocks say so. */
   detach(member: Member): Promise<void> {
     return this.#membership.detach(member);
-  }
-
-  /** The spare takes its place in a slot and is written from now on; what it should have from before is to be filled in. */
-  startRecovery(member: Member, slot: number): Promise<void> {
-    return this.#membership.startRecovery(member, slot);
-  }
-
-  /** All that it should have is on it. Who it was the replacement for leaves, in the same round. */
-  recovered(member: Member): Promise<void> {
-    return this.#membership.recovered(member);
   }
 
   /** Returns what ends it. */

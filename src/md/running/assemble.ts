@@ -51,6 +51,8 @@ export interface AssembleOptions {
   readonly mode: RunningArrayOptions["mode"];
   /** False: the plan is all that is known of the array, and members have data only. */
   readonly hasSuperblocks?: boolean;
+  /** Not in the plan, and still to be told of until they are taken out. */
+  readonly faulty?: readonly Member[];
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -93,7 +95,7 @@ export async function assemble(
     if (standing !== null) attached.push(await openMember(judged.candidate, standing, log));
   }
   const geometry = geometryOf(plan, shape, superblock.componentSectors);
-  const members = new Members(shape.raidDisks, attached);
+  const members = new Members(shape.raidDisks, [...attached, ...(options.faulty ?? [])]);
   const record = recordOf(plan, shape);
   if (log?.isMended === true) record.resyncOffsetSectors = Infinity;
   const hasBitmap = superblock.bitmapSector !== null;
@@ -213,13 +215,15 @@ function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
 
 /**
  * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
- * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run).
+ * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run); but where that member's replacement
+ * is beside it, a crash may have left the two different, and kernels read from either.
  */
-function isTakenForClean({ forced, verdict }: AssemblyPlan, shape: MdShape): boolean {
+function isTakenForClean({ forced, verdict, slots }: AssemblyPlan, shape: MdShape): boolean {
   const { level, raidDisks } = shape;
   const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
   const degradedBy = verdict.kind === "can-start" ? verdict.degradedBy : 0;
-  const isAlone = level === "raid1" && degradedBy === raidDisks - 1;
+  const hasReplacement = slots.some(({ replacement }) => replacement !== null);
+  const isAlone = level === "raid1" && degradedBy === raidDisks - 1 && !hasReplacement;
   return isAlone || (hasParity && forced.length > 0 && degradedBy > 0);
 }
 
@@ -235,6 +239,7 @@ function goneEvents({ judged, superblock }: AssemblyPlan, members: Members): num
   return Math.max(
     isMissing ? superblock.events + 1 : 0,
     ...leftOut.map(({ candidate }) => candidate.superblock.events),
+    ...members.attached.flatMap((one) => (one.isFaulty ? [one.mayHoldEvents] : [])),
   );
 }
 

@@ -3,28 +3,21 @@
  * place, and nothing in here knows of it.
  */
 import { RangeLock } from "../../block/range-lock.ts";
-import type { Clock, Timers } from "../../env/env.ts";
 import { MemberFlush } from "./member-flush.ts";
-import type { FlushFailed } from "./member-flush.ts";
-import type { Members } from "./members.ts";
 import { Metadata } from "./metadata.ts";
-import type { ArrayRecord, MetadataOptions } from "./metadata.ts";
+import type { MetadataOptions } from "./metadata.ts";
 import { WriteGate } from "./write-gate.ts";
 
 export interface CoreParts {
   readonly metadata: (options: MetadataOptions) => Metadata;
-  readonly gate: (
-    record: ArrayRecord,
-    metadata: Metadata,
-    env: { readonly clock: Clock; readonly timers: Timers },
-  ) => WriteGate;
-  readonly flush: (members: Members, failed: FlushFailed) => MemberFlush;
+  readonly gate: (...options: ConstructorParameters<typeof WriteGate>) => WriteGate;
+  readonly flush: (...options: ConstructorParameters<typeof MemberFlush>) => MemberFlush;
   readonly locks: () => RangeLock;
 }
 
 export const CORE_PARTS: CoreParts = {
   metadata: (options) => new Metadata(options),
-  gate: (record, metadata, env) => new WriteGate(record, metadata, env),
-  flush: (members, failed) => new MemberFlush(members, failed),
+  gate: (...options) => new WriteGate(...options),
+  flush: (...options) => new MemberFlush(...options),
   locks: () => new RangeLock(),
 };

@@ -10,6 +10,7 @@ import type { Clock, Timers } from "../../env/env.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
 import type { RegionTracker } from "../../regions/region-tracker.ts";
 import type { SyncWork } from "../../sync/work.ts";
+import type { Era } from "./eras.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord, Change } from "./metadata.ts";
@@ -52,12 +53,19 @@ export interface ArrayCore {
    * something out of a write because of such a failure waits for this before the write ends (law 3).
    */
   whenRecorded(recorded: BioEnd): void;
+  /**
+   * A write that is under way goes on although whoever asked for it is about to be told. Until `endUnderWay` the array stays dirty, and who
+   * waits for what is under way waits for it too.
+   */
+  keepUnderWay(): Era;
+  endUnderWay(kept: Era): void;
   /** False: nothing may be written, not even to mend what cannot be read. */
   readonly isWritable: boolean;
 }
 
 /** What the journal of an array is to it: where writes go first, or where they may stay for a while. */
-export type JournalMode = "write-through" | "write-back";
+export const JOURNAL_MODES = ["write-through", "write-back"] as const;
+export type JournalMode = (typeof JOURNAL_MODES)[number];
 
 /** What background sync is about to do. */
 export type SyncAction = "resync" | "recover" | "check" | "repair";
@@ -70,6 +78,8 @@ export interface RunningLevel {
   readonly mismatches?: MismatchList;
   /** Writes that may be behind on write-mostly members at a time, as the bitmap says (md's backlog). */
   writeBehindLimit?: number;
+  /** `through` when every write whose client has been told is on all members, or what failed is recorded; perhaps at once. */
+  whenThrough?(through: () => void): void;
   /** md's journal_mode; null or nothing: there is no journal. */
   readonly journalMode?: JournalMode | null;
   /** @throws HoldfastError `unsupported` */

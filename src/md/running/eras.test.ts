@@ -20,4 +20,17 @@ describe("eras", () => {
     eras.end(third);
     await eras.drain();
   });
+
+  it("drain when what goes on for something older has ended", async () => {
+    const eras = new Eras();
+    const told: string[] = [];
+    const first = eras.begin();
+    const drained = eras.drain().then(() => told.push("first"));
+    const kept = eras.beginOldest();
+    eras.end(first);
+    await Promise.resolve();
+    expect(told).toEqual([]);
+    eras.end(kept);
+    await drained;
+  });
 });

@@ -20,6 +20,13 @@ export class Eras {
     return era;
   }
 
+  /** For what goes on when something that has begun, perhaps long ago, is ended: whoever waits for the one waits for the other. */
+  beginOldest(): Era {
+    const era = this.#eras[0]!;
+    era.underWay += 1;
+    return era;
+  }
+
   end(era: Era): void {
     assert(era.underWay > 0, "what ends has begun");
     era.underWay -= 1;

@@ -1,6 +1,8 @@
 /**
  * Flushing the members of an array. A flush that comes while one is under way waits for the next, which counts for all that have come
  * by then: it starts after them, and that is all that a flush promises.
+ *
+ * 1 what clients were told of is on the members (write-behind), 2 the members are flushed: in between a crash loses what nobody was promised.
  */
 import { fanOut } from "../../block/fan-out.ts";
 import { flushBio } from "../../block/bio.ts";
@@ -15,12 +17,19 @@ export type FlushFailed = (member: Member, why: HoldfastError, recorded: BioEnd)
 export class MemberFlush {
   readonly #members: Members;
   readonly #failed: FlushFailed;
+  /** Calls `through` when what was acknowledged has been written; at once where that is always so. */
+  readonly #whenThrough: (through: () => void) => void;
   #isUnderWay = false;
   #waiting: BioEnd[] = [];
 
-  constructor(members: Members, failed: FlushFailed) {
+  constructor(
+    members: Members,
+    failed: FlushFailed,
+    whenThrough: (through: () => void) => void = (through) => through(),
+  ) {
     this.#members = members;
     this.#failed = failed;
+    this.#whenThrough = whenThrough;
   }
 
   /** `end` when all members in slots have on stable storage what had been written to them before, or are out of the array. */
@@ -33,12 +42,13 @@ export class MemberFlush {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#isUnderWay = true;
-    this.#flushAll((error) => {
+    const flushed: BioEnd = (error) => {
       this.#isUnderWay = false;
       // First the next one is started: whoever is told may ask again.
       if (this.#waiting.length > 0) this.#start();
       for (const end of waiting) end(error);
-    });
+    };
+    this.#whenThrough(() => this.#flushAll(flushed));
   }
 
   #flushAll(end: BioEnd): void {

@@ -1,7 +1,5 @@
-/** Members of a running array come, go, and take their places; each step is done when the superblocks tell of it. */
-import { assert } from "../../base/assert.ts";
+/** Devices of a running array come and go. Who takes which place is up to background sync (sync-slots.ts). */
 import { errorIn, HoldfastError } from "../../base/errors.ts";
-import type { MemberEventKind, TellEvent } from "./array-events.ts";
 import type { RunningLevel } from "./core.ts";
 import type { Eras } from "./eras.ts";
 import type { Member } from "./member.ts";
@@ -16,7 +14,6 @@ export interface MembershipOptions {
   readonly metadata: Metadata;
   readonly modes: Modes;
   readonly eras: Eras;
-  readonly tell: TellEvent;
 }
 
 export class Membership {
@@ -47,8 +44,7 @@ export class Membership {
       members.detach(member);
       throw new HoldfastError("no-space", `${member.label} cannot join ${name}: ${problem}`);
     }
-    modes.refreshLimits();
-    await this.#changed(member, "attached");
+    await this.#changed();
   }
 
   /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. */
@@ -70,37 +66,13 @@ export class Membership {
       throw new HoldfastError("busy", `${member.label} is in use by ${name}`);
     }
     members.detach(member);
-    modes.refreshLimits();
-    await this.#changed(member, "detached");
+    await this.#changed();
     await eras.drain();
   }
 
-  /** As RunningArray.startRecovery. */
-  startRecovery(member: Member, slot: number): Promise<void> {
-    assert(member.standing.kind === "spare", "a spare is taken");
-    member.standing = { kind: "recovering", slot, recoveredSectors: 0 };
-    return this.#changed(member, "recovering");
-  }
-
-  /** As RunningArray.recovered. */
-  recovered(member: Member): Promise<void> {
-    const { members, metadata } = this.#options;
-    const { slot } = member;
-    assert(slot !== null && !member.isInSync, "a member that was being filled");
-    member.standing = { kind: "in-sync", slot };
-    const replaced = member.isReplacement ? members.at(slot).member : null;
-    member.isReplacement = false;
-    if (replaced !== null) {
-      replaced.standing = { kind: "faulty" };
-      metadata.outvote(replaced);
-    }
-    return this.#changed(member, "in-sync");
-  }
-
-  #changed(member: Member, kind: MemberEventKind): Promise<void> {
-    const { modes, tell } = this.#options;
-    const durable = new Promise<void>((resolve) => modes.commit("members", resolve));
-    tell({ kind, member });
-    return durable;
+  /** Resolves when the superblocks say so. */
+  #changed(): Promise<void> {
+    this.#options.modes.refreshLimits();
+    return new Promise((durable) => this.#options.modes.commit("members", durable));
   }
 }

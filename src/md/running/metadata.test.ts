@@ -10,8 +10,10 @@ import {
 } from "../../../test/support/running-world.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { noRegions } from "../../regions/region-tracker.ts";
+import type { RunningArray } from "./array.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { Member } from "./member.ts";
+import { activate, fillSlots } from "./sync-slots.ts";
 
 const THREE = { ...MIRROR, raidDisks: 3 };
 
@@ -212,6 +214,10 @@ describe("a round", () => {
   });
 });
 
+function committed(array: RunningArray): Promise<void> {
+  return new Promise((durable) => array.commit("members", durable));
+}
+
 describe("members that come and go", () => {
   it("are told of in all superblocks", async () => {
     const world = await new RunningWorld({ spares: 1, images: { 2: { events: 3 } } }).start();
@@ -222,13 +228,16 @@ describe("members that come and go", () => {
     const [, failed, spare] = array.members.attached;
     await world.finish(array.detach(failed!));
     expect(world.superblock(0).roles[1]?.kind).toBe("spare");
-    await world.finish(array.startRecovery(spare!, 1));
+    expect(fillSlots(array.members)).toBe(true);
+    await world.finish(committed(array));
     expect(world.superblock(0).roles[2]).toEqual({ kind: "active", slot: 1 });
     expect(world.superblock(2)).toMatchObject({
       recoveryOffsetSectors: 0,
       events: array.record.events,
     });
-    await world.finish(array.recovered(spare!));
+    spare!.standing = { kind: "recovering", slot: 1, recoveredSectors: Infinity };
+    activate([spare!], array.members);
+    await world.finish(committed(array));
     expect(world.superblock(2).recoveryOffsetSectors).toBe(Infinity);
     expect(array.degraded).toBe(0);
   });
@@ -266,7 +275,9 @@ describe("members that come and go", () => {
     await array.startWriting();
     const replacement = array.members.at(1).replacement!;
     expect(replacement.standing).toEqual({ kind: "recovering", slot: 1, recoveredSectors: 8 });
-    await world.finish(array.recovered(replacement));
+    replacement.standing = { kind: "recovering", slot: 1, recoveredSectors: Infinity };
+    activate([replacement], array.members);
+    await world.finish(committed(array));
     expect(world.superblock(0).roles[1]?.kind).toBe("faulty");
     expect(world.superblock(2)).toMatchObject({
       replacement: false,

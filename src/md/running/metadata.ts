@@ -8,9 +8,10 @@
  *   1 every member in a slot is flushed, and the journal: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
  *     before anything was said, and the round starts again;
  *   2 bad-block logs that changed, and the bitmap's superblock: an older superblock does not mind them;
- *   3 the superblocks, all at a time, but the journal's on its own: last if the count goes up, first if it goes back.
- * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state. The
- * journal is never the one that is ahead: mdadm's assembly takes such a device for a stranger, and does not start the array without it.
+ *   3 the superblocks of members in sync, all at a time, then those of all others; the other way round if the count goes back.
+ * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state. Nobody
+ * is ahead of those in sync: mdadm's assembly takes a journal that is so for a stranger, and does not start the array without it, nor
+ * when only a member that is being filled has the newest count.
  * A member that cannot be written becomes faulty, and another round says so.
  *
  * Counting events, as kernels do: a round that only turns a healthy array clean goes back to the count before it was dirtied, which the
@@ -272,9 +273,9 @@ export class Metadata {
     record.events = events;
     this.#said = { ...saying, array: { ...saying.array, events } };
     if (!isBack) await this.#writeBitmap(events);
-    const journal = targets.filter(({ standing }) => standing.kind === "journal");
-    const others = targets.filter(({ standing }) => standing.kind !== "journal");
-    for (const group of isBack ? [journal, others] : [others, journal])
+    const inSync = targets.filter((member) => member.isInSync);
+    const others = targets.filter((member) => !member.isInSync);
+    for (const group of isBack ? [others, inSync] : [inSync, others])
       await this.#each(group, (member) => this.#writer.superblock(member, this.#said));
     if (isBack) await this.#writeBitmap(events);
   }

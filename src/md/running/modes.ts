@@ -68,6 +68,11 @@ export class Modes {
     return this.#mode;
   }
 
+  /** Something may be written to members: not when it is about to be read-only, though writes that began before still end. */
+  get isWriting(): boolean {
+    return this.#mode === "read-write" && !this.#isClosingWrites;
+  }
+
   // --- limits
 
   get limits(): BlockLimits {

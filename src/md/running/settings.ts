@@ -11,7 +11,8 @@ export interface ArraySettings {
   repairsBy: RepairRule;
 }
 
-export type RepairRule = "evidence" | "kernel";
+export const REPAIR_RULES = ["evidence", "kernel"] as const;
+export type RepairRule = (typeof REPAIR_RULES)[number];
 
 /** As kernels have them at first. */
 export function usualSettings(): ArraySettings {

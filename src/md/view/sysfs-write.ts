@@ -2,7 +2,11 @@
  * What is written to files of md/ in sysfs: text to typed actions. Only the form is judged here (EINVAL); whether the array
  * can do it now (EBUSY, ENXIO, ...) is for those who do it. Facts: md.c and md-bitmap.c of kernel 6.1.
  */
+import { JOURNAL_MODES } from "../running/core.ts";
+import type { JournalMode } from "../running/core.ts";
+import { REPAIR_RULES } from "../running/settings.ts";
 import type { RepairRule } from "../running/settings.ts";
+import type { SyncWord } from "../running/sync-control.ts";
 import type { ArrayState } from "./array-view.ts";
 
 export type SysfsAction =
@@ -21,8 +25,8 @@ export type SysfsAction =
   | { readonly kind: "resync-start"; readonly sectors: number | null }
   | { readonly kind: "fail-last-device"; readonly on: boolean }
   | { readonly kind: "repair-rule"; readonly rule: RepairRule }
-  | { readonly kind: "consistency-policy"; readonly policy: "resync" | "ppl" }
-  | { readonly kind: "journal-mode"; readonly mode: "write-through" | "write-back" }
+  | { readonly kind: "consistency-policy"; readonly policy: WritablePolicy }
+  | { readonly kind: "journal-mode"; readonly mode: JournalMode }
   /** Null: no bitmap. */
   | { readonly kind: "bitmap-location"; readonly offsetSectors: number | null }
   | { readonly kind: "bitmap-time-base"; readonly seconds: number }
@@ -43,42 +47,19 @@ export type MemberAction =
       readonly sectors: number;
     };
 
-export type WritableState = Exclude<ArrayState, "write-pending" | "active-idle" | "broken">;
-export type SyncWord = "idle" | "frozen" | "resync" | "recover" | "reshape" | "check" | "repair";
-export type NumberAttribute =
-  | "raid_disks"
-  | "layout"
-  | "chunk_size"
-  | "component_size"
-  | "max_read_errors"
-  | "bitmap/space"
-  | "bitmap/chunksize"
-  | "bitmap/backlog";
-export type MemberNumber = "errors" | "offset" | "new_offset" | "size" | "ppl_sector" | "ppl_size";
-export type MemberWord =
-  | "faulty"
-  | "remove"
-  | "re-add"
-  | "writemostly"
-  | "blocked"
-  | "insync"
-  | "write_error"
-  | "want_replacement"
-  | "replacement"
-  | "failfast"
-  | "external_bbl";
-
-type Parse<T> = (text: string) => T | null;
-
-const STATES: readonly WritableState[] = [
+/** Words of array_state that may be written. */
+export const WRITABLE_STATES = [
   "clear",
   "inactive",
   "readonly",
   "read-auto",
   "clean",
   "active",
-];
-const SYNC_WORDS: readonly SyncWord[] = [
+] as const satisfies readonly ArrayState[];
+type WritableState = (typeof WRITABLE_STATES)[number];
+
+/** Words of sync_action. */
+export const SYNC_WORDS = [
   "idle",
   "frozen",
   "resync",
@@ -86,10 +67,39 @@ const SYNC_WORDS: readonly SyncWord[] = [
   "reshape",
   "check",
   "repair",
-];
-/** Of these only the word itself, no "-" in front. */
-const ONE_WAY: readonly MemberWord[] = ["faulty", "remove", "re-add"];
-const BOTH_WAYS: readonly MemberWord[] = [
+] as const satisfies readonly SyncWord[];
+
+/** Words of consistency_policy that may be written. */
+export const WRITABLE_POLICIES = ["resync", "ppl"] as const;
+type WritablePolicy = (typeof WRITABLE_POLICIES)[number];
+
+/** Files of an array that hold a number and nothing else. */
+export const NUMBERS = [
+  "raid_disks",
+  "layout",
+  "chunk_size",
+  "component_size",
+  "max_read_errors",
+  "bitmap/space",
+  "bitmap/chunksize",
+  "bitmap/backlog",
+] as const;
+type NumberAttribute = (typeof NUMBERS)[number];
+
+/** The same of a member. */
+export const MEMBER_NUMBERS = [
+  "errors",
+  "offset",
+  "new_offset",
+  "size",
+  "ppl_sector",
+  "ppl_size",
+] as const;
+type MemberNumber = (typeof MEMBER_NUMBERS)[number];
+
+/** Words of a member's state: of these only the word itself, no "-" in front. */
+const ONE_WAY = ["faulty", "remove", "re-add"] as const;
+const BOTH_WAYS = [
   "writemostly",
   "blocked",
   "insync",
@@ -98,7 +108,11 @@ const BOTH_WAYS: readonly MemberWord[] = [
   "replacement",
   "failfast",
   "external_bbl",
-];
+] as const;
+export const MEMBER_WORDS = [...ONE_WAY, ...BOTH_WAYS] as const;
+export type MemberWord = (typeof MEMBER_WORDS)[number];
+
+type Parse<T> = (text: string) => T | null;
 
 function oneOf<T extends string>(words: readonly T[], text: string): T | null {
   return words.find((word) => word === text) ?? null;
@@ -157,7 +171,9 @@ function bitmapLocation(text: string): SysfsAction | null {
 }
 
 const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
-  array_state: (text) => when(oneOf(STATES, text), (state) => ({ kind: "array-state", state })),
+  ...Object.fromEntries(NUMBERS.map((attribute) => [attribute, number(attribute)])),
+  array_state: (text) =>
+    when(oneOf(WRITABLE_STATES, text), (state) => ({ kind: "array-state", state })),
   sync_action: (text) =>
     when(oneOf(SYNC_WORDS, text), (action) => ({ kind: "sync-action", action })),
   sync_speed_min: speed("min"),
@@ -178,11 +194,6 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
   suspend_lo: suspend("lo"),
   suspend_hi: suspend("hi"),
   level: (text) => (text === "" ? null : { kind: "level", level: text }),
-  raid_disks: number("raid_disks"),
-  layout: number("layout"),
-  chunk_size: number("chunk_size"),
-  component_size: number("component_size"),
-  max_read_errors: number("max_read_errors"),
   array_size: (text) =>
     when<number | "default", SysfsAction>(text === "default" ? text : whole(text), (kib) => ({
       kind: "array-size",
@@ -199,22 +210,18 @@ const ARRAY: Readonly<Record<string, Parse<SysfsAction>>> = {
       ? { kind: "resync-start", sectors: null }
       : when(whole(text), (sectors) => ({ kind: "resync-start", sectors })),
   fail_last_dev: (text) => when(flagOf(text), (on) => ({ kind: "fail-last-device", on })),
-  repair_rule: (text) =>
-    when(oneOf(["evidence", "kernel"] as const, text), (rule) => ({ kind: "repair-rule", rule })),
+  repair_rule: (text) => when(oneOf(REPAIR_RULES, text), (rule) => ({ kind: "repair-rule", rule })),
   consistency_policy: (text) =>
-    when(oneOf(["resync", "ppl"] as const, text), (policy) => ({
+    when(oneOf(WRITABLE_POLICIES, text), (policy) => ({
       kind: "consistency-policy",
       policy,
     })),
   journal_mode: (text) =>
-    when(oneOf(["write-through", "write-back"] as const, text), (mode) => ({
+    when(oneOf(JOURNAL_MODES, text), (mode) => ({
       kind: "journal-mode",
       mode,
     })),
   "bitmap/location": bitmapLocation,
-  "bitmap/space": number("bitmap/space"),
-  "bitmap/chunksize": number("bitmap/chunksize"),
-  "bitmap/backlog": number("bitmap/backlog"),
   "bitmap/time_base": (text) =>
     when(milliseconds(text), (ms) => ({ kind: "bitmap-time-base", seconds: ms / 1000 })),
   "bitmap/can_clear": (text) =>
@@ -247,17 +254,12 @@ const memberNumber =
     when(whole(text), (value) => ({ kind: "number", attribute, value }));
 
 const MEMBER: Readonly<Record<string, Parse<MemberAction>>> = {
+  ...Object.fromEntries(MEMBER_NUMBERS.map((attribute) => [attribute, memberNumber(attribute)])),
   state: memberState,
   slot: (text) =>
     text === "none"
       ? { kind: "slot", slot: null }
       : when(whole(text), (slot) => ({ kind: "slot", slot })),
-  errors: memberNumber("errors"),
-  offset: memberNumber("offset"),
-  new_offset: memberNumber("new_offset"),
-  size: memberNumber("size"),
-  ppl_sector: memberNumber("ppl_sector"),
-  ppl_size: memberNumber("ppl_size"),
   recovery_start: (text) =>
     text === "none"
       ? { kind: "recovery-start", sectors: null }

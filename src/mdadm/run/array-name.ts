@@ -29,7 +29,8 @@ export function arrayNamed(text: string): NamedArray {
       "usage",
       `${text} is an invalid name for an md device.  Try /dev/md/${name.slice(5)}`,
     );
-  if (name === "" || /[/\s]/.test(name))
+  // The last is a word of the configuration.
+  if (name === "" || /[/\s]/.test(name) || name === "<ignore>")
     throw new HoldfastError("usage", `${text} is an invalid name for an md device.`);
   return { kernelName: null, path: `${FOLDER}${name}`, shown: `${FOLDER}${name}`, ownName: name };
 }

@@ -5,6 +5,7 @@ import type { WantedIdentity } from "./assemble-candidates.ts";
 import { gatherMembers } from "./assemble-candidates.ts";
 import { assembleOne } from "./assemble-one.ts";
 import { mayAssemble } from "./auto-policy.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { ownNameOf } from "./own-name.ts";
 import { foundArray } from "./probe.ts";
 import type { Candidate } from "./probe.ts";
@@ -30,7 +31,7 @@ async function assembleGroup(
   const { auto } = await session.config();
   if (!mayAssemble(auto, superblock, isForeign)) return NOTHING_FOUND;
   return assembleOne(session, {
-    names,
+    names: await withKernelName(session, names),
     shown: names.path,
     members,
     mode: command.readOnly ? "read-only" : isForeign ? "read-auto" : "read-write",

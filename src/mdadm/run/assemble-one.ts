@@ -6,6 +6,8 @@ import type {
   AssemblyMode,
   AssemblyUpdate,
 } from "../../host/array-host.ts";
+import { alreadyBegun } from "./assemble-merge.ts";
+import type { Begun } from "./assemble-merge.ts";
 import { assemblyText } from "./assembly-text.ts";
 import type { Candidate } from "./probe.ts";
 import type { Session } from "./session.ts";
@@ -58,7 +60,48 @@ function tellRemarks(session: Session, outcome: AssembleOutcome): void {
   for (const sentence of outcome.forced) session.warn(sentence);
 }
 
+/** With those that are held already in front: of two that claim a place they are preferred. */
+async function merged(
+  session: Session,
+  one: OneAssembly,
+  { array, members }: Extract<Begun, { kind: "inactive" }>,
+): Promise<OneAssembly> {
+  const { kernelName, path } = array;
+  if (session.isVerbose || one.shown !== path)
+    session.warn(`Merging with already-assembled ${path}`);
+  // Nothing was written to them: until they are assembled they are nobody's.
+  await (await session.host()).stop({ array: kernelName, force: false });
+  return {
+    ...one,
+    names: { kernelName, path },
+    shown: path,
+    members: [...members, ...one.members],
+  };
+}
+
 export async function assembleOne(session: Session, one: OneAssembly): Promise<number> {
+  // With another UUID it is another array.
+  const begun: Begun =
+    one.update?.kind === "uuid"
+      ? { kind: "none" }
+      : await alreadyBegun(session, one.members[0]!.superblock.arrayUuid);
+  switch (begun.kind) {
+    case "none":
+      return assembleMembers(session, one, true);
+    case "inactive":
+      return assembleMembers(session, await merged(session, one, begun), false);
+    case "running":
+      session.warn(`Found some drive for an array that is already active: ${begun.array.path}`);
+      return session.refuse(1, "giving up.");
+  }
+}
+
+/** @param isNew what cannot be started is let go again */
+async function assembleMembers(
+  session: Session,
+  one: OneAssembly,
+  isNew: boolean,
+): Promise<number> {
   const host = await session.host();
   const { members, names, mode, run, noDegraded, update } = one;
   if (one.shown !== null) tellSlots(session, one.shown, members);
@@ -89,6 +132,6 @@ export async function assembleOne(session: Session, one: OneAssembly): Promise<n
   }
   session.warn(text);
   // What was put together for this and is not to run is in nobody's way.
-  await host.stop({ array: outcome.array.kernelName, force: false });
+  if (isNew) await host.stop({ array: outcome.array.kernelName, force: false });
   return noDegraded ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 import { HoldfastError } from "../../base/errors.ts";
 import type { AssemblyUpdate } from "../../host/array-host.ts";
 import type { MdVersion } from "../../formats/md/superblock.ts";
+import { storedName } from "../../md/create/images.ts";
 import type { AssembleCommand } from "../command.ts";
 
 const OF_090: readonly string[] = [
@@ -33,14 +34,19 @@ const OF_1: readonly string[] = [
 
 type PlainWord = Exclude<AssemblyUpdate["kind"], "name" | "homehost" | "uuid">;
 
+export interface UpdateFacts {
+  readonly version: MdVersion;
+  readonly homehost: string | null;
+  /** Of the array as it is named on the command line. */
+  readonly ownName: string;
+}
+
 /**
- * @param homehost for --update=homehost
  * @throws `unsupported` where the format does not know the word
  */
 export function updateFor(
   { update, identity }: Pick<AssembleCommand, "update" | "identity">,
-  version: MdVersion,
-  homehost: string | null,
+  { version, homehost, ownName }: UpdateFacts,
 ): AssemblyUpdate | null {
   if (update === null) return null;
   const known = version === "0.90" ? OF_090 : OF_1;
@@ -51,7 +57,8 @@ export function updateFor(
     );
   switch (update) {
     case "name":
-      return { kind: update, value: identity.name };
+      // As a new array would be called.
+      return { kind: update, value: storedName(identity.name ?? ownName, homehost) };
     case "homehost":
       return { kind: update, value: homehost };
     case "uuid":

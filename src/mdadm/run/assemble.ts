@@ -4,6 +4,7 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { AssemblyMode } from "../../host/array-host.ts";
+import { isRunning } from "../../md/view/array-view.ts";
 import type { AssembleCommand } from "../command.ts";
 import type { ArrayLine } from "../config.ts";
 import { sameDeviceName } from "../config-match.ts";
@@ -13,6 +14,7 @@ import type { WantedIdentity } from "./assemble-candidates.ts";
 import { assembleFound } from "./assemble-found.ts";
 import { assembleOne } from "./assemble-one.ts";
 import { updateFor } from "./assemble-update.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { refuseForeign } from "./probe.ts";
 import { devicesToScan } from "./scan-devices.ts";
 import type { Session } from "./session.ts";
@@ -69,13 +71,17 @@ async function assembleWish(
   const { name: homehost } = await session.homehost();
   const { force } = session.common;
   return assembleOne(session, {
-    names: { kernelName: named.kernelName, path: named.path },
+    names: await withKernelName(session, { kernelName: named.kernelName, path: named.path }),
     shown: array,
     members: gathered.members,
     mode: modeOf(command),
     run: !command.noDegraded && (command.run || force || !isListed),
     noDegraded: command.noDegraded,
-    update: updateFor(command, first.superblock.version, homehost),
+    update: updateFor(command, {
+      version: first.superblock.version,
+      homehost,
+      ownName: named.ownName,
+    }),
   });
 }
 
@@ -121,15 +127,17 @@ function nameOfLine({ device, name, superMinor }: ArrayLine): string | null {
   return name === null ? null : `/dev/md/${name.slice(name.indexOf(":") + 1)}`;
 }
 
+/** One that waits for more members is not: it can be completed. */
 async function isThere(session: Session, line: ArrayLine): Promise<boolean> {
   const arrays = await (await session.host()).arrays();
   const key = line.device === null ? null : arrayKey(line.device);
   return arrays.some(
-    ({ uuid, path, kernelName }) =>
-      (line.uuid !== null && uuid === line.uuid) ||
-      key === path ||
-      key === kernelName ||
-      key === `/dev/${kernelName}`,
+    (view) =>
+      isRunning(view) &&
+      ((line.uuid !== null && view.uuid === line.uuid) ||
+        key === view.path ||
+        key === view.kernelName ||
+        key === `/dev/${view.kernelName}`),
   );
 }
 
@@ -168,9 +176,11 @@ async function assembleAll(session: Session, command: AssembleCommand): Promise<
 
 export async function runAssemble(session: Session, command: AssembleCommand): Promise<number> {
   refuseUnsupported(command);
-  const { what, noDegraded } = command;
+  const { what, noDegraded, update } = command;
   if (noDegraded && !session.common.scan)
     return session.refuse(1, "--no-degraded not meaningful without a --scan assembly.");
+  if (what.kind === "all" && update !== null)
+    return session.refuse(1, "--update not meaningful with a --scan assembly.");
   switch (what.kind) {
     case "devices": {
       const isListed = what.devices.length > 0;

@@ -2,6 +2,7 @@
 import type { BuildCommand } from "../command.ts";
 import { arrayNamed } from "./array-name.ts";
 import { createDevice, levelOf } from "./create.ts";
+import { withKernelName } from "./kernel-name.ts";
 import type { Session } from "./session.ts";
 
 async function firstAbsent(session: Session, command: BuildCommand): Promise<string | null> {
@@ -21,7 +22,7 @@ export async function runBuild(session: Session, command: BuildCommand): Promise
   const { size } = command;
   const host = await session.host();
   const view = await host.build({
-    names: { kernelName, path },
+    names: await withKernelName(session, { kernelName, path }),
     devices: command.devices.map((device) => createDevice(session, device)),
     level,
     layout: command.layout,

@@ -6,16 +6,17 @@ import { HoldfastError } from "../../base/errors.ts";
 import { layoutName } from "../../formats/md/layout-names.ts";
 import type { MdLevel, MdVersion } from "../../formats/md/superblock.ts";
 import type { CreateCall, CreateDevice, CreateOutcome } from "../../host/array-host.ts";
-import type { CreatePlan } from "../../md/create/request.ts";
+import type { CreateSummary } from "../../md/create/summary.ts";
 import type { CreateCommand, MetadataChoice, NamedDevice } from "../command.ts";
 import { arrayNamed } from "./array-name.ts";
 import type { NamedArray } from "./array-name.ts";
+import { shapeRefusal } from "./create-shape.ts";
 import { remarksOn } from "./in-use.ts";
 import type { Remark } from "./in-use.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { openFailure, refuseForeign, withDevice } from "./probe.ts";
 import type { Session } from "./session.ts";
 
-const LEAST_SIZE_SECTORS = 2048;
 /** From here on a member gets a write-intent bitmap unasked. */
 const LARGE_COMPONENT_SECTORS = 100 * 1024 * 1024 * 2;
 const USUAL_DELAY_SECONDS = 5;
@@ -91,7 +92,7 @@ async function callFor(
   refuseForeign(metadata);
   const { size, dataOffset, common } = command;
   return {
-    names: { kernelName: names.kernelName, path: names.path },
+    names: await withKernelName(session, { kernelName: names.kernelName, path: names.path }),
     devices: command.devices.map((device) => createDevice(session, device)),
     journal: command.writeJournal === null ? null : session.absolute(command.writeJournal),
     version: versionOf(metadata),
@@ -132,7 +133,7 @@ async function lookAtDevices(session: Session, command: CreateCommand): Promise<
   return remarks;
 }
 
-function tellChoices(session: Session, command: CreateCommand, plan: CreatePlan): void {
+function tellChoices(session: Session, command: CreateCommand, plan: CreateSummary): void {
   const level = levelOf(command.level);
   const hasLayout = level === "raid5" || level === "raid6" || level === "raid10";
   if (command.layout === null && hasLayout)
@@ -143,7 +144,7 @@ function tellChoices(session: Session, command: CreateCommand, plan: CreatePlan)
     session.detail(`size set to ${plan.componentSectors / 2}K`);
 }
 
-function planRemarks(command: CreateCommand, call: CreateCall, plan: CreatePlan): Remark[] {
+function planRemarks(command: CreateCommand, call: CreateCall, plan: CreateSummary): Remark[] {
   const remarks: Remark[] = [];
   if (plan.wastedOn !== null) {
     const path = command.devices[plan.wastedOn]?.path ?? "";
@@ -187,22 +188,10 @@ async function mayGoOn(
   return session.confirm("Continue creating array");
 }
 
-function shapeRefusal(command: CreateCommand): string | null {
-  const { size, writeBehind, bitmap, metadata, level, layout } = command;
-  const is090 = metadata?.kind === "native" && metadata.version === "0.90";
-  if (is090 && level === "raid0" && layout !== null)
-    return "0.90 metadata does not support layouts for RAID0";
-  if (size !== null && size !== "max" && size < LEAST_SIZE_SECTORS)
-    return "Given size must be greater than 1M.";
-  if (writeBehind !== null && bitmap?.kind !== "internal")
-    return "write-behind mode requires a bitmap.";
-  return null;
-}
-
 export async function runCreate(session: Session, command: CreateCommand): Promise<number> {
   refuseUnsupported(command);
   const refusal = shapeRefusal(command);
-  if (refusal !== null) return session.refuse(2, refusal);
+  if (refusal !== null) return session.refuse(refusal.exitCode, refusal.text);
   const names = arrayNamed(command.array);
   const wanted = await callFor(session, command, names);
   const found = await lookAtDevices(session, command);

@@ -11,14 +11,15 @@ import type { Session } from "./session.ts";
 const LINEAR = -1;
 const MIRROR = 1;
 
-function refuseUnsupported({ reshapeOptions, assumeClean, bitmap }: GrowCommand): void {
+function refuseUnsupported({ reshapeOptions, assumeClean, bitmap, size }: GrowCommand): void {
   const [option] = reshapeOptions;
   const no = (text: string): never => {
     throw new HoldfastError("unsupported", text);
   };
   if (option !== undefined)
     no(`${option} asks for a reshape, which is not done here: nothing was changed`);
-  if (assumeClean) no("--assume-clean is not possible with --grow: what is added is resynced");
+  if (assumeClean && size === null)
+    no("--assume-clean goes with --size: it is what the members get more of that is not resynced");
   if (bitmap !== null && bitmap.kind !== "internal" && bitmap.kind !== "none")
     no(
       `a ${bitmap.kind === "file" ? "bitmap in a file" : `${bitmap.kind} bitmap`} cannot be added`,
@@ -74,8 +75,8 @@ class Growth {
         const call = { array, device, as: "spare", writeMostly, failFast, update: null } as const;
         await this.#host.add(call);
         this.isChanged = true;
+        if (!this.#session.isQuiet) this.#session.warn(`added ${path}`);
       }
-      if (!this.#session.isQuiet) this.#session.detail(`added ${path}`);
     }
     return 0;
   }
@@ -115,13 +116,14 @@ class Growth {
   }
 
   async #size(): Promise<number> {
-    const { size, array } = this.#command;
+    const { size, array, assumeClean } = this.#command;
     if (size === null) return 0;
     const { kernelName, componentKib } = this.#view;
     const view = await this.#grow({
       kind: "size",
       array: kernelName,
       componentSectors: size === "max" ? "max" : size,
+      assumeClean,
     });
     this.#session.info(
       view.componentKib === componentKib

@@ -7,6 +7,7 @@ import type { IncrementalCommand } from "../command.ts";
 import { matchConfig } from "../config-match.ts";
 import { arrayNamed } from "./array-name.ts";
 import { runArray } from "./control.ts";
+import { withKernelName } from "./kernel-name.ts";
 import { ownNameOf } from "./own-name.ts";
 import { foundArray, openFailure, probeCandidate, refuseForeign } from "./probe.ts";
 import type { Candidate } from "./probe.ts";
@@ -49,7 +50,7 @@ async function nameFor(session: Session, host: ArrayHost, candidate: Candidate):
   const names = device === null ? own.names : arrayNamed(device);
   return {
     kind: "named",
-    names: { kernelName: names.kernelName, path: names.path },
+    names: await withKernelName(session, { kernelName: names.kernelName, path: names.path }),
     isForeign,
   };
 }

@@ -51,12 +51,6 @@ export async function addDevice(
   const array = arrayKey(command.array);
   const update = updateOf(command);
   try {
-    await host.array(array);
-  } catch (thrown) {
-    if (!(thrown instanceof HoldfastError) || thrown.code !== "not-found") throw thrown;
-    return session.refuse(1, `error opening ${command.array}: No such file or directory`);
-  }
-  try {
     const { kind } = await host.add({
       array,
       device: session.absolute(device.path),
@@ -75,6 +69,29 @@ export async function addDevice(
   } catch (thrown) {
     if (!(thrown instanceof HoldfastError)) throw thrown;
     return session.refuse(1, ...refusal(command, device, thrown));
+  }
+}
+
+/** @returns what was done; null: it is no member that has failed and can be taken back where it stands */
+export async function reviveFailed(
+  session: Session,
+  command: ManageCommand,
+  device: string,
+): Promise<string | null> {
+  const host = await session.host();
+  const { kernelName, members } = await host.array(arrayKey(command.array));
+  const member = members.find((each) => each.path === device || each.device === device);
+  if (member === undefined || !member.faulty) return null;
+  try {
+    const action = { kind: "state", word: "re-add", on: true } as const;
+    await host.set({
+      array: kernelName,
+      action: { kind: "member", folder: `dev-${member.path ?? member.device}`, action },
+    });
+    return `re-add ${device} to ${kernelName} succeed`;
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError)) throw thrown;
+    return null;
   }
 }
 

@@ -4,12 +4,18 @@ import type { MemberView } from "../../md/view/array-view.ts";
 import type { ManageCommand } from "../command.ts";
 import { arrayKey } from "./array-name.ts";
 import { runArray, setReadOnly, setReadWrite, stopArray } from "./control.ts";
-import { addDevice, reAddMissing } from "./manage-add.ts";
+import { addDevice, reAddMissing, reviveFailed } from "./manage-add.ts";
 import { replaceDevices } from "./manage-replace.ts";
 import { membersMeant } from "./members-meant.ts";
 import type { Session } from "./session.ts";
 
 type ManagedDevice = ManageCommand["devices"][number];
+
+interface NamedMember {
+  /** As the host knows it. */
+  readonly key: string;
+  readonly shown: string;
+}
 
 const IN_USE = 2;
 const NOTHING_DONE = 2;
@@ -38,6 +44,8 @@ class Manager {
 
   async run(): Promise<number> {
     const { array, readOnly, readWrite, run, stop, common } = this.#command;
+    if (!(await this.#isThere()))
+      return this.#session.refuse(1, `error opening ${array}: No such file or directory`);
     const steps: (() => Promise<number>)[] = [
       ...(readOnly ? [() => setReadOnly(this.#session, array)] : []),
       () => this.#devices(),
@@ -64,9 +72,9 @@ class Manager {
   #device(device: ManagedDevice, at: number): Promise<number> | number {
     switch (device.action) {
       case "fail":
-        return this.#each(device, (member) => this.#fail(member, device));
+        return this.#each(device, (member) => this.#fail(member));
       case "remove":
-        return this.#each(device, (member) => this.#remove(member, device));
+        return this.#each(device, (member) => this.#remove(member));
       case "replace":
         return this.#replace(device, at);
       case "with":
@@ -74,12 +82,25 @@ class Manager {
         return 0;
       case "re-add":
         if (device.missing) return this.#counted(reAddMissing(this.#session, this.#command));
-        return this.#add(device);
+        return this.#each(device, (member) => this.#reAdd(device, member));
       case "add":
       case "add-spare":
       case "add-journal":
         return this.#add(device);
     }
+  }
+
+  /** A member that has failed and is still there need not be taken out first; as one of several it may come back as a new one. */
+  async #reAdd(device: ManagedDevice, { key, shown }: NamedMember): Promise<number> {
+    const said = await reviveFailed(this.#session, this.#command, key);
+    if (said === null && !isGroup(device.path)) return this.#add(device);
+    if (said === null) {
+      const code = await this.#remove({ key, shown });
+      return code === 0 ? this.#add({ ...device, path: key, action: "add" }) : code;
+    }
+    this.#changed("reAdded", shown);
+    this.#say(said);
+    return 0;
   }
 
   #add(device: ManagedDevice): Promise<number> {
@@ -92,10 +113,9 @@ class Manager {
     return code;
   }
 
-  /** @param act with the host's name of the member, and the one to show */
   async #each(
     device: ManagedDevice,
-    act: (member: { readonly key: string; readonly shown: string }) => Promise<number>,
+    act: (member: NamedMember) => Promise<number>,
   ): Promise<number> {
     const { path } = device;
     if (!isGroup(path)) return act({ key: await this.#keyOf(path), shown: path });
@@ -118,17 +138,14 @@ class Manager {
     return isMember ? word : absolute;
   }
 
-  async #fail(
-    { key, shown }: { readonly key: string; readonly shown: string },
-    _device: ManagedDevice,
-  ): Promise<number> {
+  async #fail({ key, shown }: NamedMember): Promise<number> {
     const host = await this.#session.host();
     try {
       await host.fail({ array: this.#array, device: key });
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError)) throw thrown;
       const failed = `set device faulty failed for ${shown}: `;
-      if (thrown.code === "not-found") return this.#noArrayOr(`${failed} No such device`);
+      if (thrown.code === "not-found") return this.#session.refuse(1, `${failed} No such device`);
       if (thrown.code !== "busy") return this.#session.refuse(1, `${failed}${thrown.message}`);
       return this.#session.refuse(IN_USE, `${failed} Device or resource busy`, thrown.message);
     }
@@ -137,17 +154,15 @@ class Manager {
     return 0;
   }
 
-  async #remove(
-    { key, shown }: { readonly key: string; readonly shown: string },
-    _device: ManagedDevice,
-  ): Promise<number> {
+  async #remove({ key, shown }: NamedMember): Promise<number> {
     const host = await this.#session.host();
     try {
       await host.remove({ array: this.#array, device: key });
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError)) throw thrown;
       const failed = `hot remove failed for ${shown}: `;
-      if (thrown.code === "not-found") return this.#noArrayOr(`${failed}No such device or address`);
+      if (thrown.code === "not-found")
+        return this.#session.refuse(1, `${failed}No such device or address`);
       if (thrown.code !== "busy") return this.#session.refuse(1, `${failed}${thrown.message}`);
       return this.#session.refuse(1, `${failed}Device or resource busy`);
     }
@@ -156,18 +171,14 @@ class Manager {
     return 0;
   }
 
-  /** Was it the device that is not there, or the array? */
-  async #noArrayOr(text: string): Promise<number> {
-    const { array } = this.#command;
-    const arrays = await (await this.#session.host()).arrays();
-    const isThere = arrays.some(
-      ({ path, kernelName }) =>
-        this.#array === path || this.#array === kernelName || this.#array === `/dev/${kernelName}`,
-    );
-    return this.#session.refuse(
-      1,
-      isThere ? text : `error opening ${array}: No such file or directory`,
-    );
+  async #isThere(): Promise<boolean> {
+    try {
+      await (await this.#session.host()).array(this.#array);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof HoldfastError && thrown.code === "not-found") return false;
+      throw thrown;
+    }
   }
 
   #replace(device: ManagedDevice, at: number): Promise<number> {

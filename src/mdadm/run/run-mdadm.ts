@@ -72,7 +72,9 @@ async function answer(session: Session, parsed: Exclude<Parsed, { kind: "command
       );
       return 0;
     case "error":
-      return session.refuse(parsed.exitCode, ...parsed.lines);
+      if (parsed.lines.length > 0) session.warn(...parsed.lines);
+      for (const line of parsed.usage ?? []) session.note(line);
+      return parsed.exitCode;
   }
 }
 

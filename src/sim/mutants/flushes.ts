@@ -54,7 +54,8 @@ export const FLUSH_MUTANTS: readonly Mutant[] = [
     origin: "62ce0782bbac: child flushes do not affect the status of the flush",
     scenario: "phoenix",
     parts: () => ({
-      flush: (members) => new MemberFlush(members, (_member, _why, recorded) => recorded(null)),
+      flush: (members, _failed, through) =>
+        new MemberFlush(members, (_member, _why, recorded) => recorded(null), through),
     }),
   },
   {

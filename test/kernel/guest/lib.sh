@@ -32,6 +32,10 @@ md_wait() { # MD: until resync, recovery or reshape has ended
 	until_true 60 md_idle $1
 }
 
+md_clean() { # MD: its superblocks say that nothing is being written
+	[ "$(md_value $1 array_state)" = clean ]
+}
+
 md_check() { # MD: has the kernel compare all copies and parity; prints "mismatches SECTORS"
 	echo check >/sys/block/$1/md/sync_action
 	md_wait $1 && echo "mismatches $(md_value $1 mismatch_cnt)"

@@ -21,6 +21,7 @@ export interface CarriedOn {
   /** As found. */
   readonly dirty: Runs | null;
   readonly componentSectors: number;
+  readonly arraySectors: number;
   readonly degraded: number;
   readonly mismatches: number;
   readonly content: Uint8Array;
@@ -44,7 +45,9 @@ export async function carryOn(subject: Subject, images: readonly string[]): Prom
   const { degraded, record } = managed.array;
   const { componentSectors } = record;
   const touched = running.touched();
-  const common = { disks, checkpoint, dirty, componentSectors, touched, synced: managed.sync.last };
+  const arraySectors = managed.array.sectors;
+  const found = { checkpoint, dirty, componentSectors, arraySectors };
+  const common = { ...found, disks, touched, synced: managed.sync.last };
   const content = await running.content();
   const mismatches = await checked(managed, time);
   const written = content.slice();

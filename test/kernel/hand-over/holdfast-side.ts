@@ -2,6 +2,7 @@
 import { assert } from "../../../src/base/assert.ts";
 import { HoldfastError } from "../../../src/base/errors.ts";
 import type { Prng } from "../../../src/base/prng.ts";
+import { alignDown } from "../../../src/base/units.ts";
 import { readSectors } from "../../../src/block/promises.ts";
 import { bitmapRuns } from "../../../src/formats/md/bitmap-runs.ts";
 import { probeMdSuperblocks, readMemberBitmap } from "../../../src/md/probe.ts";
@@ -152,10 +153,28 @@ export async function dirtyIn(disks: readonly ArrayDevice[]): Promise<Runs | nul
   return null;
 }
 
-/** The recorded place from which background sync goes on; null: none. */
+/** The recorded place from which a member is filled, or else a resync goes on; null: none. */
 export function checkpointOf({ managed }: RunningSubject): number | null {
   const { members, record } = managed.array;
-  if (record.resyncOffsetSectors !== Infinity) return record.resyncOffsetSectors;
   const filling = members.attached.find(({ standing }) => standing.kind === "recovering");
-  return filling?.goodEnd ?? null;
+  if (filling !== undefined) return filling.goodEnd;
+  return record.resyncOffsetSectors === Infinity ? null : record.resyncOffsetSectors;
+}
+
+/**
+ * What a resync has left to do: all from its checkpoint on; with a bitmap what is dirty there, by whole chunks.
+ * @param end of what is resynced
+ */
+export function leftToResync(
+  { checkpoint, dirty }: { readonly checkpoint: number | null; readonly dirty: Runs | null },
+  bitmapChunkSectors: number | null,
+  end: number,
+): number {
+  if (dirty === null) return end - checkpoint!;
+  // Below it they are only not clean yet.
+  const start = alignDown(checkpoint!, bitmapChunkSectors!);
+  return dirty.reduce(
+    (sum, { from, to }) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)),
+    0,
+  );
 }

@@ -1,7 +1,7 @@
 /** What the kernel does to an array before it hands it over, and what it does with one that it is given. */
 import { diskNode } from "../slices.ts";
 import type { Job, StampFile } from "../slices.ts";
-import { DISK_SECTORS, isDirty } from "./plan.ts";
+import { DISK_SECTORS, heldNextAt, isDirty } from "./plan.ts";
 import type { Subject } from "./plan.ts";
 
 /** Of the content, of what was written later, and of what members held before there was an array. */
@@ -30,10 +30,10 @@ function nodes(subject: Subject, count: number): string[] {
   return Array.from({ length: count }, (_unused, disk) => node(subject, disk));
 }
 
-function createCommand(subject: Subject, more: string): string {
+function createCommand(subject: Subject, md: string, more: string): string {
   const { version, level, layout, slots, chunkSectors, bitmapChunkSectors } = subject;
   const words = [
-    `mdadm -C /dev/md0 --run --homehost=holdfast -e ${version} -l ${level} -n ${slots}`,
+    `mdadm -C /dev/${md} --run --homehost=holdfast -e ${version} -l ${level} -n ${slots}`,
     version === "0.90" ? null : `--name=${subject.name}`,
     chunkSectors === 0 ? null : `-c ${chunkSectors / 2}`,
     layout === null ? null : `--layout=${layout}`,
@@ -50,75 +50,82 @@ function junk(subject: Subject, disks: readonly number[]): string[] {
   return disks.map((disk) => `stamp ${node(subject, disk)} ${JUNK[disk]}`);
 }
 
-const WRITE_SOME = [
-  `overwrite /dev/md0 ${LATER[0]} 80 300`,
-  `overwrite /dev/md0 ${LATER[0]} 505 90`,
-  `overwrite /dev/md0 ${LATER[0]} 900 41`,
-];
+function writesSome(md: string): string[] {
+  return [
+    `overwrite /dev/${md} ${LATER[0]} 80 300`,
+    `overwrite /dev/${md} ${LATER[0]} 505 90`,
+    `overwrite /dev/${md} ${LATER[0]} 900 41`,
+  ];
+}
 
 /** New disks are zeros, so it is true. The stop settles the bitmap. */
-function filled(subject: Subject): string[] {
+function filled(subject: Subject, md: string): string[] {
   const settle =
     subject.bitmapChunkSectors === null
       ? []
-      : ["md_stop md0", `mdadm -A /dev/md0 ${nodes(subject, subject.slots).join(" ")}`];
+      : [`md_stop ${md}`, `mdadm -A /dev/${md} ${nodes(subject, subject.slots).join(" ")}`];
   return [
-    createCommand(subject, "--assume-clean"),
-    "md_wait md0",
-    `stamp /dev/md0 ${FIRST}`,
+    createCommand(subject, md, "--assume-clean"),
+    `md_wait ${md}`,
+    `stamp /dev/${md} ${FIRST}`,
     ...settle,
   ];
 }
 
-function loses(subject: Subject): string[] {
+function loses(subject: Subject, md: string): string[] {
   const lost = node(subject, subject.lost);
-  return [`mdadm /dev/md0 -f ${lost}`, `until_true 10 mdadm /dev/md0 -r ${lost}`];
+  return [`mdadm /dev/${md} -f ${lost}`, `until_true 10 mdadm /dev/${md} -r ${lost}`];
 }
 
 /** Until it is as it is to be handed over, but for what ends it. */
-function untilThere(subject: Subject): string[] {
+function untilThere(subject: Subject, md: string): string[] {
   const { state, slots, heldAt, lost } = subject;
   const spare = node(subject, slots);
   switch (state) {
     case "degraded":
-      return [...filled(subject), ...junk(subject, [slots]), ...loses(subject), ...WRITE_SOME];
+      return [
+        ...filled(subject, md),
+        ...junk(subject, [slots]),
+        ...loses(subject, md),
+        ...writesSome(md),
+      ];
     case "re-added":
-      return [...filled(subject), ...loses(subject), ...WRITE_SOME];
+      return [...filled(subject, md), ...loses(subject, md), ...writesSome(md)];
     case "half resynced":
       return [
         ...junk(
           subject,
           Array.from({ length: slots }, (_unused, disk) => disk),
         ),
-        createCommand(subject, "--readonly --force"),
-        `hold_at md0 ${heldAt}`,
-        "mdadm --readwrite /dev/md0",
-        "held md0",
-        ...WRITE_SOME,
+        createCommand(subject, md, "--readonly --force"),
+        `hold_at ${md} ${heldAt}`,
+        `mdadm --readwrite /dev/${md}`,
+        `held ${md}`,
+        ...writesSome(md),
       ];
     case "half recovered":
       return [
-        ...filled(subject),
+        ...filled(subject, md),
         ...junk(subject, [slots]),
-        ...loses(subject),
-        `hold_at md0 ${heldAt}`,
-        `mdadm /dev/md0 --add-spare ${spare}`,
-        "held md0",
-        ...WRITE_SOME,
+        ...loses(subject, md),
+        `hold_at ${md} ${heldAt}`,
+        `mdadm /dev/${md} --add-spare ${spare}`,
+        `held ${md}`,
+        ...writesSome(md),
       ];
     case "half replaced":
       return [
-        ...filled(subject),
+        ...filled(subject, md),
         ...junk(subject, [slots]),
-        `hold_at md0 ${heldAt}`,
-        `mdadm /dev/md0 --add-spare ${spare}`,
-        `mdadm /dev/md0 --replace ${node(subject, lost)} --with ${spare}`,
-        "held md0",
-        ...WRITE_SOME,
+        `hold_at ${md} ${heldAt}`,
+        `mdadm /dev/${md} --add-spare ${spare}`,
+        `mdadm /dev/${md} --replace ${node(subject, lost)} --with ${spare}`,
+        `held ${md}`,
+        ...writesSome(md),
       ];
     case "dirty with bitmap":
     case "dirty without bitmap":
-      return filled(subject);
+      return filled(subject, md);
   }
 }
 
@@ -142,15 +149,30 @@ function cutOff(subject: Subject, md: string): string[] {
   ];
 }
 
+/** Nothing is written any more, as its superblocks say; background sync creeps on until the guest is killed. */
+function creepsOn(subject: Subject, md: string): string[] {
+  return [
+    `until_true 10 md_clean ${md}`,
+    `look /dev/${md} ${subject.name}`,
+    `echo 100 >/sys/block/${md}/md/sync_speed_min`,
+    `echo 100 >/sys/block/${md}/md/sync_speed_max`,
+    `hold_at ${md} ${heldNextAt(subject)}`,
+  ];
+}
+
 /** @param at which of those that are cut off together */
 export function handOverJob(subject: Subject, at: number): Job {
-  const ending = isDirty(subject)
-    ? cutOff(subject, `md${at + 1}`)
-    : [`look /dev/md0 ${subject.name}`, "md_stop md0"];
+  const { name, isCut } = subject;
+  const own = `md${at + 1}`;
+  const script = (): string[] => {
+    if (isDirty(subject)) return [...untilThere(subject, "md0"), ...cutOff(subject, own)];
+    if (isCut) return [...untilThere(subject, own), ...creepsOn(subject, own)];
+    return [...untilThere(subject, "md0"), `look /dev/md0 ${name}`, "md_stop md0"];
+  };
   return {
-    name: subject.name,
+    name,
     diskSectors: Array.from({ length: disksOf(subject) }, () => DISK_SECTORS),
-    script: [...untilThere(subject), ...ending].join("\n"),
+    script: script().join("\n"),
   };
 }
 

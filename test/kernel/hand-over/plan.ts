@@ -23,6 +23,8 @@ export interface Subject {
   /** A shell word. */
   readonly name: string;
   readonly state: State;
+  /** Nobody has stopped it: the power has failed. */
+  readonly isCut: boolean;
   readonly level: MdLevel;
   /** mdadm's word and number; null where the level has none. */
   readonly layout: string | null;
@@ -72,6 +74,15 @@ const TABLE: Readonly<Record<State, readonly Kind[]>> = {
   "dirty without bitmap": [RAID1, RAID4, RAID5, RAID6, FAR],
 };
 
+/** The same half-way states, cut off while background sync goes on from there. */
+const CUT_TABLE: Readonly<
+  Record<"half resynced" | "half recovered" | "half replaced", readonly Kind[]>
+> = {
+  "half resynced": [RAID1, RAID4, RAID5, RAID6, NEAR, FAR],
+  "half recovered": [RAID1, RAID4, RAID5, RAID6, OFFSET],
+  "half replaced": [RAID1, RAID5, RAID6, NEAR],
+};
+
 const NEWER: readonly MdVersion[] = ["1.0", "1.1", "1.2"];
 const ANY: readonly MdVersion[] = ["0.90", ...NEWER];
 
@@ -107,13 +118,20 @@ function placeOf(
   return at - (at % 512);
 }
 
-function subjectOf(name: string, state: State, kind: Kind, seed: number): Subject {
+interface Cell {
+  readonly state: State;
+  readonly kind: Kind;
+  readonly isCut: boolean;
+}
+
+function subjectOf(name: string, { state, kind, isCut }: Cell, seed: number): Subject {
   const prng = new Prng(seed);
   const { level } = kind;
   const slots = prng.between(...kind.slots);
   return {
     name,
     state,
+    isCut,
     level,
     layout: prng.pick(kind.layouts),
     version: prng.pick(versionsOf(state)),
@@ -126,17 +144,43 @@ function subjectOf(name: string, state: State, kind: Kind, seed: number): Subjec
   };
 }
 
-/** @param prefix of names */
-export function planHandOvers(seed: number, prefix: string): Subject[] {
-  const states = Object.entries(TABLE) as [State, readonly Kind[]][];
-  const pairs = states.flatMap(([state, kinds]) => kinds.map((kind) => ({ state, kind })));
-  return pairs.map(({ state, kind }, i) =>
-    subjectOf(`${prefix}${i}`, state, kind, (seed + i * 7919) >>> 0),
+function cellsOf(
+  table: Readonly<Partial<Record<State, readonly Kind[]>>>,
+  isCut: (state: State) => boolean,
+): Cell[] {
+  const states = Object.entries(table) as [State, readonly Kind[]][];
+  return states.flatMap(([state, kinds]) =>
+    kinds.map((kind) => ({ state, kind, isCut: isCut(state) })),
   );
 }
 
-export function isDirty({ state }: Subject): boolean {
+/** @param prefix of names */
+export function planHandOvers(seed: number, prefix: string): Subject[] {
+  const cells = [...cellsOf(TABLE, isDirtyState), ...cellsOf(CUT_TABLE, () => true)];
+  return cells.map((cell, i) => subjectOf(`${prefix}${i}`, cell, (seed + i * 7919) >>> 0));
+}
+
+function isDirtyState(state: State): boolean {
   return state === "dirty with bitmap" || state === "dirty without bitmap";
+}
+
+export function isDirty({ state }: Subject): boolean {
+  return isDirtyState(state);
+}
+
+/**
+ * May be cut off amid writes as well, half-way. Who is degraded may not: parity would not be started again, and kernels that recover before they
+ * resync (sync-control.ts) need not look at a mirror below the recovery offset; nor, with a bitmap, at other copies where they fill a replacement.
+ */
+export function mayBeWrittenTo({ state, level, bitmapChunkSectors }: Subject): boolean {
+  const isMirror = level === "raid1" || level === "raid10";
+  if (state === "half replaced") return !isMirror || bitmapChunkSectors === null;
+  return state === "half resynced";
+}
+
+/** Where background sync holds again, further on, if it comes so far before the power fails. */
+export function heldNextAt({ heldAt }: Subject): number {
+  return heldAt + 3072;
 }
 
 /** What may be left at the end of each member because copies come in pairs of chunks, sectors. */
@@ -147,7 +191,7 @@ export function unusedEnd({ level, chunkSectors }: Subject): number {
 export function describeSubject(subject: Subject): string {
   const { name, state, level, layout, slots, version, chunkSectors, bitmapChunkSectors } = subject;
   const words = [
-    `${state}: ${level}`,
+    subject.isCut && !isDirty(subject) ? `${state}, cut off: ${level}` : `${state}: ${level}`,
     layout,
     `of ${slots}, ${version}`,
     chunkSectors === 0 ? null : `${chunkSectors / 2}K`,

@@ -1,13 +1,12 @@
 /** Holdfast brings an array into the middle of something, and leaves it there. */
 import { Prng } from "../../../src/base/prng.ts";
-import { ignore } from "../../../src/base/nothing.ts";
-import { writeSectors } from "../../../src/block/promises.ts";
 import { parseLayout } from "../../../src/formats/md/layout-names.ts";
 import type { CreateRequest } from "../../../src/md/create/request.ts";
+import { probeMdSuperblocks } from "../../../src/md/probe.ts";
 import type { Member } from "../../../src/md/running/member.ts";
 import { ArrayDevice } from "../../support/array-device.ts";
-import { randomBytes } from "../../support/bytes.ts";
 import { createOn, writeAllOver, writeScattered } from "../../support/written-array.ts";
+import { goOnUntilCut, inMemory, writeUnawaited } from "./cut-life.ts";
 import { RunningSubject, checkpointOf, dirtyIn } from "./holdfast-side.ts";
 import type { Runs } from "./holdfast-side.ts";
 import { DISK_SECTORS, isDirty } from "./plan.ts";
@@ -21,6 +20,8 @@ export interface Left {
   /** What was not, by sector of the array. */
   readonly underWay: ReadonlyMap<number, Uint8Array>;
   readonly checkpoint: number | null;
+  /** Where the checkpoint is at least; 0 where something was being written. */
+  readonly completed: number;
   readonly dirty: Runs | null;
   readonly componentSectors: number;
 }
@@ -113,15 +114,8 @@ async function writeInVain(
 ): Promise<Map<number, Uint8Array>> {
   const { array } = running.managed;
   const disk = running.disks.find((one) => one === slow.device)!;
-  const underWay = new Map<number, Uint8Array>();
   disk.held = true;
-  for (let part = 0; part < 3; part += 1) {
-    const at = Math.floor((array.sectors * part) / 3) + prng.below(500);
-    const data = randomBytes(prng, prng.between(1, 80) * 512);
-    void writeSectors(array, at, data).catch(ignore);
-    for (let i = 0; i < data.length / 512; i += 1)
-      underWay.set(at + i, data.subarray(i * 512, (i + 1) * 512));
-  }
+  const underWay = writeUnawaited(prng, array);
   for (let turn = 0; turn < 50; turn += 1) {
     letOthersThrough(disk, slow, array.record.componentSectors);
     await running.time.until(Promise.resolve());
@@ -145,9 +139,52 @@ function letOthersThrough(
   }
 }
 
-export async function leave(
+type LeftOnDisks = Left & { readonly disks: readonly ArrayDevice[] };
+
+/** Nor is the one that does nothing any more. */
+function dirtyAmong(disks: readonly ArrayDevice[], { lost }: Subject): Promise<Runs | null> {
+  return dirtyIn(disks.filter((_disk, slot) => slot !== lost));
+}
+
+/**
+ * Of a member that is being filled. mdadm takes one for a stray whose superblock is newer than those of all who are in sync, as a cut in
+ * the middle of an update may leave it, and does not start the array without being told to.
+ */
+async function isAhead(disks: readonly ArrayDevice[], filling: number): Promise<boolean> {
+  const found = await Promise.all(disks.map((disk) => probeMdSuperblocks(disk)));
+  const events = found.map(({ primary }) => primary?.events ?? 0n);
+  return events.every((one, disk) => disk === filling || one < events[filling]!);
+}
+
+/** It goes on from where it was stopped, until the power fails. */
+async function cutOff(
+  prng: Prng,
   subject: Subject,
-): Promise<Left & { readonly disks: readonly ArrayDevice[] }> {
+  running: RunningSubject,
+  before: Uint8Array,
+): Promise<LeftOnDisks> {
+  const content = before.slice();
+  const after = await goOnUntilCut(prng, subject, running.disks, content, WRITES);
+  const isFilling = subject.state !== "half resynced";
+  if (isFilling && (await isAhead(after.disks, subject.slots)))
+    return cutOff(prng, subject, running, before);
+  const { disks, underWay } = after;
+  const found = await new RunningSubject(
+    disks.map(({ bytes, name }) => inMemory(bytes, name)),
+  ).start();
+  const { componentSectors } = found.managed.array.record;
+  return {
+    disks,
+    content,
+    underWay,
+    checkpoint: checkpointOf(found),
+    completed: underWay.size > 0 ? 0 : after.completed,
+    dirty: await dirtyAmong(disks, subject),
+    componentSectors,
+  };
+}
+
+export async function leave(subject: Subject): Promise<LeftOnDisks> {
   const prng = new Prng(subject.seed ^ 2);
   const disks = newDisks(prng, subject);
   const first = await new RunningSubject(disks).start(
@@ -156,13 +193,17 @@ export async function leave(
   const { running, content } = await bring(prng, subject, first);
   const { array } = running.managed;
   await running.time.until(writeScattered(prng, array, content, WRITES));
+  if (subject.isCut && !isDirty(subject)) {
+    await running.close();
+    return cutOff(prng, subject, running, content);
+  }
   const { componentSectors } = array.record;
   const underWay = isDirty(subject)
     ? await writeInVain(prng, running, running.member(subject.lost))
     : new Map<number, Uint8Array>();
   const checkpoint = isDirty(subject) ? null : checkpointOf(running);
   if (!isDirty(subject)) await running.close();
-  // Nor is the one that does nothing any more.
-  const dirty = await dirtyIn(disks.filter((_disk, slot) => slot !== subject.lost));
-  return { disks, content, underWay, checkpoint, dirty, componentSectors };
+  const dirty = await dirtyAmong(disks, subject);
+  const completed = checkpoint ?? 0;
+  return { disks, content, underWay, checkpoint, completed, dirty, componentSectors };
 }

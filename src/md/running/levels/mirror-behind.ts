@@ -1,12 +1,14 @@
 /**
  * Write-behind: writes to write-mostly members that nobody waits for. The client is told of success when the other members have the
- * data; the range stays locked and its regions dirty until the slow ones have it too.
+ * data; the range stays locked, its regions and the array dirty until the slow ones have it too.
  *
  * - The data are copied, since the client's buffer is its own again when it has been told.
  * - There are at most `limit` of them, and no larger ones than 1 MiB: beyond that the client waits, as it does for writes with FUA,
  *   which are to survive the loss of the fast members.
  * - Overlapping writes are made in the order in which they came, on each member: the client may send the next one before the
  *   one before has reached the slow ones.
+ * - A flush waits until all writes behind have ended, and no write goes behind while one waits: kernels do not, and what was flushed is gone
+ *   when the power fails and the fast member with it (docs/decisions/0013-flush-waits-for-write-behind.md). Stopping the array waits too.
  * - A read of such a member waits until all writes behind have ended, and no write goes behind while one waits.
  */
 import { RangeLock } from "../../../block/range-lock.ts";
@@ -67,6 +69,7 @@ export class BehindWrites {
   /** Reads that wait for writes behind. */
   waitingReads = 0;
   #count = 0;
+  #waitingFlushes: (() => void)[] = [];
   readonly #gates = new WeakMap<Member, BehindGate>();
 
   gateOf(member: Member): BehindGate {
@@ -80,12 +83,23 @@ export class BehindWrites {
 
   /** Takes a place if a write of so many bytes may go behind; `end` gives it back. */
   begin(bytes: number): boolean {
-    if (this.#count >= this.limit || bytes > MAX_BYTES || this.waitingReads > 0) return false;
+    if (this.#count >= this.limit || bytes > MAX_BYTES) return false;
+    if (this.waitingReads > 0 || this.#waitingFlushes.length > 0) return false;
     this.#count += 1;
     return true;
   }
 
   end(): void {
     this.#count -= 1;
+    if (this.#count > 0 || this.#waitingFlushes.length === 0) return;
+    const waiting = this.#waitingFlushes;
+    this.#waitingFlushes = [];
+    for (const through of waiting) through();
+  }
+
+  /** As RunningLevel.whenThrough. */
+  whenThrough(through: () => void): void {
+    if (this.#count === 0) through();
+    else this.#waitingFlushes.push(through);
   }
 }

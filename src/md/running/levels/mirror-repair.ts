@@ -1,6 +1,6 @@
 /**
  * Sectors that could not be read are written again from another copy, and then read: a disk puts others in their place. The client has had
- * its answer from the other copy by then.
+ * its answer from the other copy by then. Whoever stops the array, or stops writing to it, waits until it is done (law 7).
  *
  * Too many read errors are the end of a member (read-errors.ts). One that is to fail fast leaves at once, if it can be missed. Where no other copy is good, or the member cannot be written, the
  * sectors are listed as bad; a member that is the only one left is let be.
@@ -35,6 +35,7 @@ export class MirrorRepair {
   readonly #errors: ReadErrors;
   #waiting: ReadError[] = [];
   #isRunning = false;
+  #whenQuiet: (() => void)[] = [];
 
   constructor(
     core: ArrayCore,
@@ -72,6 +73,13 @@ export class MirrorRepair {
     for (let next = this.#waiting.shift(); next; next = this.#waiting.shift())
       await this.#repair(next);
     this.#isRunning = false;
+    for (const quiet of this.#whenQuiet.splice(0)) quiet();
+  }
+
+  /** `quiet` when nothing is being repaired any more, perhaps at once. */
+  whenQuiet(quiet: () => void): void {
+    if (this.#isRunning) this.#whenQuiet.push(quiet);
+    else quiet();
   }
 
   async #repair({ member, memberSector, sectors, why }: ReadError): Promise<void> {

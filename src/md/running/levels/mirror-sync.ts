@@ -203,9 +203,12 @@ export class MirrorSync {
   ): Promise<RunResult> {
     const { copies, readFailed } = this.#options;
     const all = copies.at(sector);
-    const read = await this.#readBest(all, sectors, buffers, (copy, why) =>
-      readFailed(copy, sectors, why),
-    );
+    const unreadable = new Set<Copy>();
+    const failed = (copy: Copy, why: HoldfastError): void => {
+      unreadable.add(copy);
+      readFailed(copy, sectors, why);
+    };
+    const read = await this.#readBest(all, sectors, buffers, failed);
     if (read.source === null) {
       // Put together from several, each of which lacks something: they are repaired one by one.
       if (!mends) return { mismatches: 0, error: read.error, isFatal: false };
@@ -215,14 +218,17 @@ export class MirrorSync {
     const targets: Copy[] = [];
     for (const copy of all) {
       if (copy === read.source) continue;
-      if (!copy.member.isInSync || !isGood(copy, sectors)) {
-        targets.push(copy);
-        continue;
+      if (copy.member.isInSync && isGood(copy, sectors) && !unreadable.has(copy)) {
+        const data = buffers.take(sectors * SECTOR_BYTES);
+        const error = await copies.read(copy, data);
+        if (error === null) {
+          held.push({ copy, data });
+          continue;
+        }
+        failed(copy, error);
       }
-      const data = buffers.take(sectors * SECTOR_BYTES);
-      const error = await copies.read(copy, data);
-      if (error === null) held.push({ copy, data });
-      else readFailed(copy, sectors, error);
+      // Whole: only some of its sectors are bad, and nobody has seen whether the others are right.
+      targets.push(copy);
     }
     const found = compareCopies(sector, held, believes);
     for (const one of found.mismatches) this.mismatches.add(one);

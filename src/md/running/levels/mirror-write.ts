@@ -22,6 +22,7 @@ import type { RangeHold } from "../../../block/range-lock.ts";
 import type { CopyPlaces } from "../../geometry/place.ts";
 import type { MirrorGeometry } from "../../personalities/mirror.ts";
 import type { ArrayCore } from "../core.ts";
+import type { Era } from "../eras.ts";
 import type { Member } from "../member.ts";
 import type { BehindGate, BehindWrites } from "./mirror-behind.ts";
 import type { MirrorSlots } from "./mirror-slots.ts";
@@ -77,6 +78,8 @@ class MirrorWrite implements Pooled {
   isDegraded = false;
   /** All that kept the client waiting is over. */
   isKnown = false;
+  /** The client has been told, and it goes on. */
+  kept: Era | null = null;
   error: HoldfastError | null = null;
   /** A failure that could not be recorded: there is no success then. */
   unrecorded: HoldfastError | null = null;
@@ -268,6 +271,8 @@ export class MirrorWrites {
     const { end } = write;
     const result = resultOf(write);
     write.end = ignore;
+    // Before the client is told, or the array could be marked clean in between, and a crash would leave copies that differ unnoticed.
+    write.kept = this.#core.keepUnderWay();
     end(result);
   }
 
@@ -277,6 +282,7 @@ export class MirrorWrites {
     this.#core.regions.endWrite(write.sector, write.sectors, isEverywhere);
     this.#core.locks.release(write.hold!);
     if (write.hasBehind) this.#behind.end();
+    if (write.kept !== null) this.#core.endUnderWay(write.kept);
     this.#forget(write)(result);
   }
 
@@ -291,6 +297,7 @@ export class MirrorWrites {
     write.hasBehind = false;
     write.isDegraded = false;
     write.isKnown = false;
+    write.kept = null;
     write.error = null;
     write.unrecorded = null;
     this.#writes.give(write);

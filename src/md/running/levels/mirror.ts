@@ -77,6 +77,10 @@ export class MirrorLevel implements RunningLevel {
     this.#behind.limit = limit;
   }
 
+  whenThrough(through: () => void): void {
+    this.#behind.whenThrough(through);
+  }
+
   get mismatches(): MismatchList {
     return this.#sync.mismatches;
   }
@@ -102,6 +106,11 @@ export class MirrorLevel implements RunningLevel {
     } else {
       this.#writes.start(bio.op, sector, sectors, data, bio.flags, end);
     }
+  }
+
+  /** Nothing is left to be mended after reads that have ended (law 7). */
+  settle(settled: () => void): void {
+    this.#repair.whenQuiet(settled);
   }
 
   syncWork(action: SyncAction): SyncWork | null {

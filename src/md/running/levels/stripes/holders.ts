@@ -50,11 +50,15 @@ export function findHolders(members: Members, bySlot: Member[]): boolean {
   return count === members.slots;
 }
 
-/** Slots of which nobody can be believed. */
-export function lostSlots(members: Members, { layout, sector, sectors }: StripeRange): Set<number> {
+/** Slots of which nobody can be believed who is not among those that failed just now. */
+export function lostSlots(
+  members: Members,
+  { layout, sector, sectors }: StripeRange,
+  failed: ReadonlySet<Member> | null = null,
+): Set<number> {
   const lost = new Set<number>();
   for (const slot of layout.slots)
-    if (trustedHolder(members, slot, sector, sectors) === null) lost.add(slot);
+    if (trustedHolder(members, slot, sector, sectors, failed) === null) lost.add(slot);
   return lost;
 }
 

@@ -415,6 +415,26 @@ describe("a row without one of its members", () => {
   });
 });
 
+it("a read that another member left alone goes on with the one that was filled meanwhile", () => {
+  const array = striped("raid5", 4);
+  const { data, other } = slotsAt(array, 0);
+  lose(array, data);
+  const recovering = { kind: "recovering", slot: data, recoveredSectors: 0 } as const;
+  const { member } = array.addDisk(recovering, false);
+  expect(array.sync("recover").errors).toEqual([]);
+  // Nobody has been told of that yet.
+  member.standing = recovering;
+  const errors: unknown[] = [];
+  const found = new Uint8Array(CHUNK * SECTOR_BYTES);
+  // It is to be rebuilt: reads of all the others are under way.
+  array.read(0, found, (error) => errors.push(error));
+  member.standing = { kind: "in-sync", slot: data };
+  lose(array, other);
+  array.pump();
+  expect(errors).toEqual([null]);
+  expect(Buffer.compare(found, array.content.subarray(0, found.length))).toBe(0);
+});
+
 describe("background sync", () => {
   it("counts wrong parity, tells on raid6 who is wrong, and repairs it", () => {
     const array = striped("raid6", 5);

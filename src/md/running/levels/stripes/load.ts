@@ -30,7 +30,8 @@ export class StripeLoad {
   readonly #end: PieceEnd;
   readonly #leastSectors: number;
   readonly #wanted: Set<number>;
-  readonly #lost: Set<number>;
+  /** Slots that cannot be read, those that failed included. */
+  #lost: ReadonlySet<number> = new Set();
   readonly #failedMembers = new Set<Member>();
   #failedNow = false;
   #pending = 0;
@@ -58,15 +59,11 @@ export class StripeLoad {
     this.#wanted = new Set(wanted);
     this.#buffers = buffers;
     this.#end = end;
-    this.#lost = lostSlots(context.core.members, range);
-  }
-
-  /** Slots that cannot be read, the failed ones included. */
-  get lost(): ReadonlySet<number> {
-    return this.#lost;
   }
 
   start(): void {
+    // Anew each time: who was being filled when we began may be all that is left now that another one has gone.
+    this.#lost = this.#lostNow();
     const missing = this.#missing();
     if (missing === null) {
       this.#end(this.#tooMuchLost());
@@ -77,6 +74,12 @@ export class StripeLoad {
     this.#pending = missing.length + 1;
     for (const slot of missing) this.#read(slot);
     this.#arrived();
+  }
+
+  #lostNow(): Set<number> {
+    const lost = lostSlots(this.#context.core.members, this.#range, this.#failedMembers);
+    for (const slot of this.blocks.keys()) lost.delete(slot);
+    return lost;
   }
 
   /** Slots to read yet; null: what is wanted cannot be had. */
@@ -96,38 +99,25 @@ export class StripeLoad {
     const { sector, sectors } = this.#range;
     const member = trustedHolder(core.members, slot, sector, sectors, this.#failedMembers);
     if (member === null) {
-      this.#hasLeft(slot);
+      this.#failedNow = true;
       this.#arrived();
       return;
     }
     const block = this.#buffers.take(sectors * SECTOR_BYTES);
     io.read(member, sector, block, (error) => {
       // Who left meanwhile may have answered after it lost its cache: nothing may be made of that (law 3).
-      if (error === null && member.goodEnd < sector + sectors) this.#hasLeft(slot);
+      if (error === null && member.goodEnd < sector + sectors) this.#failedNow = true;
       else if (error === null) this.blocks.set(slot, block);
       else this.#readFailed(slot, member, error);
       this.#arrived();
     });
   }
 
-  /** The slot's member, since we started. */
-  #hasLeft(slot: number): void {
-    const { sector, sectors } = this.#range;
-    this.#failedNow = true;
-    const { members } = this.#context.core;
-    const other = trustedHolder(members, slot, sector, sectors, this.#failedMembers);
-    if (other === null) this.#lost.add(slot);
-  }
-
   #readFailed(slot: number, member: Member, why: HoldfastError): void {
-    const { sector, sectors } = this.#range;
     this.#failedNow = true;
     this.#failedMembers.add(member);
     this.failed.push({ slot, member, why });
     this.#wanted.add(slot);
-    const { members } = this.#context.core;
-    const other = trustedHolder(members, slot, sector, sectors, this.#failedMembers);
-    if (other === null) this.#lost.add(slot);
   }
 
   #arrived(): void {
