@@ -3,8 +3,8 @@
  * data make, something on the disks must say so, or nobody would ever find it (law 2).
  */
 import { SECTOR_BYTES } from "../base/units.ts";
-import { writeSectors } from "../block/promises.ts";
-import { MemoryDevice } from "../devices/memory.ts";
+import { READ_ONLY_LIMITS } from "../block/device.ts";
+import type { BlockDevice } from "../block/device.ts";
 import { bitmapRuns, needsSync } from "../formats/md/bitmap-runs.ts";
 import type { JudgedCandidate } from "../md/candidate.ts";
 import { StripeGeometry } from "../md/geometry/raid456.ts";
@@ -90,18 +90,26 @@ async function holderOf({ candidate }: JudgedCandidate, content: Uint8Array): Pr
   const { superblock } = candidate;
   const bad = new Set<number>();
   if (superblock.badBlockLog?.inUse === true) {
-    const decoded = await readBadBlocks(await asDevice(content), superblock);
+    const decoded = await readBadBlocks(asDevice(content), superblock);
     for (const { sector, sectors } of decoded.kind === "ok" ? decoded.ranges : [])
       for (let at = sector; at < sector + sectors; at += 1) bad.add(at);
   }
   return { content, dataOffset: superblock.dataOffsetSectors, bad };
 }
 
-async function asDevice(content: Uint8Array): Promise<MemoryDevice> {
-  const sectors = content.length / SECTOR_BYTES;
-  const device = new MemoryDevice({ name: "image", sectors });
-  await writeSectors(device, 0, content.slice());
-  return device;
+/** It is only read. */
+function asDevice(content: Uint8Array): BlockDevice {
+  return {
+    name: "image",
+    sectors: content.length / SECTOR_BYTES,
+    limits: READ_ONLY_LIMITS,
+    submit: ({ sector, data, end }) => {
+      data.set(content.subarray(sector * SECTOR_BYTES, sector * SECTOR_BYTES + data.length));
+      end(null);
+    },
+    extents: (sector, sectors) => [{ sector, sectors, kind: "data" }],
+    close: () => Promise.resolve(),
+  };
 }
 
 /** Where the next start syncs: behind the superblocks' offset, and of that what the bitmap says. */
@@ -113,7 +121,7 @@ async function coverOf(plan: AssemblyPlan, contentOf: ContentOf): Promise<Covere
   if (bitmapSector === null || speaker === undefined)
     return (position) => position >= resyncOffsetSectors;
   const found = await readMemberBitmap(
-    await asDevice(contentOf(speaker)),
+    asDevice(contentOf(speaker)),
     speaker.candidate.superblock,
   );
   if (found === null || found.decoded.kind !== "ok") return () => false;

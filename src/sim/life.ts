@@ -8,17 +8,24 @@ import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
-import { catchingStrays } from "./strays.ts";
+import { Strays } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { dataOffsetOf, parityDisks } from "./shape.ts";
 import { World } from "./world.ts";
 
 /** What a run has come to. */
-export type Outcome =
-  | { readonly kind: "clean"; readonly world: World }
-  /** A law was broken, or it never ended. */
-  | { readonly kind: "broken"; readonly what: readonly string[]; readonly world: World };
+export interface Outcome {
+  /** Broken: a law was, or it never ended. */
+  readonly kind: "clean" | "broken";
+  /** What is wrong, a line each; the first tells most. */
+  readonly what: readonly string[];
+  readonly world: World;
+  /** How often the power failed or the process died. */
+  readonly crashes: number;
+}
+
+const MOST_LINES = 10;
 
 export class Life {
   readonly machine: Machine;
@@ -26,6 +33,7 @@ export class Life {
   readonly oracle: Oracle;
   readonly atlas: Atlas;
   readonly clients: Clients;
+  #crashes = 0;
 
   private constructor(machine: Machine, oracle: Oracle) {
     this.machine = machine;
@@ -33,6 +41,11 @@ export class Life {
     this.oracle = oracle;
     this.atlas = new Atlas(machine);
     this.clients = new Clients(machine, oracle);
+  }
+
+  /** So far. */
+  get crashes(): number {
+    return this.#crashes;
   }
 
   static async begin(script: Script, mutant: Mutant | null): Promise<Life> {
@@ -72,6 +85,10 @@ export class Life {
       case "rest":
         await this.rest();
         return;
+      case "hold-sync":
+        this.world.say(describeAction(action));
+        inBackground(machine, this.#holdSync(action.sector));
+        return;
       case "end-sync":
         this.world.say(describeAction(action));
         await this.world.until("ending sync", machine.managed.sync.setAction(action.word));
@@ -107,6 +124,12 @@ export class Life {
       default:
         this.#ail(action);
     }
+  }
+
+  async #holdSync(sector: number): Promise<void> {
+    const { settings } = this.machine.managed.sync;
+    await Promise.resolve();
+    settings.setMax(sector);
   }
 
   #inside({ sector, sectors }: { readonly sector: number; readonly sectors: number }): {
@@ -203,6 +226,7 @@ export class Life {
 
   async #crash(isPowerCut: boolean, away: readonly number[]): Promise<void> {
     const { machine, world, oracle, atlas, clients } = this;
+    this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
     const { isShort } = atlas;
@@ -239,6 +263,7 @@ export class Life {
     await world.until("letting go", managed.array.suspendWrites({ sector: 0, sectors: 0 }));
     await world.until("what administrators asked for", Promise.all(machine.errands));
     await world.until("becoming active", managed.setState("active"));
+    managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
     await world.until("a flush", flush(managed.array));
   }
@@ -256,39 +281,40 @@ export class Life {
   }
 }
 
-/** Plays a script. */
-export function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
-  return catchingStrays((strays) => playOnce(script, mutant, strays));
-}
-
-async function playOnce(
-  script: Script,
-  mutant: Mutant | null,
-  strays: readonly unknown[],
-): Promise<Outcome> {
+/** Plays a script. One at a time in a thread: errors that nobody waits for are the run's that is played. */
+export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
+  const strays = new Strays();
   let life: Life | null = null;
   const wrong: string[] = [];
   try {
     life = await Life.begin(script, mutant);
-    for (const { action, events } of script.steps) {
-      await life.act(action);
-      await life.world.steps(events);
-      if (strays.length > 0 || life.machine.wrong.length > 0) break;
-    }
-    if (strays.length > 0) throw strays[0];
+    await live(life, script);
     wrong.push(...life.machine.wrong);
-    if (wrong.length === 0) {
-      await life.rest();
-      wrong.push(...(await checkContent(life)));
-      wrong.push(...(await checkAtRest(life)));
-    }
-    wrong.push(...life.clients.wrong);
-    if (strays.length > 0) throw strays[0];
+    if (wrong.length === 0) wrong.push(...(await checkContent(life)), ...(await checkAtRest(life)));
   } catch (error) {
-    wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    wrong.push(textOf(error));
   }
-  const world = life?.world ?? new World(script.seed);
-  return wrong.length === 0
-    ? { kind: "clean", world }
-    : { kind: "broken", what: wrong.slice(0, 10), world };
+  strays.forget();
+  wrong.push(...(life?.clients.wrong ?? []), ...strays.errors.map(textOf));
+  return {
+    kind: wrong.length === 0 ? "clean" : "broken",
+    what: wrong.slice(0, MOST_LINES),
+    world: life?.world ?? new World(script.seed),
+    crashes: life?.crashes ?? 0,
+  };
+}
+
+async function live(life: Life, { steps }: Script): Promise<void> {
+  for (const { action, events } of steps) {
+    await life.act(action);
+    await life.world.steps(events);
+    if (life.machine.wrong.length > 0) return;
+  }
+  await life.rest();
+}
+
+/** With its stack where it is a mistake in the code; what is told to users says it all by itself. */
+function textOf(error: unknown): string {
+  if (error instanceof HoldfastError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

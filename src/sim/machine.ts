@@ -17,7 +17,6 @@ import type { Rejoin, RejoinRequest } from "../md/running/rejoin.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
-import { SECTOR_BYTES } from "../base/units.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SimDisk } from "./disk.ts";
 import { endingOnce } from "./front.ts";
@@ -33,7 +32,7 @@ const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
 let engine: ParityEngine | undefined;
 /** One for all runs of a thread: it holds no state of anybody's. */
-export function sharedParityEngine(): ParityEngine {
+function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
 }
@@ -68,9 +67,7 @@ export class Machine {
     this.shape = shape;
     this.#mutant = mutant;
     this.#process = new SimProcess(world);
-    this.disks = newImages(world, shape).map(
-      (image, index) => new SimDisk(world, `disk${index}`, image),
-    );
+    this.disks = newDisks(world, shape);
   }
 
   /** It runs. */
@@ -123,14 +120,7 @@ export class Machine {
     this.life += 1;
     this.#process = new SimProcess(this.world);
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
-    const candidates = [];
-    for (const [index, device] of this.#guards.entries()) {
-      if (this.away.has(index)) continue;
-      const primary = await this.#superblock(device);
-      if (primary !== null) candidates.push({ path: device.name, device, superblock: primary });
-    }
-    const plan = planAssembly(candidates, { force, backupGiven: false });
-    if (plan === null) throw new HoldfastError("cannot-start", "no superblock can be believed");
+    const plan = await this.#planned(force);
     await this.judge(plan, force);
     const process = this.#process;
     const mutant = this.#mutant;
@@ -150,6 +140,24 @@ export class Machine {
     if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
     mutant?.started?.(this.#managed, this.world);
     this.#front = endingOnce(array);
+  }
+
+  /** Who is there, and what is to become of it. */
+  async #planned(force: boolean): Promise<AssemblyPlan> {
+    const candidates = [];
+    for (const [index, device] of this.#guards.entries()) {
+      if (this.away.has(index)) continue;
+      const primary = await this.#superblock(device);
+      if (primary !== null) candidates.push({ path: device.name, device, superblock: primary });
+    }
+    const plan = planAssembly(candidates, { force, backupGiven: false });
+    if (plan === null) throw new HoldfastError("cannot-start", "no superblock can be believed");
+    return plan;
+  }
+
+  /** At the disks of an array that was stopped. */
+  async look(): Promise<void> {
+    await this.judge(await this.#planned(false), false);
   }
 
   /** What the disks say of themselves: see images.ts. */
@@ -204,8 +212,8 @@ export class Machine {
   }
 }
 
-/** What is on new disks after the array was created. */
-function newImages(world: World, shape: Shape): Uint8Array[] {
+/** Disks on which the array was created. */
+function newDisks(world: World, shape: Shape): SimDisk[] {
   const prng = world.prng("create");
   const sectors = dataOffsetOf(shape) + shape.componentSectors;
   const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
@@ -251,8 +259,8 @@ function newImages(world: World, shape: Shape): Uint8Array[] {
     ...requestOf(shape),
   });
   if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
-  const images = sizes.map((size) => new Uint8Array(size * SECTOR_BYTES));
+  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
   for (const { index, writes } of decision.plan.devices)
-    for (const { sector, bytes } of writes) images[index]!.set(bytes, sector * SECTOR_BYTES);
-  return images;
+    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
+  return disks;
 }

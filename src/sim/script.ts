@@ -43,6 +43,8 @@ export type Action =
   | { readonly do: "wait"; readonly ms: number }
   /** Everything comes to rest. */
   | { readonly do: "rest" }
+  /** Background sync waits at this sector, until all comes to rest (md's sync_max). */
+  | { readonly do: "hold-sync"; readonly sector: number }
   /** Background sync, if there is any, ends at once, whatever else is held up (law 4). */
   | { readonly do: "end-sync"; readonly word: "idle" | "frozen" }
   /** Orderly, and started again. */

@@ -1,4 +1,4 @@
-/** Mutants: the one place to add one. */
+/** The mutants, in the order in which they are listed: the one place to add a family. */
 import type { Mutant } from "../mutant.ts";
 import { ASSEMBLY_MUTANTS } from "./assembly.ts";
 import { BITMAP_MUTANTS } from "./bitmap.ts";

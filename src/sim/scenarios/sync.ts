@@ -27,6 +27,7 @@ const SYNC_LIFE: Scenario = {
   make: (prng) => {
     const shape = shapeOf(prng, ALL, { componentSectors: 2048 });
     const round = (): Step[] => [
+      ...(prng.chance(0.5) ? [step({ do: "hold-sync", sector: 512 })] : []),
       step({ do: "sync-action", word: prng.pick(["check", "repair"]) }, prng.below(8)),
       ...mixed(prng, prng.between(0, 4), 4, HELD_UP),
       step({ do: "end-sync", word: prng.pick(["frozen", "idle"]) }, prng.below(4)),
