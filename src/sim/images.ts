@@ -120,10 +120,7 @@ async function coverOf(plan: AssemblyPlan, contentOf: ContentOf): Promise<Covere
     inSync.find(({ candidate }) => !candidate.superblock.recoveryByBitmap) ?? inSync[0];
   if (bitmapSector === null || speaker === undefined)
     return (position) => position >= resyncOffsetSectors;
-  const found = await readMemberBitmap(
-    asDevice(contentOf(speaker)),
-    speaker.candidate.superblock,
-  );
+  const found = await readMemberBitmap(asDevice(contentOf(speaker)), speaker.candidate.superblock);
   if (found === null || found.decoded.kind !== "ok") return () => false;
   const { bitmap } = found.decoded;
   if (bitmap.untrustworthy || bitmap.events < events)

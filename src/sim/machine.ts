@@ -121,6 +121,8 @@ export class Machine {
     this.#process = new SimProcess(this.world);
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);
+    const fates = plan.judged.map(({ candidate, fate }) => `${candidate.path} ${fate}`);
+    this.world.say(`found: ${fates.join(", ")}`);
     await this.judge(plan, force);
     const process = this.#process;
     const mutant = this.#mutant;
@@ -170,10 +172,8 @@ export class Machine {
     this.#events = events;
     const hasLog = consistency === "ppl" || consistency === "journal";
     if (hasLog || this.wasForced || this.wrong.length > 0) return;
-    const wrong = await judgeImages(plan, ({ candidate }) => {
-      const disk = this.disks.find(({ name }) => name === candidate.path);
-      return disk!.content;
-    });
+    const images = new Map(this.disks.map((disk) => [disk.name, disk.image()]));
+    const wrong = await judgeImages(plan, ({ candidate }) => images.get(candidate.path)!);
     this.wrong.push(...wrong);
   }
 

@@ -1,5 +1,5 @@
 /** Stand-ins: the same object but for some of its properties, for mutants that put something else in a part's place. */
-import { Member } from "../md/running/member.ts";
+import type { Member } from "../md/running/member.ts";
 import { Members } from "../md/running/members.ts";
 
 /** What the real one does by itself it does with its own properties. */

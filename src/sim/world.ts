@@ -96,9 +96,7 @@ export class World {
     promise.then(settle, settle);
     const lastUs = this.#nowUs + MOST_US;
     let left = mostEvents;
-    await pump(
-      () => !isSettled && (left -= 1) >= 0 && this.#nowUs < lastUs && this.#step(),
-    );
+    await pump(() => !isSettled && (left -= 1) >= 0 && this.#nowUs < lastUs && this.#step());
     if (isSettled) return promise;
     throw new HoldfastError("timeout", `${what} never ends`);
   }

@@ -59,7 +59,6 @@ export const ASSEMBLY_MUTANTS: readonly Mutant[] = [
     law: 3,
     origin: "de393cdea66c: only bad blocks that are acknowledged may be left out",
     scenario: "bad-blocks",
-    plan: (plan) =>
-      replanned(plan, (superblock) => ({ ...superblock, badBlockLog: null })),
+    plan: (plan) => replanned(plan, (superblock) => ({ ...superblock, badBlockLog: null })),
   },
 ];

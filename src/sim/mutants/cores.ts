@@ -1,4 +1,7 @@
 /** The services of an array to its level, changed. */
+import type { BioOp } from "../../block/bio.ts";
+import { makeLevel } from "../../md/running/levels/make.ts";
+import type { ArrayParts } from "../../md/running/parts.ts";
 import type { ArrayCore } from "../../md/running/core.ts";
 import type { Member } from "../../md/running/member.ts";
 import { behind, seenThrough, shown, standIn } from "../stand-in.ts";
@@ -25,4 +28,17 @@ export function coreSeenThrough(
     memberFailed: (member, why, recorded) => core.memberFailed(behind(member), why, recorded),
     blocksFailed: (member, ...rest) => core.blocksFailed(behind(member), ...rest),
   });
+}
+
+/** Reads, or writes, go through a level of their own, to which the core looks otherwise. Not for arrays with a log: that is one for both. */
+export function changedOps(op: BioOp, change: (core: ArrayCore) => ArrayCore): Partial<ArrayParts> {
+  return {
+    level: (core, geometry, shape, log) => {
+      const other = makeLevel(change(core), geometry, shape, null);
+      const level = makeLevel(core, geometry, shape, log);
+      return standIn(level, {
+        run: (bio, end) => (bio.op === op ? other : level).run(bio, end),
+      });
+    },
+  };
 }

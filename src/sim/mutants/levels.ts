@@ -1,5 +1,5 @@
 /** What levels do with reads and writes, and with what goes wrong. */
-import { HoldfastError } from "../../base/errors.ts";
+import type { HoldfastError } from "../../base/errors.ts";
 import { Bio, BioFlags } from "../../block/bio.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import type { ArrayCore } from "../../md/running/core.ts";
@@ -8,7 +8,7 @@ import { makeLevel } from "../../md/running/levels/make.ts";
 import type { ArrayParts } from "../../md/running/parts.ts";
 import type { Mutant } from "../mutant.ts";
 import { standIn } from "../stand-in.ts";
-import { coreSeenThrough } from "./cores.ts";
+import { changedOps, coreSeenThrough } from "./cores.ts";
 import { rewritten } from "./devices.ts";
 
 function changedLevel(change: (level: RunningLevel) => Partial<RunningLevel>): Partial<ArrayParts> {
@@ -22,19 +22,6 @@ function changedLevel(change: (level: RunningLevel) => Partial<RunningLevel>): P
 
 function changedCore(change: (core: ArrayCore) => ArrayCore): Partial<ArrayParts> {
   return { level: (core, ...rest) => makeLevel(change(core), ...rest) };
-}
-
-/** Writes go through a level of their own, to which the core looks otherwise. */
-function changedWrites(change: (core: ArrayCore) => ArrayCore): Partial<ArrayParts> {
-  return {
-    level: (core, geometry, shape, log) => {
-      const writes = makeLevel(change(core), geometry, shape, null);
-      const level = makeLevel(core, geometry, shape, log);
-      return standIn(level, {
-        run: (bio, end) => (bio.op === "write" ? writes : level).run(bio, end),
-      });
-    },
-  };
 }
 
 /** What is missing reads as zeros, and takes what is written. */
@@ -63,7 +50,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     origin: "67f455486d2e, a40687ff73a5: writes of degraded stripes",
     scenario: "degraded",
     parts: () =>
-      changedWrites((core) =>
+      changedOps("write", (core) =>
         coreSeenThrough(core, (member) =>
           member.isFaulty && member.savedSlot !== null
             ? {

@@ -29,10 +29,6 @@ class Unrecorded extends Metadata {
   }
 }
 
-class NobodyOutvoted extends Metadata {
-  override outvote(): void {}
-}
-
 class DirtyAfterData extends WriteGate {
   override enter(go: () => void): void {
     super.enter(ignore);
@@ -154,16 +150,6 @@ export const SUPERBLOCK_MUTANTS: readonly Mutant[] = [
         // And it is not counted as news.
         return new Metadata({ ...options, writer: { ...ROUND_WRITER, superblock } });
       },
-    }),
-  },
-  {
-    name: "nobody-outvoted",
-    about: "who left may have the higher event count, and speaks for the array when it is back",
-    law: 3,
-    origin: "seeds: dm-mirror-device-failure-tolerance",
-    scenario: "phoenix",
-    parts: () => ({
-      metadata: (options) => new NobodyOutvoted({ ...options, goneEvents: 0 }),
     }),
   },
 ];

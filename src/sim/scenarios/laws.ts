@@ -127,7 +127,9 @@ const PHOENIX: Scenario = {
     const round = (): Step[] => [
       ...durable(4),
       gone(prng, shape),
-      ...(prng.chance(0.3) ? [step({ do: "flush" }, prng.between(5, 20))] : durable(prng.pick([1, 5]))),
+      ...(prng.chance(0.3)
+        ? [step({ do: "flush" }, prng.between(5, 20))]
+        : durable(prng.pick([1, 5]))),
       ...(prng.chance(0.3) ? [wait(prng, 1, 4000)] : []),
       cut(),
     ];
@@ -155,13 +157,17 @@ const BAD_BLOCKS: Scenario = {
   name: "bad-blocks",
   about: "sectors of a disk cannot be read, or not be written either, where clients are at work",
   make: (prng) => {
-    const shape = shapeOf(prng, ALL, { consistency: "bitmap", assumeClean: true, badBlockLog: true });
+    const shape = shapeOf(prng, ALL, {
+      consistency: "bitmap",
+      assumeClean: true,
+      badBlockLog: true,
+    });
     const disk = anyDisk(prng, shape);
     const bad = (): Step =>
       step({
         do: "bad-sector",
         disk,
-        sector: prng.below(32),
+        sector: prng.below(16),
         ...prng.pick([
           {},
           { cannotBeWritten: true as const },
@@ -171,10 +177,10 @@ const BAD_BLOCKS: Scenario = {
     const read = (): Step =>
       step({ do: "read", sector: prng.below(64), sectors: prng.between(1, 16) }, prng.below(4));
     const round = (): Step[] => [
-      ...writes(prng, 3, { within: 64, fua: 0.5 }),
+      ...writes(prng, 3, { within: 48, fua: 0.5 }),
       bad(),
-      ...writes(prng, 3, { within: 64, fua: 0.5 }).flatMap((one) => [one, read()]),
-      ...(prng.chance(0.5) ? [cut()] : []),
+      ...writes(prng, 3, { within: 48, fua: 0.5 }).flatMap((one) => [one, read()]),
+      ...(prng.chance(0.5) ? [prng.chance(0.5) ? cut() : step({ do: "stop" })] : []),
     ];
     return { shape, steps: rounds(prng, 4, round) };
   },

@@ -33,7 +33,8 @@ const RETURNS: Scenario = {
 
 const RETURNS_IDLE: Scenario = {
   name: "returns-idle",
-  about: "a disk of an array with a bitmap comes back after a long time in which little was written",
+  about:
+    "a disk of an array with a bitmap comes back after a long time in which little was written",
   make: (prng) => {
     const shape = shapeOf(prng, ALL, { consistency: "bitmap", assumeClean: true });
     const disk = anyDisk(prng, shape);
@@ -86,13 +87,14 @@ const RECOVERY: Scenario = {
     });
     const steps = [
       ...writes(prng, prng.between(4, 8)),
+      ...(prng.chance(0.5) ? [step({ do: "hold-sync", sector: 256 })] : []),
       step({ do: "ail", disk: anyDisk(prng, shape), health: "gone" }),
       ...slowly(prng, prng.between(2, 6), 6),
       wait(prng, 5, 40),
       ...rounds(prng, 3, () => [
         ...slowly(prng, prng.between(1, 6), 8),
         ...(prng.chance(0.4) ? [step({ do: "end-sync", word: "idle" }, prng.below(10))] : []),
-        ...(prng.chance(0.7) ? [cut()] : []),
+        ...(prng.chance(0.7) ? [prng.chance(0.6) ? cut() : step({ do: "stop" })] : []),
       ]),
       ...slowly(prng, prng.between(0, 6), 8),
     ];

@@ -40,7 +40,12 @@ export function writes(prng: Prng, count: number, options: WriteOptions = {}): S
 }
 
 /** As `writes`, with time between them instead of events: so many ms at most. */
-export function slowly(prng: Prng, count: number, mostMs: number, options: WriteOptions = {}): Step[] {
+export function slowly(
+  prng: Prng,
+  count: number,
+  mostMs: number,
+  options: WriteOptions = {},
+): Step[] {
   return writes(prng, count, { events: 1, ...options }).flatMap((one) => [
     one,
     wait(prng, 0, mostMs),
