@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import "./ts-hook.mjs";
 
 const { Prng } = await import("../src/base/prng.ts");
-const { play } = await import("../src/sim/life.ts");
+const { play } = await import("../src/sim/play.ts");
 const { MUTANTS } = await import("../src/sim/mutants/index.ts");
 const { SCENARIOS } = await import("../src/sim/scenarios/index.ts");
 

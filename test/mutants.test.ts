@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Prng } from "../src/base/prng.ts";
-import { play } from "../src/sim/life.ts";
+import { play } from "../src/sim/play.ts";
 import type { Mutant } from "../src/sim/mutant.ts";
 import { MUTANTS } from "../src/sim/mutants/index.ts";
 import { SCENARIOS } from "../src/sim/scenarios/index.ts";

@@ -1,31 +1,16 @@
-/** Life: one run of a script, from a new array to the judgement of what is left of it. */
+/** Life: what the actions of a script do to an array, its disks and its clients. */
 import { HoldfastError } from "../base/errors.ts";
 import { flush } from "../block/promises.ts";
 import { inBackground, memberOn, returnDisk } from "./administration.ts";
 import { Atlas } from "./atlas.ts";
-import { checkAtRest, checkContent } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
-import { Strays } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { dataOffsetOf, parityDisks } from "./shape.ts";
 import { World } from "./world.ts";
-
-/** What a run has come to. */
-export interface Outcome {
-  /** Broken: a law was, or it never ended. */
-  readonly kind: "clean" | "broken";
-  /** What is wrong, a line each; the first tells most. */
-  readonly what: readonly string[];
-  readonly world: World;
-  /** How often the power failed or the process died. */
-  readonly crashes: number;
-}
-
-const MOST_LINES = 10;
 
 export class Life {
   readonly machine: Machine;
@@ -158,12 +143,15 @@ export class Life {
         return;
       }
       case "write-fault":
+        machine.isHonest = false;
         disk.writeFaults.push(action.fault);
         return;
       case "rot":
+        machine.isHonest = false;
         disk.rot(action.sector % disk.sectors);
         return;
       case "lie-about-flush":
+        machine.isHonest = false;
         disk.liesAboutFlush = true;
         return;
       case "return":
@@ -279,42 +267,4 @@ export class Life {
     await world.until("background sync", machine.managed.sync.whenAtRest());
     await world.until("a flush", flush(machine.managed.array));
   }
-}
-
-/** Plays a script. One at a time in a thread: errors that nobody waits for are the run's that is played. */
-export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
-  const strays = new Strays();
-  let life: Life | null = null;
-  const wrong: string[] = [];
-  try {
-    life = await Life.begin(script, mutant);
-    await live(life, script);
-    wrong.push(...life.machine.wrong);
-    if (wrong.length === 0) wrong.push(...(await checkContent(life)), ...(await checkAtRest(life)));
-  } catch (error) {
-    wrong.push(textOf(error));
-  }
-  strays.forget();
-  wrong.push(...(life?.clients.wrong ?? []), ...strays.errors.map(textOf));
-  return {
-    kind: wrong.length === 0 ? "clean" : "broken",
-    what: wrong.slice(0, MOST_LINES),
-    world: life?.world ?? new World(script.seed),
-    crashes: life?.crashes ?? 0,
-  };
-}
-
-async function live(life: Life, { steps }: Script): Promise<void> {
-  for (const { action, events } of steps) {
-    await life.act(action);
-    await life.world.steps(events);
-    if (life.machine.wrong.length > 0) return;
-  }
-  await life.rest();
-}
-
-/** With its stack where it is a mistake in the code; what is told to users says it all by itself. */
-function textOf(error: unknown): string {
-  if (error instanceof HoldfastError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -22,7 +22,7 @@ export const ASSEMBLY_MUTANTS: readonly Mutant[] = [
     name: "first-speaks",
     about: "the first member is taken for the freshest, whatever the event counts say",
     law: 3,
-    origin: "seeds: dm-mirror-device-failure-tolerance (which mirror is the primary one)",
+    origin: "dm-devel: device failure tolerance of dm-mirror",
     scenario: "phoenix",
     plan: (plan) => {
       const events = Math.max(...plan.judged.map(({ candidate }) => candidate.superblock.events));
@@ -52,13 +52,5 @@ export const ASSEMBLY_MUTANTS: readonly Mutant[] = [
       ...plan,
       superblock: { ...plan.superblock, resyncOffsetSectors: Infinity },
     }),
-  },
-  {
-    name: "bad-blocks-forgotten",
-    about: "sectors that are listed as bad are read after a restart",
-    law: 3,
-    origin: "de393cdea66c: only bad blocks that are acknowledged may be left out",
-    scenario: "bad-blocks",
-    plan: (plan) => replanned(plan, (superblock) => ({ ...superblock, badBlockLog: null })),
   },
 ];

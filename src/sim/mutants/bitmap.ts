@@ -40,7 +40,7 @@ export const BITMAP_MUTANTS: readonly Mutant[] = [
     about:
       "a region is clean when its writes have ended, although their buffers were changed under way",
     law: 2,
-    origin: "seeds: dm-mirror-desynchronised-regions",
+    origin: "dm-devel: desynchronising dm-raid1",
     scenario: "buffers",
     ignoresUsers: true,
   },
@@ -56,7 +56,7 @@ export const BITMAP_MUTANTS: readonly Mutant[] = [
     name: "bit-cleared-unflushed",
     about: "bits are cleared while the data may be in a cache of one copy only",
     law: 1,
-    origin: "seeds: dm-clone-flush-before-commit",
+    origin: "dm-devel: dm-clone flushes before it commits",
     scenario: "bitmap-idle",
     ignoresUsers: true,
     parts: () => ({ bitmapStore: (options) => new UnflushedStore(options) }),

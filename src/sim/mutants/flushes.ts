@@ -43,7 +43,7 @@ export const FLUSH_MUTANTS: readonly Mutant[] = [
     name: "flush-joins",
     about: "a flush that comes while another is under way ends with that one",
     law: 8,
-    origin: "b75197e86e6d and before: flushes of an array that share work",
+    origin: null,
     scenario: "durable",
     parts: () => ({ flush: (...options) => new JoinsFlush(...options) }),
   },
@@ -77,7 +77,7 @@ export const FLUSH_MUTANTS: readonly Mutant[] = [
     name: "stop-does-not-wait",
     about: "stopping does not wait for writes under way",
     law: 7,
-    origin: "seeds: dm-raid-sync-thread-and-reshape (wait for inflight IO while removing)",
+    origin: "dm-devel: regressions of the sync thread in 6.7",
     scenario: "stop",
     started: (managed) => {
       const close = managed.close.bind(managed);

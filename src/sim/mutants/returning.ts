@@ -26,7 +26,7 @@ export const RETURNING_MUTANTS: readonly Mutant[] = [
     name: "read-before-synced",
     about: "a returning member is read as if it were full",
     law: 3,
-    origin: "seeds: dm-mirror-device-failure-tolerance",
+    origin: "dm-devel: device failure tolerance of dm-mirror",
     scenario: "returns",
     parts: () =>
       changedOps("read", (core) =>

@@ -135,7 +135,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "interrupted-never-done",
     about: "a pass that is interrupted never says that it has ended",
     law: 4,
-    origin: "seeds: dm-raid-sync-thread-and-reshape",
+    origin: "dm-devel: regressions of the sync thread in 6.7",
     scenario: "sync-life",
     parts: () =>
       changedJobs((job) =>
@@ -151,7 +151,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "reaped-from-the-side",
     about: "whoever interrupts a pass reaps it at once, as if it had finished",
     law: 4,
-    origin: "seeds: dm-raid-sync-thread-and-reshape",
+    origin: "dm-devel: regressions of the sync thread in 6.7",
     scenario: "recovery",
     parts: () =>
       changedJobs((job) =>
@@ -167,7 +167,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "suspended-skipped",
     about: "background sync of an array whose writes are suspended is not looked after",
     law: 4,
-    origin: "seeds: dm-raid-sync-thread-and-reshape (68866e425be2: no sync IO while suspended)",
+    origin: "dm-devel: regressions of the sync thread in 6.7; 68866e425be2",
     scenario: "sync-life",
     ...skipsSuspended(),
   },
@@ -175,7 +175,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "read-only-skipped",
     about: "background sync of an array that becomes read-only is not looked after",
     law: 4,
-    origin: "seeds: dm-raid-sync-thread-and-reshape",
+    origin: "dm-devel: regressions of the sync thread in 6.7",
     scenario: "sync-life",
     parts: () => ({ lifeCycle: (options) => new SkipsReadOnly(options) }),
   },
@@ -183,7 +183,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "stop-waits-for-writes",
     about: "stopping a pass waits for writes that are held back",
     law: 4,
-    origin: "cc27b0c78c79, seeds: dm-raid-sync-thread-and-reshape",
+    origin: "dm-devel: regressions of the sync thread in 6.7; cc27b0c78c79",
     scenario: "sync-life",
     ...stopWaitsForWrites(),
   },
