@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { nodeClock } from "../src/env/node/clock.ts";
 import { seedOfRun } from "./support/seed.ts";
-import { play } from "../src/sim/life.ts";
+import { play } from "../src/sim/play.ts";
 import { runCampaign } from "../src/sim/runner.ts";
 import { SCENARIOS } from "../src/sim/scenarios/index.ts";
 import { parseScript } from "../src/sim/script-file.ts";

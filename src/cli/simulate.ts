@@ -1,7 +1,7 @@
 /** What `holdfast sim` does. Loaded by that verb alone: it brings the whole of the running arrays along. */
 import { HoldfastError } from "../base/errors.ts";
 import { readSmallFile } from "../env/small-file.ts";
-import { play } from "../sim/life.ts";
+import { play } from "../sim/play.ts";
 import { minimise } from "../sim/minimise.ts";
 import type { Mutant } from "../sim/mutant.ts";
 import { MUTANTS } from "../sim/mutants/index.ts";

@@ -33,7 +33,8 @@ export async function returnDisk(machine: Machine, disk: number): Promise<void> 
   if (primary === null) return;
   const candidate = { path: device.name, device, superblock: primary };
   const eventsCleared = managed.bitmap?.store.eventsCleared ?? null;
-  const verdict = judgeReturn({ array: managed.array, eventsCleared, candidate });
+  const request = { array: managed.array, eventsCleared, candidate };
+  const verdict = machine.verdictOf(judgeReturn(request), request);
   world.say(`${device.name} comes back: ${verdict.kind}`);
   if (verdict.kind === "refused") return;
   if (verdict.kind === "by-bitmap" || verdict.kind === "whole")

@@ -58,6 +58,8 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
   };
   // Started by force it was taken for clean: what parity has too much of may disagree, as after mdadm's.
   if (oracle.lost.size > 0) await pass("repair");
+  // All of it, also where somebody had interrupted one.
+  sync.settings.setMin(0);
   await pass("check");
   if (sync.last !== "check" || sync.mismatches > 0)
     wrong.push(`the last ${sync.last} found ${sync.mismatches} sectors that differ`);
@@ -66,5 +68,9 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
   await world.until("stopping", managed.close());
   if (array.locks.entries > 0) wrong.push(`${array.locks.entries} range locks are left`);
   if (!array.record.isClean) wrong.push("it was not marked clean");
+  if (wrong.length === 0) {
+    await world.until("a last look at the disks", machine.look());
+    wrong.push(...machine.wrong);
+  }
   return wrong;
 }

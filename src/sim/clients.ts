@@ -14,6 +14,8 @@ export class Clients {
   /** What they were told that was wrong. */
   readonly wrong: string[] = [];
   readonly #underWay = new Set<Writing>();
+  /** Sectors of which the writer has something newer than what was written. */
+  readonly #altered = new Set<number>();
 
   constructor(machine: Machine, oracle: Oracle) {
     this.#machine = machine;
@@ -37,12 +39,13 @@ export class Clients {
     );
     const flushed = isPreflush ? this.#oracle.flush() : null;
     this.#answered(
-      writeSectors(this.#machine.managed.array, sector, write.data, flags),
+      writeSectors(this.#machine.front, sector, write.data, flags),
       () => {
         this.#underWay.delete(write);
         world.say(`write ${write.low} done`);
         flushed?.();
         this.#oracle.acknowledge(write, isFua);
+        this.#noteAltered(write);
       },
       (error) => {
         this.#underWay.delete(write);
@@ -60,12 +63,37 @@ export class Clients {
     }
   }
 
+  /** Its buffer is not what was written: it is to be written again. */
+  #noteAltered({ low, high, sector, sectors }: Writing): void {
+    for (let at = sector; at < sector + sectors; at += 1)
+      if (high > low) this.#altered.add(at);
+      else this.#altered.delete(at);
+  }
+
+  /** Writes what was changed under way again, and flushes; true: nobody has changed anything since. */
+  async writeAltered(): Promise<boolean> {
+    const { front } = this.#machine;
+    for (const first of this.#altered) {
+      let end = first;
+      while (this.#altered.has(end) && end - first < 8) end += 1;
+      const write = this.#oracle.begin(first, end - first);
+      // Somebody writes there: that it was altered is known as long as it is so.
+      if (write === null) return false;
+      this.#machine.world.say(`write ${write.low}: ${first}+${end - first} again`);
+      await writeSectors(front, first, write.data);
+      this.#oracle.acknowledge(write, false);
+      this.#noteAltered(write);
+    }
+    await flush(front);
+    return this.#altered.size === 0;
+  }
+
   flush(): void {
     const flushed = this.#oracle.flush();
-    const { world, managed } = this.#machine;
+    const { world, front } = this.#machine;
     world.say("flush");
     this.#answered(
-      flush(managed.array),
+      flush(front),
       () => {
         world.say("flushed");
         flushed();
@@ -75,10 +103,10 @@ export class Clients {
   }
 
   read(sector: number, sectors: number): void {
-    const { array } = this.#machine.managed;
+    const { front } = this.#machine;
     const least = this.#oracle.floors(sector, sectors, "acknowledged");
     this.#answered(
-      readSectors(array, sector, sectors),
+      readSectors(front, sector, sectors),
       (data) => {
         const wrong = this.#oracle.wrongIn(sector, data, least);
         this.wrong.push(...wrong.map((text) => `a client reads: ${text}`));
@@ -90,6 +118,7 @@ export class Clients {
   /** They die with the process, or are cut off from it. */
   crash(): void {
     this.#underWay.clear();
+    this.#altered.clear();
   }
 
   /** Only what is answered by the process that was asked counts. */

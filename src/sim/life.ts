@@ -1,31 +1,16 @@
-/** Life: one run of a script, from a new array to the judgement of what is left of it. */
+/** Life: what the actions of a script do to an array, its disks and its clients. */
 import { HoldfastError } from "../base/errors.ts";
 import { flush } from "../block/promises.ts";
 import { inBackground, memberOn, returnDisk } from "./administration.ts";
 import { Atlas } from "./atlas.ts";
-import { checkAtRest, checkContent } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
-import { Strays } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { dataOffsetOf, parityDisks } from "./shape.ts";
 import { World } from "./world.ts";
-
-/** What a run has come to. */
-export interface Outcome {
-  /** Broken: a law was, or it never ended. */
-  readonly kind: "clean" | "broken";
-  /** What is wrong, a line each; the first tells most. */
-  readonly what: readonly string[];
-  readonly world: World;
-  /** How often the power failed or the process died. */
-  readonly crashes: number;
-}
-
-const MOST_LINES = 10;
 
 export class Life {
   readonly machine: Machine;
@@ -51,8 +36,12 @@ export class Life {
   static async begin(script: Script, mutant: Mutant | null): Promise<Life> {
     const world = new World(script.seed);
     const machine = new Machine(world, script.shape, mutant);
+    let life: Life | null = null;
+    if (script.shape.sharesBuffers)
+      machine.usersSynced = async () => life !== null && life.clients.writeAltered();
     await world.until("the first start", machine.start());
-    return new Life(machine, new Oracle(machine.managed.array.sectors));
+    life = new Life(machine, new Oracle(machine.managed.array.sectors));
+    return life;
   }
 
   async act(action: Action): Promise<void> {
@@ -81,8 +70,19 @@ export class Life {
       case "rest":
         await this.rest();
         return;
+      case "hold-sync":
+        this.world.say(describeAction(action));
+        inBackground(machine, this.#holdSync(action.sector));
+        return;
+      case "end-sync":
+        this.world.say(describeAction(action));
+        await this.world.until("ending sync", machine.managed.sync.setAction(action.word));
+        return;
       case "restart":
         await this.#restart();
+        return;
+      case "stop":
+        await this.#stop();
         return;
       case "kill":
         await this.#crash(false, []);
@@ -111,6 +111,12 @@ export class Life {
     }
   }
 
+  async #holdSync(sector: number): Promise<void> {
+    const { settings } = this.machine.managed.sync;
+    await Promise.resolve();
+    settings.setMax(sector);
+  }
+
   #inside({ sector, sectors }: { readonly sector: number; readonly sectors: number }): {
     sector: number;
     sectors: number;
@@ -132,17 +138,20 @@ export class Life {
       case "bad-sector": {
         const at = dataOffsetOf(machine.shape) + (action.sector % machine.shape.componentSectors);
         atlas.sick = action.disk;
-        disk.badReads.add(at);
+        if (action.canBeRead !== true) disk.badReads.add(at);
         if (action.cannotBeWritten === true) disk.badWrites.add(at);
         return;
       }
       case "write-fault":
+        machine.isHonest = false;
         disk.writeFaults.push(action.fault);
         return;
       case "rot":
+        machine.isHonest = false;
         disk.rot(action.sector % disk.sectors);
         return;
       case "lie-about-flush":
+        machine.isHonest = false;
         disk.liesAboutFlush = true;
         return;
       case "return":
@@ -190,6 +199,19 @@ export class Life {
     await this.#startAgain(false);
   }
 
+  async #stop(): Promise<void> {
+    const { world, machine, clients, oracle, atlas } = this;
+    world.say(`stop, with ${clients.writes} writes under way`);
+    await world.until("stopping", machine.managed.close());
+    if (clients.writes > 0) clients.wrong.push(`stopped while ${clients.writes} are written`);
+    const { isShort } = atlas;
+    machine.cut();
+    clients.crash();
+    // What was answered before it was stopped it must have.
+    oracle.crash(false);
+    await this.#startAgain(isShort);
+  }
+
   async #crash(isPowerCut: boolean, away: readonly number[]): Promise<void> {
     const { machine, world, oracle, atlas, clients } = this;
     this.#crashes += 1;
@@ -229,6 +251,7 @@ export class Life {
     await world.until("letting go", managed.array.suspendWrites({ sector: 0, sectors: 0 }));
     await world.until("what administrators asked for", Promise.all(machine.errands));
     await world.until("becoming active", managed.setState("active"));
+    managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
     await world.until("a flush", flush(managed.array));
   }
@@ -239,44 +262,9 @@ export class Life {
     world.say("rest");
     for (const disk of machine.disks) disk.recover();
     await this.#quiet();
+    if (machine.shape.sharesBuffers)
+      await world.until("writing again", this.clients.writeAltered());
     await world.until("background sync", machine.managed.sync.whenAtRest());
     await world.until("a flush", flush(machine.managed.array));
   }
-}
-
-/** Plays a script. One at a time in a thread: errors that nobody waits for are the run's that is played. */
-export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
-  const strays = new Strays();
-  let life: Life | null = null;
-  const wrong: string[] = [];
-  try {
-    life = await Life.begin(script, mutant);
-    await live(life, script);
-    wrong.push(...(await checkContent(life)));
-    wrong.push(...(await checkAtRest(life)));
-  } catch (error) {
-    wrong.push(textOf(error));
-  }
-  strays.forget();
-  wrong.push(...(life?.clients.wrong ?? []), ...strays.errors.map(textOf));
-  return {
-    kind: wrong.length === 0 ? "clean" : "broken",
-    what: wrong.slice(0, MOST_LINES),
-    world: life?.world ?? new World(script.seed),
-    crashes: life?.crashes ?? 0,
-  };
-}
-
-async function live(life: Life, { steps }: Script): Promise<void> {
-  for (const { action, events } of steps) {
-    await life.act(action);
-    await life.world.steps(events);
-  }
-  await life.rest();
-}
-
-/** With its stack where it is a mistake in the code; what is told to users says it all by itself. */
-function textOf(error: unknown): string {
-  if (error instanceof HoldfastError) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -8,14 +8,19 @@ import type { MdSuperblock } from "../formats/md/superblock.ts";
 import { planCreate } from "../md/create/plan-create.ts";
 import type { NewDevice } from "../md/create/request.ts";
 import { planAssembly } from "../md/plan.ts";
+import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
 import { startManaged } from "../md/running/managed-array.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
+import { ARRAY_PARTS } from "../md/running/parts.ts";
+import type { Rejoin, RejoinRequest } from "../md/running/rejoin.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SimDisk } from "./disk.ts";
+import { endingOnce } from "./front.ts";
+import { judgeImages } from "./images.ts";
 import type { Mutant } from "./mutant.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
@@ -45,8 +50,18 @@ export class Machine {
   #guards: DeadlineDevice[] = [];
   #process: SimProcess;
   #managed: ManagedArray | null = null;
+  #front: BlockDevice | null = null;
   /** Counts starts. */
   life = 0;
+  /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
+  wasForced = false;
+  /** No disk lies, loses what it was given, or changes it by itself: copies that differ are then nobody's mistake. */
+  isHonest = true;
+  /** What was wrong on the disks when it was started. */
+  readonly wrong: string[] = [];
+  #events = 0;
+  /** As in BitmapTrackerOptions, of whoever uses the array; null: they leave their buffers alone. */
+  usersSynced: (() => Promise<boolean>) | null = null;
 
   /** Makes the array. */
   constructor(world: World, shape: Shape, mutant: Mutant | null) {
@@ -60,6 +75,16 @@ export class Machine {
   /** It runs. */
   get managed(): ManagedArray {
     return this.#managed!;
+  }
+
+  /** The array as its clients have it: what breaks the contract of a device is noticed. */
+  get front(): BlockDevice {
+    return this.#front!;
+  }
+
+  /** What a disk that comes back counts for. */
+  verdictOf(verdict: Rejoin, request: RejoinRequest): Rejoin {
+    return this.#mutant?.verdict?.(verdict, request) ?? verdict;
   }
 
   get isRunning(): boolean {
@@ -97,6 +122,32 @@ export class Machine {
     this.life += 1;
     this.#process = new SimProcess(this.world);
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
+    const plan = await this.#planned(force);
+    const fates = plan.judged.map(({ candidate, fate }) => `${candidate.path} ${fate}`);
+    this.world.say(`found: ${fates.join(", ")}`);
+    await this.judge(plan, force);
+    const process = this.#process;
+    const mutant = this.#mutant;
+    this.#managed = await startManaged(mutant?.plan?.(plan) ?? plan, {
+      name: "array",
+      mode: "read-write",
+      clock: process,
+      timers: process,
+      parity: sharedParityEngine,
+      scheduler: new SyncScheduler(),
+      systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
+      syncUsers: mutant?.ignoresUsers === true ? null : this.usersSynced,
+      parts: { ...ARRAY_PARTS, ...mutant?.parts?.(this.world) },
+    });
+    const { array } = this.#managed;
+    // Who may have changed what was written keeps the array dirty: the bitmap alone does not say what a clean one has to sync.
+    if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
+    mutant?.started?.(this.#managed, this.world);
+    this.#front = endingOnce(array);
+  }
+
+  /** Who is there, and what is to become of it. */
+  async #planned(force: boolean): Promise<AssemblyPlan> {
     const candidates = [];
     for (const [index, device] of this.#guards.entries()) {
       if (this.away.has(index)) continue;
@@ -105,17 +156,27 @@ export class Machine {
     }
     const plan = planAssembly(candidates, { force, backupGiven: false });
     if (plan === null) throw new HoldfastError("cannot-start", "no superblock can be believed");
-    const process = this.#process;
-    this.#managed = await startManaged(this.#mutant?.plan?.(plan) ?? plan, {
-      name: "array",
-      mode: "read-write",
-      clock: process,
-      timers: process,
-      parity: sharedParityEngine,
-      scheduler: new SyncScheduler(),
-      systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
-      syncUsers: null,
-    });
+    return plan;
+  }
+
+  /** At the disks of an array that was stopped. */
+  async look(): Promise<void> {
+    await this.judge(await this.#planned(false), false);
+  }
+
+  /** What the disks say of themselves: see images.ts. */
+  async judge(plan: AssemblyPlan, force: boolean): Promise<void> {
+    const { consistency } = this.shape;
+    this.wasForced ||= force;
+    const { events } = plan.superblock;
+    if (this.away.size === 0 && events < this.#events - 1)
+      this.wrong.push(`the event count went from ${this.#events} back to ${events}`);
+    this.#events = events;
+    const hasLog = consistency === "ppl" || consistency === "journal";
+    if (hasLog || this.wasForced || !this.isHonest || this.wrong.length > 0) return;
+    const images = new Map(this.disks.map((disk) => [disk.name, disk.image()]));
+    const wrong = await judgeImages(plan, ({ candidate }) => images.get(candidate.path)!);
+    this.wrong.push(...wrong);
   }
 
   /** Null: there is none, or the disk does not answer. */

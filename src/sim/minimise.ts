@@ -2,7 +2,7 @@
  * Minimise: the shortest story that is still broken in the same way. Delta debugging (Zeller's ddmin) over the steps, then a plainer
  * array, then plainer steps, until nothing can be left out any more. It tries the same things in the same order each time.
  */
-import type { Outcome } from "./life.ts";
+import type { Outcome } from "./play.ts";
 import type { Action, Script, Step } from "./script.ts";
 import { fewestDisks } from "./shape.ts";
 import type { Shape } from "./shape.ts";

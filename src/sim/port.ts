@@ -25,6 +25,8 @@ export class DiskPort implements BlockDevice {
   }
 
   submit(bio: Bio): void {
+    // A dead process asks for nothing.
+    if (!this.#process.isAlive) return;
     const refused = refusal(this, bio);
     if (refused !== null) {
       bio.end(refused);

@@ -32,18 +32,24 @@ export function pump(step: () => boolean): Promise<void> {
   });
 }
 
-/** Errors in promises that nobody waits for: a mistake somewhere, that would end the process without a word about the run. */
+/**
+ * Errors in promises that nobody waits for: a mistake somewhere, that would end the process without a word about the run. Whoever
+ * listens otherwise (a test runner does) is not told of them: they are the run's.
+ */
 export class Strays {
   readonly errors: unknown[] = [];
+  readonly #others = process.listeners("unhandledRejection");
   readonly #listen = (error: unknown): void => {
     this.errors.push(error);
   };
 
   constructor() {
+    process.removeAllListeners("unhandledRejection");
     process.on("unhandledRejection", this.#listen);
   }
 
   forget(): void {
     process.off("unhandledRejection", this.#listen);
+    for (const listener of this.#others) process.on("unhandledRejection", listener);
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NO_FLUSH } from "../../test/support/no-flush.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
-import { play } from "./life.ts";
+import { play } from "./play.ts";
 import { minimise, signatureOf } from "./minimise.ts";
 import { runCampaign, scriptOf } from "./runner.ts";
 import type { Campaign } from "./runner.ts";

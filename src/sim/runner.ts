@@ -1,6 +1,6 @@
 /** Campaign: many seeds of some scenarios, one after the other, until one is broken or it is enough. */
 import type { Clock } from "../env/env.ts";
-import { play } from "./life.ts";
+import { play } from "./play.ts";
 import type { Mutant } from "./mutant.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Script } from "./script.ts";

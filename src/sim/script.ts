@@ -26,6 +26,8 @@ export type Action =
       readonly disk: number;
       readonly sector: number;
       readonly cannotBeWritten?: true;
+      /** What it had held before, if it cannot be written. */
+      readonly canBeRead?: true;
     }
   | { readonly do: "write-fault"; readonly disk: number; readonly fault: WriteFault }
   | { readonly do: "rot"; readonly disk: number; readonly sector: number }
@@ -41,8 +43,14 @@ export type Action =
   | { readonly do: "wait"; readonly ms: number }
   /** Everything comes to rest. */
   | { readonly do: "rest" }
+  /** Background sync waits at this sector, until all comes to rest (md's sync_max). */
+  | { readonly do: "hold-sync"; readonly sector: number }
+  /** Background sync, if there is any, ends at once, whatever else is held up (law 4). */
+  | { readonly do: "end-sync"; readonly word: "idle" | "frozen" }
   /** Orderly, and started again. */
   | { readonly do: "restart" }
+  /** Stopped while it is in use, then the power fails, and it is started again (laws 7 and 8). */
+  | { readonly do: "stop" }
   | { readonly do: "kill" }
   /** Disks that had failed are back afterwards, but for these. */
   | { readonly do: "cut"; readonly away: readonly number[] };

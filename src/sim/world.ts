@@ -11,6 +11,9 @@ import { pump } from "./pump.ts";
 /** 2026-01-01: what superblocks tell of a run is the same in each. */
 const START_MS = 1_767_225_600_000;
 
+/** What takes longer never ends: whatever an array does by itself it does every few seconds. */
+const MOST_US = 600 * 1_000_000;
+
 export interface LogLine {
   readonly atUs: number;
   readonly text: string;
@@ -83,7 +86,7 @@ export class World {
 
   /**
    * Goes on until the promise is settled.
-   * @throws HoldfastError `timeout` if it is not after so many events, or if nothing is planned any more: it never will be
+   * @throws HoldfastError `timeout` if it is not after so many events or so much time, or if nothing is planned any more: it never will be
    */
   async until<T>(what: string, promise: Promise<T>, mostEvents = 200_000): Promise<T> {
     let isSettled = false;
@@ -91,8 +94,9 @@ export class World {
       isSettled = true;
     };
     promise.then(settle, settle);
+    const lastUs = this.#nowUs + MOST_US;
     let left = mostEvents;
-    await pump(() => !isSettled && (left -= 1) >= 0 && this.#step());
+    await pump(() => !isSettled && (left -= 1) >= 0 && this.#nowUs < lastUs && this.#step());
     if (isSettled) return promise;
     throw new HoldfastError("timeout", `${what} never ends`);
   }

@@ -16,7 +16,7 @@ import { ignore } from "../../base/nothing.ts";
 import type { SectorRange } from "../../base/units.ts";
 import type { Bio, BioEnd } from "../../block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../../block/device.ts";
-import { RangeLock } from "../../block/range-lock.ts";
+import type { RangeLock } from "../../block/range-lock.ts";
 import type { Clock, Timers } from "../../env/env.ts";
 import type { ParityEngine } from "../../parity/engine.ts";
 import type { RegionTracker } from "../../regions/region-tracker.ts";
@@ -26,20 +26,21 @@ import { stateWord, wantedState } from "./array-state.ts";
 import type { ArrayMode, ArrayStateWord } from "./array-state.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { DataPath } from "./data-path.ts";
+import { CORE_PARTS } from "./core-parts.ts";
+import type { CoreParts } from "./core-parts.ts";
 import { Eras } from "./eras.ts";
 import type { Era } from "./eras.ts";
 import type { FailureRule } from "./failure-rule.ts";
 import { Failures } from "./failures.ts";
 import { HeldWrites } from "./held-writes.ts";
-import { MemberFlush } from "./member-flush.ts";
+import type { MemberFlush } from "./member-flush.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { Membership } from "./membership.ts";
-import { Metadata } from "./metadata.ts";
-import type { ArrayRecord, BitmapRecord, Change } from "./metadata.ts";
+import type { ArrayRecord, BitmapRecord, Change, Metadata } from "./metadata.ts";
 import { Modes } from "./modes.ts";
 import { usualSettings } from "./settings.ts";
-import { WriteGate } from "./write-gate.ts";
+import type { WriteGate } from "./write-gate.ts";
 
 export interface RunningArrayOptions {
   readonly name: string;
@@ -62,6 +63,8 @@ export interface RunningArrayOptions {
   readonly makeLevel: (core: ArrayCore) => RunningLevel;
   /** Once, before anything is written: puts right what a crash left. Null: not needed, as where the mode is read-write at first. */
   readonly prepare: (() => Promise<void>) | null;
+  /** Who makes what it is made of; the usual ones unless given. */
+  readonly parts?: CoreParts;
 }
 
 export class RunningArray implements BlockDevice, ArrayCore {
@@ -71,7 +74,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
   readonly record: ArrayRecord;
   readonly regions: RegionTracker;
   readonly settings = usualSettings();
-  readonly locks = new RangeLock();
+  readonly locks: RangeLock;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly parity: () => ParityEngine;
@@ -96,11 +99,13 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.clock = options.clock;
     this.timers = options.timers;
     this.parity = options.parity;
-    this.#metadata = new Metadata({
+    const make = options.parts ?? CORE_PARTS;
+    this.locks = make.locks();
+    this.#metadata = make.metadata({
       ...options,
       failed: ({ member, error }) => this.memberFailed(member, error, ignore),
     });
-    this.#gate = new WriteGate(options.record, this.#metadata, options);
+    this.#gate = make.gate(options.record, this.#metadata, options);
     this.#failures = this.#makeFailures(options.rule);
     this.level = options.makeLevel(this);
     this.#keepsSuperblocks = options.keepsSuperblocks;
@@ -110,7 +115,7 @@ export class RunningArray implements BlockDevice, ArrayCore {
       level: this.level,
       metadata: this.#metadata,
       failures: this.#failures,
-      flush: this.#makeFlush(),
+      flush: this.#makeFlush(make),
       held: this.#held,
       eras: this.#eras,
     };
@@ -127,8 +132,8 @@ export class RunningArray implements BlockDevice, ArrayCore {
     this.#membership = new Membership({ ...parts, modes });
   }
 
-  #makeFlush(): MemberFlush {
-    return new MemberFlush(
+  #makeFlush(make: CoreParts): MemberFlush {
+    return make.flush(
       this.members,
       (member, why, recorded) => {
         if (this.#keepsSuperblocks) this.memberFailed(member, why, recorded);

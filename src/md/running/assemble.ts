@@ -21,6 +21,7 @@ import { stripeBytes } from "../start.ts";
 import { RunningArray } from "./array.ts";
 import type { RunningArrayOptions } from "./array.ts";
 import { BadBlockTable } from "./bad-block-table.ts";
+import type { CoreParts } from "./core-parts.ts";
 import type { ArrayCore, RunningLevel } from "./core.ts";
 import { failureRule } from "./failure-rule.ts";
 import type { FoundLog } from "./levels/stripes/stripe-log.ts";
@@ -60,6 +61,8 @@ export interface AssembleOptions {
   readonly openBitmap: (members: Members, record: ArrayRecord) => Promise<Tracking>;
   /** Reads the array's log, and writes nothing; null: it has none. */
   readonly openLog: (plan: AssemblyPlan) => Promise<FoundLog | null>;
+  /** As in RunningArrayOptions. */
+  readonly parts?: CoreParts;
 }
 
 /** Of an md superblock, whatever its version. */
@@ -116,6 +119,7 @@ export async function assemble(
     parity: options.parity,
     makeLevel: (core) => options.makeLevel(core, geometry, shape, log),
     prepare: tracking.begin,
+    ...(options.parts === undefined ? {} : { parts: options.parts }),
   });
   if (mode === "read-write") await array.startWriting();
   return array;
@@ -211,15 +215,18 @@ function resyncOffset(plan: AssemblyPlan, shape: MdShape): number {
 
 /**
  * A dirty array with parity that lacks a member cannot be synced; started by force it is taken for clean, as mdadm does it, or every
- * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run); but where that member's replacement
- * is beside it, a crash may have left the two different, and kernels read from either.
+ * start would have to be forced. A mirror of which one copy is left has nothing to sync (raid1_run); but where another is being filled,
+ * in its own slot or as a replacement, a crash may have left the two different in what is filled already, and the rest of its
+ * recovery does not look at that.
  */
 function isTakenForClean({ forced, verdict, slots }: AssemblyPlan, shape: MdShape): boolean {
   const { level, raidDisks } = shape;
   const hasParity = level === "raid4" || level === "raid5" || level === "raid6";
   const degradedBy = verdict.kind === "can-start" ? verdict.degradedBy : 0;
-  const hasReplacement = slots.some(({ replacement }) => replacement !== null);
-  const isAlone = level === "raid1" && degradedBy === raidDisks - 1 && !hasReplacement;
+  const isFilling = slots.some(
+    ({ member, replacement }) => replacement !== null || member?.fate === "recovering",
+  );
+  const isAlone = level === "raid1" && degradedBy === raidDisks - 1 && !isFilling;
   return isAlone || (hasParity && forced.length > 0 && degradedBy > 0);
 }
 

@@ -18,12 +18,14 @@ import type { MdBitmap } from "../../formats/md/bitmap.ts";
 import { bitmapRuns, needsSync } from "../../formats/md/bitmap-runs.ts";
 import type { BitmapReader } from "../../formats/md/bitmap-runs.ts";
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
-import { BitmapTracker } from "../../regions/bitmap-tracker.ts";
+import type { BitmapTracker } from "../../regions/bitmap-tracker.ts";
 import { readMemberBitmap } from "../probe.ts";
-import { MemberBitmapStore } from "./bitmap-store.ts";
+import type { MemberBitmapStore } from "./bitmap-store.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import type { ArrayRecord } from "./metadata.ts";
+import { BITMAP_PARTS } from "./bitmap-parts.ts";
+import type { BitmapParts } from "./bitmap-parts.ts";
 
 export interface BitmapStart {
   readonly name: string;
@@ -34,6 +36,8 @@ export interface BitmapStart {
   readonly memberFailed: (member: Member, error: HoldfastError, recorded: BioEnd) => void;
   /** As in BitmapTrackerOptions. */
   readonly syncUsers: (() => Promise<boolean>) | null;
+  /** Who makes what it is made of; the usual ones unless given. */
+  readonly parts?: BitmapParts;
 }
 
 export interface RunningBitmap {
@@ -60,7 +64,7 @@ interface Found {
  * @throws HoldfastError bad-metadata when what lies there is no bitmap of this array, unsupported for those of clusters and lockless ones
  */
 export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | null> {
-  const { members, record } = start;
+  const { members, record, parts = BITMAP_PARTS } = start;
   // Whoever came back by the bitmap got all of it when it joined; the others have had it for longer.
   const inSync = members.attached.filter(
     ({ isInSync, superblock }) => isInSync && superblock.bitmapSector !== null,
@@ -71,9 +75,9 @@ export async function loadBitmap(start: BitmapStart): Promise<RunningBitmap | nu
   const { bitmap, read } = found;
   const isStale = bitmap.untrustworthy || bitmap.events < record.events;
   const image = await read(0, 4096);
-  const store = new MemberBitmapStore({ ...start, bitmap, image, events: record.events, isStale });
+  const store = parts.bitmapStore({ ...start, bitmap, image, events: record.events, isStale });
   const periodMs = Math.max(1, bitmap.daemonSleepSeconds) * 1000;
-  const tracker = new BitmapTracker({
+  const tracker = parts.tracker({
     store,
     timers: start.timers,
     periodMs,

@@ -21,14 +21,14 @@ import { assemble, isJournalMissing } from "./assemble.ts";
 import type { AssembleOptions } from "./assemble.ts";
 import { loadBitmap } from "./bitmap-load.ts";
 import type { RunningBitmap } from "./bitmap-load.ts";
-import { makeLevel } from "./levels/make.ts";
-import { openLog } from "./levels/stripes/open-log.ts";
 import type { Member } from "./member.ts";
+import { ARRAY_PARTS } from "./parts.ts";
+import type { ArrayParts } from "./parts.ts";
 import { SyncControl } from "./sync-control.ts";
 
 export interface ManageOptions extends Omit<
   AssembleOptions,
-  "openBitmap" | "openLog" | "makeLevel"
+  "openBitmap" | "openLog" | "makeLevel" | "parts"
 > {
   /** One for all arrays. */
   readonly scheduler: SyncScheduler;
@@ -40,6 +40,8 @@ export interface ManageOptions extends Omit<
   readonly onPass?: () => void;
   /** As in BitmapTrackerOptions. */
   readonly syncUsers: (() => Promise<boolean>) | null;
+  /** Who makes what it is made of; the usual ones unless given. */
+  readonly parts?: ArrayParts;
 }
 
 /**
@@ -51,11 +53,12 @@ export async function startManaged(
   options: ManageOptions,
 ): Promise<ManagedArray> {
   let bitmap: RunningBitmap | null = null;
-  const { mode } = options;
+  const { mode, parts = ARRAY_PARTS } = options;
   const array: RunningArray = await assemble(plan, {
     ...options,
-    makeLevel,
-    openLog,
+    parts,
+    makeLevel: parts.level,
+    openLog: parts.openLog,
     // What prepares it for writing may find that a member fails, and needs the array then.
     mode: mode === "read-write" ? "read-only" : mode,
     openBitmap: async (members, record) => {
@@ -66,6 +69,7 @@ export async function startManaged(
         record,
         timers,
         syncUsers,
+        parts,
         memberFailed: (member, error, recorded) => array.memberFailed(member, error, recorded),
       });
       if (bitmap === null) {
@@ -117,6 +121,7 @@ export class ManagedArray {
       isBroken: () => array.broken !== null,
       writeBitmap: (done) => void this.#writeBitmap(done),
       onPass: options.onPass ?? ignore,
+      makeCycle: (options.parts ?? ARRAY_PARTS).lifeCycle,
     });
     if (array.level.writeBehindLimit !== undefined)
       array.level.writeBehindLimit = bitmap?.writeBehind ?? 0;

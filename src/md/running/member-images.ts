@@ -1,6 +1,6 @@
 /** The bytes that one round of metadata writes to one member. */
 import { BioFlags } from "../../block/bio.ts";
-import { writeSectors } from "../../block/promises.ts";
+import { flush, writeSectors } from "../../block/promises.ts";
 import { superblockPart, updateSuperblock } from "../../formats/md/superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update.ts";
 import type { MdRole } from "../../formats/md/superblock.ts";
@@ -18,14 +18,21 @@ export interface LogImage {
   readonly version: number;
 }
 
+/** How a round reaches a member; what it did is on stable storage when it resolves. */
+export interface RoundWriter {
+  flush(member: Member): Promise<void>;
+  log(member: Member, log: LogImage): Promise<void>;
+  /** `saying` names the member. */
+  superblock(member: Member, saying: Saying): Promise<void>;
+}
+
 /** Null: what stands on the device is what is known. */
 export function logImage({ badBlocks }: Member): LogImage | null {
   if (!badBlocks.isChanged) return null;
   return { data: badBlocks.encode(), version: badBlocks.version };
 }
 
-/** Writes a log, on stable storage when this resolves. */
-export async function writeLog(member: Member, log: LogImage): Promise<void> {
+async function writeLog(member: Member, log: LogImage): Promise<void> {
   const place = member.superblock.badBlockLog;
   if (place === null) return;
   await writeSectors(member.device, place.startSector, log.data, BioFlags.fua);
@@ -37,8 +44,7 @@ export function superblockImage(member: Member, { array, devices }: Saying): Uin
   return updateSuperblock(member.superblock, member.image, array, devices.get(member)!);
 }
 
-/** Writes the member's superblock, on stable storage when this resolves. `saying` names the member. */
-export async function writeSuperblock(member: Member, saying: Saying): Promise<void> {
+async function writeSuperblock(member: Member, saying: Saying): Promise<void> {
   const { superblock } = member;
   const image = superblockImage(member, saying);
   const part = superblockPart(superblock, image);
@@ -50,6 +56,12 @@ export async function writeSuperblock(member: Member, saying: Saying): Promise<v
   member.writtenEvents = events;
   member.mayHoldEvents = events;
 }
+
+export const ROUND_WRITER: RoundWriter = {
+  flush: (member) => flush(member.device),
+  log: writeLog,
+  superblock: writeSuperblock,
+};
 
 export function deviceImage(member: Member): DeviceImage {
   const { standing } = member;

@@ -21,17 +21,10 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import { ignore } from "../../base/nothing.ts";
-import { flush } from "../../block/promises.ts";
 import type { Clock } from "../../env/env.ts";
 import { deviceNumbers } from "../../formats/md/superblock-update.ts";
-import {
-  deviceImage,
-  logImage,
-  superblockImage,
-  writeLog,
-  writeSuperblock,
-} from "./member-images.ts";
-import type { LogImage, Saying } from "./member-images.ts";
+import { ROUND_WRITER, deviceImage, logImage, superblockImage } from "./member-images.ts";
+import type { LogImage, RoundWriter, Saying } from "./member-images.ts";
 import type { Member } from "./member.ts";
 import type { Members } from "./members.ts";
 
@@ -74,6 +67,8 @@ export interface MetadataOptions {
   readonly goneEvents: number;
   /** A member could not be written. Takes it out of the array, or says that it must stay because nothing would be left. */
   readonly failed: (failure: Failure) => void;
+  /** The usual one unless given. */
+  readonly writer?: RoundWriter;
 }
 
 type Done = () => void;
@@ -88,6 +83,7 @@ interface Snapshot {
 
 export class Metadata {
   readonly #options: MetadataOptions;
+  readonly #writer: RoundWriter;
   #next: Change | null = null;
   /** For the next round. */
   #waiting: Done[] = [];
@@ -103,6 +99,7 @@ export class Metadata {
 
   constructor(options: MetadataOptions) {
     this.#options = options;
+    this.#writer = options.writer ?? ROUND_WRITER;
     this.#said = this.#saying();
     this.#goneEvents = options.goneEvents;
   }
@@ -183,7 +180,7 @@ export class Metadata {
     const snapshot = await this.#flushed();
     await this.#catchUp(snapshot.targets);
     await this.#each([...snapshot.logs.keys()], (member) =>
-      writeLog(member, snapshot.logs.get(member)!),
+      this.#writer.log(member, snapshot.logs.get(member)!),
     );
     const events = this.#countEvents(snapshot);
     const targets = snapshot.targets.filter(
@@ -214,7 +211,7 @@ export class Metadata {
       const { targets } = snapshot;
       // The journal too: its superblock says where the log begins, and that block may be in a cache.
       const vouchedFor = targets.filter(({ standing }) => standing.kind !== "spare");
-      await this.#each(vouchedFor, (member) => flush(member.device));
+      await this.#each(vouchedFor, (member) => this.#writer.flush(member));
       if (!targets.some((member) => member.isFaulty)) return snapshot;
       if (this.#next !== null) this.#takeNext();
       this.#writing = "members";
@@ -277,7 +274,7 @@ export class Metadata {
     const inSync = targets.filter((member) => member.isInSync);
     const others = targets.filter((member) => !member.isInSync);
     for (const group of isBack ? [others, inSync] : [inSync, others])
-      await this.#each(group, (member) => writeSuperblock(member, this.#said));
+      await this.#each(group, (member) => this.#writer.superblock(member, this.#said));
     if (isBack) await this.#writeBitmap(events);
   }
 

@@ -11,6 +11,7 @@ import { alignDown } from "../../base/units.ts";
 import { ignore } from "../../base/nothing.ts";
 import type { PassResult, SyncFigures } from "../../sync/engine.ts";
 import { LifeCycle } from "../../sync/life-cycle.ts";
+import type { LifeCycleOptions } from "../../sync/life-cycle.ts";
 import type { SyncScheduler } from "../../sync/scheduler.ts";
 import type { Foreground, SpeedLimits } from "../../sync/throttle.ts";
 import type { ArrayCore, RunningLevel, SyncAction } from "./core.ts";
@@ -45,6 +46,8 @@ export interface SyncControlOptions {
   readonly writeBitmap: (done: () => void) => void;
   /** A pass was registered, or reaped. */
   readonly onPass?: () => void;
+  /** The usual one unless given. */
+  readonly makeCycle?: (options: LifeCycleOptions<PassResult>) => LifeCycle<PassResult>;
 }
 
 /** For sync_completed and mdstat. */
@@ -78,10 +81,11 @@ export class SyncControl {
   constructor(options: SyncControlOptions) {
     const { core, scheduler, systemLimits, chunkSectors } = options;
     this.#options = options;
-    this.#cycle = new LifeCycle({
+    const cycle: LifeCycleOptions<PassResult> = {
       choose: () => this.#choose(),
       schedule: (turn) => core.timers.set(0, turn),
-    });
+    };
+    this.#cycle = options.makeCycle?.(cycle) ?? new LifeCycle(cycle);
     this.settings = new SyncSettings({
       systemLimits,
       chunkSectors,

@@ -1,4 +1,21 @@
-/** The mutants, in the order in which they are listed. */
+/** The mutants, in the order in which they are listed: the one place to add a family. */
 import type { Mutant } from "../mutant.ts";
+import { ASSEMBLY_MUTANTS } from "./assembly.ts";
+import { BITMAP_MUTANTS } from "./bitmap.ts";
+import { FLUSH_MUTANTS } from "./flushes.ts";
+import { LEVEL_MUTANTS } from "./levels.ts";
+import { LOG_MUTANTS } from "./logs.ts";
+import { RETURNING_MUTANTS } from "./returning.ts";
+import { SUPERBLOCK_MUTANTS } from "./superblocks.ts";
+import { SYNC_MUTANTS } from "./sync.ts";
 
-export const MUTANTS: readonly Mutant[] = [];
+export const MUTANTS: readonly Mutant[] = [
+  ...BITMAP_MUTANTS,
+  ...SUPERBLOCK_MUTANTS,
+  ...ASSEMBLY_MUTANTS,
+  ...RETURNING_MUTANTS,
+  ...SYNC_MUTANTS,
+  ...LEVEL_MUTANTS,
+  ...LOG_MUTANTS,
+  ...FLUSH_MUTANTS,
+];

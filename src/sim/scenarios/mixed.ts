@@ -4,12 +4,10 @@ import { mixed } from "../scenario.ts";
 import type { Scenario, Weighted } from "../scenario.ts";
 import { randomShape } from "../shape.ts";
 import type { Shape } from "../shape.ts";
+import { ANYWHERE } from "./steps.ts";
 
 const WORDS = ["check", "repair", "frozen", "idle"] as const;
 const STATES = ["readonly", "read-auto", "active", "active", "clean"] as const;
-
-/** Places are cut down to the array's size when their turn comes. */
-const ANYWHERE = 4096;
 
 function clientActions(isLong: boolean): Weighted[] {
   return [
