@@ -90,16 +90,21 @@ describe(`a raid5 with a partial parity log that loses power, seed ${SEED}`, () 
     expect(outcome.wrong.slice(0, 5)).toEqual([]);
   });
 
-  it("and a member a while before", { timeout: 120_000 }, async () => {
-    const prng = new Prng(SEED + 3);
-    const history = await startHistory(newImages(72));
-    await history.random(prng, 3);
-    history.disks.disks[2]!.fails = ({ op }) => op !== "read";
-    await history.random(prng, 5);
-    expect(history.errors).toEqual([]);
-    const outcome = await cutAt(history, prng, [-1, 2], someCuts(prng, history, 50));
-    expect(outcome.wrong.slice(0, 5)).toEqual([]);
-  });
+  // Pinned: parity was not logged of a stripe whose parity's member had failed a moment before, and it was not on record yet.
+  it.each([SEED + 3, 1_880_833_226])(
+    "and a member a while before (%i)",
+    { timeout: 120_000 },
+    async (seed) => {
+      const prng = new Prng(seed);
+      const history = await startHistory(newImages(72));
+      await history.random(prng, 3);
+      history.disks.disks[2]!.fails = ({ op }) => op !== "read";
+      await history.random(prng, 5);
+      expect(history.errors).toEqual([]);
+      const outcome = await cutAt(history, prng, [-1, 2], someCuts(prng, history, 50));
+      expect(outcome.wrong.slice(0, 5)).toEqual([]);
+    },
+  );
 
   it("while it starts over in its ring", { timeout: 120_000 }, async () => {
     const prng = new Prng(SEED);

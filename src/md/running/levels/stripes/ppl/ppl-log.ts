@@ -99,7 +99,8 @@ export class PplLog implements StripeLog {
     const isBelieved = member !== undefined && isTrusted(member, sector, sectors);
     const place = isBelieved && write.blocks.has(layout.p) ? this.#logOf(member) : null;
     if (place === null) {
-      logged(null);
+      // It must be known first that parity is not: after a crash a member that failed a moment ago would be believed, with parity as of before.
+      this.#array.core.whenRecorded(logged);
       return;
     }
     this.#places.set(write, place);
@@ -123,7 +124,9 @@ export class PplLog implements StripeLog {
   written(write: StripeWrite): void {
     const place = this.#places.get(write);
     this.#places.delete(write);
-    place?.written();
+    if (place === undefined) return;
+    // A member that it had to do without may be in use again after a crash, as long as no superblock tells of it: the log stays until then.
+    this.#array.core.whenRecorded(() => place.written());
   }
 
   settle(settled: () => void): void {
