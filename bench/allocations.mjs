@@ -80,6 +80,8 @@ function idleFile() {
     sizeBytes: MEMBER_SECTORS * 512,
     read: ask,
     write: ask,
+    /** @param {readonly Uint8Array[]} parts @param {number} offset @param {(error: null) => void} ended */
+    writeParts: (parts, offset, ended) => ask(Buffer.concat(parts), offset, ended),
     writeDurably: ask,
     /** @param {(error: null) => void} ended */
     flush: (ended) => ended(null),

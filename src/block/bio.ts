@@ -24,6 +24,8 @@ export const BioFlags = {
   noUnmap: 4,
 } as const;
 
+const NO_PARTS: readonly Uint8Array[] = [];
+
 export class Bio {
   readonly op: BioOp;
   readonly sector: number;
@@ -31,6 +33,8 @@ export class Bio {
   readonly sectors: number;
   /** Read: filled; write: source. `sectors * 512` bytes; empty for other ops. */
   readonly data: Uint8Array;
+  /** Instead of `data`, of a write that goes to a device's `submitParts`: buffers of whole sectors that follow each other there. */
+  readonly parts: readonly Uint8Array[] = NO_PARTS;
   readonly flags: number;
   /** Completion; null is success. */
   readonly end: (error: HoldfastError | null) => void;
@@ -82,9 +86,21 @@ export function aim(
   return bio;
 }
 
+/** The same for a write to be given to `submitParts`. */
+export function aimParts(
+  bio: OwnBio,
+  sector: number,
+  sectors: number,
+  parts: readonly Uint8Array[],
+): Bio {
+  bio.parts = parts;
+  return aim(bio, "write", sector, sectors, NO_DATA, BioFlags.none);
+}
+
 /** Once it has ended: a bio that waits for its next use keeps no buffer alive. */
 export function dropData(bio: OwnBio): void {
   bio.data = NO_DATA;
+  bio.parts = NO_PARTS;
 }
 
 export function readBio(sector: number, data: Uint8Array, end: BioEnd): Bio {

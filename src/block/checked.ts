@@ -9,7 +9,8 @@
 import { assert } from "../base/assert.ts";
 import type { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import { Bio, BioFlags } from "./bio.ts";
+import { aim, BioFlags, ownBio } from "./bio.ts";
+import type { Bio } from "./bio.ts";
 import type { BlockDevice, Extent } from "./device.ts";
 import { DeviceOver } from "./over.ts";
 
@@ -21,7 +22,9 @@ function checkBio(device: BlockDevice, bio: Bio): void {
   assert((bio.op === "flush") === (bio.sectors === 0), `${what}: only a flush is empty`);
   const carriesData = bio.op === "read" || bio.op === "write";
   const dataBytes = carriesData ? bio.sectors * SECTOR_BYTES : 0;
-  assert(bio.data.length === dataBytes, `${what}: has ${bio.data.length} bytes of data`);
+  let bytes = bio.data.length;
+  for (const part of bio.parts) bytes += part.length;
+  assert(bytes === dataBytes, `${what}: has ${bytes} bytes of data`);
   const durable = BioFlags.fua | BioFlags.preflush;
   const legal =
     bio.op === "write" ? durable : bio.op === "write-zeroes" ? durable | BioFlags.noUnmap : 0;
@@ -61,6 +64,7 @@ function differs(bio: Bio, was: Bio): boolean {
     bio.sector !== was.sector ||
     bio.sectors !== was.sectors ||
     bio.data !== was.data ||
+    bio.parts !== was.parts ||
     bio.flags !== was.flags
   );
 }
@@ -80,7 +84,9 @@ class CheckedBio {
     this.#bio = bio;
     this.#onEnd = onEnd;
     const { op, sector, sectors, data, flags } = bio;
-    this.#was = new Bio(op, sector, sectors, data, flags, (error) => this.#end(error));
+    const copy = ownBio((error) => this.#end(error));
+    copy.parts = bio.parts;
+    this.#was = aim(copy, op, sector, sectors, data, flags);
     this.guarded = new Proxy(this.#was, {
       get: (was, field) => {
         // `end` itself tells better what is wrong when it is called twice.
@@ -110,8 +116,23 @@ class CheckedDevice extends DeviceOver {
   #inFlight = 0;
   #isClosing = false;
   #isClosed = false;
+  readonly submitParts?: (bio: Bio) => void;
+
+  constructor(inner: BlockDevice) {
+    super(inner);
+    if (inner.submitParts !== undefined)
+      this.submitParts = (bio) => {
+        assert(bio.op === "write" && bio.flags === BioFlags.none, "parts are of plain writes");
+        inner.submitParts!(this.#guarded(bio));
+      };
+  }
 
   submit(bio: Bio): void {
+    assert(bio.parts.length === 0, `${this.name} is given parts where it expects them`);
+    this.inner.submit(this.#guarded(bio));
+  }
+
+  #guarded(bio: Bio): Bio {
     assert(!this.#isClosing, `nothing is submitted to ${this.name} after close`);
     checkBio(this.inner, bio);
     this.#inFlight += 1;
@@ -119,7 +140,7 @@ class CheckedDevice extends DeviceOver {
       assert(!this.#isClosed, `${this.name} ends everything before close resolves`);
       this.#inFlight -= 1;
     };
-    this.inner.submit(new CheckedBio(this.inner, bio, onEnd).guarded);
+    return new CheckedBio(this.inner, bio, onEnd).guarded;
   }
 
   override extents(sector: number, sectors: number, maxExtents: number): Extent[] {

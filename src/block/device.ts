@@ -41,6 +41,11 @@ export interface BlockDevice {
   readonly limits: BlockLimits;
   submit(bio: Bio): void;
   /**
+   * The same for a write without flags whose data is in `bio.parts`: one request instead of one for each part. When it fails any of them may
+   * have been written. Devices that gain nothing by it do not have it, and those that stand over others only if those do.
+   */
+  readonly submitParts?: (bio: Bio) => void;
+  /**
    * The runs that cover `sector..sector+sectors`, in order, without gaps, neighbours of different kind; at least one. It
    * may stop early: after `maxExtents`, or where looking further would take long. Cheap: no data is read.
    */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ArrayDevice } from "../../test/support/array-device.ts";
 import { VirtualTime } from "../../test/support/virtual-time.ts";
 import type { HoldfastError } from "../base/errors.ts";
-import { Bio } from "../block/bio.ts";
+import { aimParts, Bio, ownBio } from "../block/bio.ts";
 import type { BioOp } from "../block/bio.ts";
 import { checked } from "../block/checked.ts";
 import { pooledObjectsMade } from "../block/pool.ts";
@@ -47,6 +47,33 @@ class Rig {
 }
 
 describe("a device with a deadline", () => {
+  it("passes writes of several buffers on if the device below takes them, and gives up when they hang", () => {
+    const rig = new Rig();
+    expect(rig.bounded.submitParts).toBeUndefined();
+    const asked: Bio[] = [];
+    const below = Object.assign(new ArrayDevice(64), {
+      submitParts: (bio: Bio) => asked.push(bio),
+    });
+    const { time } = rig;
+    const options = { clock: time, timers: time, timeoutMs: TIMEOUT_MS, slowMs: 1000 };
+    const device = checked(new DeadlineDevice(below, options));
+    const parts = [new Uint8Array(512), new Uint8Array(1024)];
+    const submit = (): void => {
+      const bio = ownBio((error) => rig.told.push(error?.code ?? "ok"));
+      device.submitParts!(aimParts(bio, 3, 3, parts));
+    };
+    submit();
+    expect(asked[0]).toMatchObject({ op: "write", sector: 3, sectors: 3, parts });
+    asked[0]!.end(null);
+    expect(rig.take()).toEqual(["ok"]);
+    submit();
+    time.pass(TIMEOUT_MS);
+    expect(rig.take()).toEqual(["timeout"]);
+    submit();
+    expect(rig.take()).toEqual(["timeout"]);
+    expect(asked).toHaveLength(2);
+  });
+
   it("that answers in time is like any other, and sets one timer for all requests", () => {
     const rig = new Rig();
     for (let i = 0; i < 100; i += 1) {

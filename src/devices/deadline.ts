@@ -14,7 +14,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { NO_DATA, ignore } from "../base/nothing.ts";
-import { aim, dropData, ownBio } from "../block/bio.ts";
+import { aim, aimParts, dropData, ownBio } from "../block/bio.ts";
 import type { Bio, OwnBio } from "../block/bio.ts";
 import type { BlockDevice, Extent } from "../block/device.ts";
 import { DeviceOver } from "../block/over.ts";
@@ -68,6 +68,7 @@ class Step implements Pooled {
 }
 
 export class DeadlineDevice extends DeviceOver {
+  readonly submitParts?: (bio: Bio) => void;
   readonly #options: DeadlineOptions;
   readonly #steps = new Pool(() => new Step((step, error) => this.#answered(step, error)));
   #oldest: Step | null = null;
@@ -85,6 +86,13 @@ export class DeadlineDevice extends DeviceOver {
   constructor(inner: BlockDevice, options: DeadlineOptions) {
     super(inner);
     this.#options = options;
+    if (inner.submitParts !== undefined)
+      this.submitParts = (bio) => {
+        const step = this.#ask(bio);
+        if (step === null) return;
+        const { sector, sectors, parts } = bio;
+        inner.submitParts!(aimParts(step.bio, sector, sectors, parts));
+      };
   }
 
   /** Null, or why it is not asked any more. */
@@ -104,18 +112,25 @@ export class DeadlineDevice extends DeviceOver {
   }
 
   submit(bio: Bio): void {
+    const step = this.#ask(bio);
+    if (step === null) return;
+    const { op, sector, sectors, flags } = bio;
+    const data = op === "read" ? step.memory(sectors * SECTOR_BYTES) : bio.data;
+    this.inner.submit(aim(step.bio, op, sector, sectors, data, flags));
+  }
+
+  /** Null: the device was given up, and the bio has ended. */
+  #ask(bio: Bio): Step | null {
     if (this.#givenUp !== null) {
       bio.end(this.#givenUp);
-      return;
+      return null;
     }
     const step = this.#steps.take();
     step.parent = bio;
     step.askedMs = this.#options.clock.monotonicMs();
     this.#append(step);
     this.#timer ??= this.#arm(this.#options.timeoutMs);
-    const { op, sector, sectors, flags } = bio;
-    const data = op === "read" ? step.memory(sectors * SECTOR_BYTES) : bio.data;
-    this.inner.submit(aim(step.bio, op, sector, sectors, data, flags));
+    return step;
   }
 
   #answered(step: Step, error: HoldfastError | null): void {

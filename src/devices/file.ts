@@ -66,6 +66,13 @@ export class FileDevice implements OpenedDevice {
     else this.#runInSteps(bio);
   }
 
+  submitParts(bio: Bio): void {
+    if (!isAdmitted(this, this.#inFlight, bio)) return;
+    const transfer = this.#transfers.take();
+    transfer.bio = bio;
+    this.#file.writeParts(bio.parts, bio.sector * SECTOR_BYTES, transfer.ended);
+  }
+
   #transfer(bio: Bio): void {
     const transfer = this.#transfers.take();
     transfer.bio = bio;

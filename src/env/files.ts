@@ -43,6 +43,12 @@ export interface FileHandle {
     done: (error: Error | null, bytes: number) => void,
   ): void;
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
+  /** Writes buffers one behind the other, at best by one call. The list of them is borrowed too. */
+  writeParts(
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void;
   /** What it wrote is on stable storage when `done` is called without an error; of other writes it says nothing. */
   writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
   /** Everything written before the call is on stable storage when `done` is called without an error. */

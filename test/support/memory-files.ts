@@ -38,6 +38,14 @@ class MemoryFile implements FileHandle {
     queueMicrotask(() => done(error));
   }
 
+  writeParts(
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void {
+    this.write(Buffer.concat(parts), offsetBytes, done);
+  }
+
   writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
     this.write(data, offsetBytes, done);
   }

@@ -6,9 +6,10 @@ import type { Prng } from "../../src/base/prng.ts";
 import { assert } from "../../src/base/assert.ts";
 import { HoldfastError } from "../../src/base/errors.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import { Bio } from "../../src/block/bio.ts";
+import { Bio, writeBio } from "../../src/block/bio.ts";
 import type { BioEnd, BioOp } from "../../src/block/bio.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
+import { fanOut } from "../../src/block/fan-out.ts";
 import { DeviceOver } from "../../src/block/over.ts";
 import { RangeLock } from "../../src/block/range-lock.ts";
 import { checked } from "../../src/block/checked.ts";
@@ -47,6 +48,20 @@ class WaitingDevice extends DeviceOver {
   submit(bio: Bio): void {
     this.counts.set(bio.op, (this.counts.get(bio.op) ?? 0) + 1);
     this.#queue.push(() => this.inner.submit(bio));
+  }
+
+  /** One that fails may have written some of them. */
+  submitParts(bio: Bio): void {
+    this.counts.set("write", (this.counts.get("write") ?? 0) + 1);
+    const { parts } = bio;
+    this.#queue.push(() => {
+      const written = fanOut(parts.length, bio.end);
+      let { sector } = bio;
+      for (const part of parts) {
+        this.inner.submit(writeBio(sector, part, 0, written));
+        sector += part.length / SECTOR_BYTES;
+      }
+    });
   }
 }
 

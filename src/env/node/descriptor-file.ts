@@ -50,6 +50,26 @@ export abstract class DescriptorFile implements FileHandle {
     done: (error: Error | null, bytes: number) => void,
   ): void;
   abstract write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void;
+  /** One by one. */
+  writeParts(
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void {
+    let left = parts.length;
+    let first: Error | null = null;
+    const written = (error: Error | null): void => {
+      first ??= error;
+      left -= 1;
+      if (left === 0) done(first);
+    };
+    let offset = offsetBytes;
+    for (const part of parts) {
+      this.write(part, offset, written);
+      offset += part.length;
+    }
+  }
+
   abstract writeDurably(
     data: Uint8Array,
     offsetBytes: number,

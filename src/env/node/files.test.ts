@@ -101,6 +101,23 @@ describeBackends(({ env: { files } }) => {
       await again.close();
     });
 
+    it("writes buffers one behind the other", async () => {
+      const file = await files.open(join(folder, "parts"), "create-new");
+      const parts = Array.from({ length: 100 }, (_unused, i) =>
+        new Uint8Array(1 + (i % 3)).fill(i),
+      );
+      for (const count of [1, 5, 100]) {
+        await new Promise<void>((resolve, reject) => {
+          const given = parts.slice(0, count);
+          file.writeParts(given, 10, (error) => (error ? reject(error) : resolve()));
+        });
+        const all = Buffer.concat(parts.slice(0, count));
+        expect(file.sizeBytes).toBe(10 + all.length);
+        expect(Buffer.from(await readAt(file, 10, all.length + 1))).toEqual(all);
+      }
+      await file.close();
+    });
+
     it("reads far behind 4 GiB of a sparse file", async () => {
       const file = await files.open(join(folder, "far"), "create-new");
       const far = 5 * 2 ** 40 + 12345;

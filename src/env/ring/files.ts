@@ -3,6 +3,7 @@
  *
  *   read   preadv2(RWF_NOWAIT) --EAGAIN or short--> ring        where the file system refuses RWF_NOWAIT (tmpfs):
  *   write  pwrite, timed: a slow file's go through the ring     pread, timed like writes
+ *          parts: pwritev, timed; a slow file's one by one
  *   flush  ring
  *   write that is durable when it ends: ring, RWF_DSYNC. A flush instead would have all that was ever written wait for the disk.
  *
@@ -16,8 +17,9 @@ import { Pace } from "../pace.ts";
 import type { ThreadSwitches } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
-import { Errno, FSYNC_DATASYNC, IOVEC_WORDS, Op, RWF_DSYNC, RWF_NOWAIT } from "./abi.ts";
+import { Errno, FSYNC_DATASYNC, Op, RWF_DSYNC, RWF_NOWAIT } from "./abi.ts";
 import { systemError } from "./errors.ts";
+import { Iovec, MAX_BUFFERS } from "./iovec.ts";
 import { makeBlocking } from "./kernel.ts";
 import type { RingLoop } from "./loop.ts";
 import { Operation } from "./operation.ts";
@@ -37,7 +39,6 @@ const WRITE: Work = { opcode: Op.write, opFlags: 0 };
 const WRITE_DURABLY: Work = { opcode: Op.write, opFlags: RWF_DSYNC };
 const FLUSH: Work = { opcode: Op.fsync, opFlags: FSYNC_DATASYNC };
 
-const TWO_32 = 0x1_0000_0000;
 const MAX_SPARE_TRANSFERS = 1024;
 const NOTHING = new Uint8Array(0);
 
@@ -46,14 +47,13 @@ class FileSpace {
   readonly loop: RingLoop;
   readonly clock: Clock;
   readonly #spare: Transfer[] = [];
-  readonly #iovec = new Int32Array(IOVEC_WORDS);
-  readonly #iovecAddress: number;
+  readonly #iovec: Iovec;
   readonly switches: ThreadSwitches;
 
   constructor(loop: RingLoop, clock: Clock) {
     this.loop = loop;
     this.clock = clock;
-    this.#iovecAddress = loop.system.addressOf(new Uint8Array(this.#iovec.buffer));
+    this.#iovec = new Iovec(loop.system);
     this.switches = threadSwitches(loop.system);
   }
 
@@ -65,12 +65,16 @@ class FileSpace {
     if (this.#spare.length < MAX_SPARE_TRANSFERS) this.#spare.push(transfer);
   }
 
+  /** Bytes written, or an errno with its sign changed. */
+  writeParts(descriptor: number, parts: readonly Uint8Array[], offset: number): number {
+    this.#iovec.setAll(this.loop.system, parts);
+    return this.loop.system.pwritev(descriptor, this.#iovec.address, parts.length, offset);
+  }
+
   /** Bytes read without waiting, or an errno with its sign changed. */
   readNoWait(descriptor: number, address: number, length: number, offset: number): number {
-    this.#iovec[0] = address;
-    this.#iovec[1] = address / TWO_32;
-    this.#iovec[2] = length;
-    return this.loop.system.preadv2(descriptor, this.#iovecAddress, 1, offset, RWF_NOWAIT);
+    this.#iovec.set(0, address, length);
+    return this.loop.system.preadv2(descriptor, this.#iovec.address, 1, offset, RWF_NOWAIT);
   }
 }
 
@@ -203,6 +207,23 @@ class RingFile extends DescriptorFile {
       if (result > 0) this.grown(offsetBytes + result);
       this.#ended(done, result);
     } else this.#through(WRITE, data, Math.max(0, result), offsetBytes, done);
+  }
+
+  /** What was written in part is written again as a whole: that is rare. */
+  override writeParts(
+    parts: readonly Uint8Array[],
+    offsetBytes: number,
+    done: (error: Error | null) => void,
+  ): void {
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    let result = -1;
+    if (parts.length <= MAX_BUFFERS && bytes <= MAX_TRANSFER_BYTES && this.#writePace.begin()) {
+      result = this.#space.writeParts(this.descriptor, parts, offsetBytes);
+      this.#writePace.ended(bytes);
+    }
+    if (result !== bytes) return super.writeParts(parts, offsetBytes, done);
+    this.grown(offsetBytes + bytes);
+    this.#ended(done, bytes);
   }
 
   writeDurably(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {

@@ -20,6 +20,8 @@ export interface Kernel {
   /** (descriptor, address, length, offset) */
   readonly pread: Call;
   readonly pwrite: Call;
+  /** (descriptor, iovec, count, offset) */
+  readonly pwritev: Call;
   /** (whose, address of a rusage) */
   readonly getrusage: Call;
   readonly eventfd: Call;
@@ -52,6 +54,7 @@ const CALLS = {
   preadv2: ["preadv2", INT, [INT, LONG, INT, LONG, INT]],
   pread: ["pread", INT, [INT, LONG, LONG, LONG]],
   pwrite: ["pwrite", INT, [INT, LONG, LONG, LONG]],
+  pwritev: ["pwritev", INT, [INT, LONG, INT, LONG]],
   getrusage: ["getrusage", INT, [INT, LONG]],
   eventfd: ["eventfd", INT, [INT, INT]],
   pipe2: ["pipe2", INT, [LONG, INT]],

@@ -39,6 +39,8 @@ class LoneWrite implements Pooled {
   slot = 0;
   data: Uint8Array = NO_DATA;
   isModifying = false;
+  /** What is written may go together with other rows. */
+  isGathered = false;
   /** Slots that are written. */
   readonly targets: number[] = [];
   /** By slot. */
@@ -106,6 +108,7 @@ export class LoneWrites {
       return false;
     }
     write.end = end;
+    write.isGathered = true;
     this.#reconstruct(write);
     this.#write(write);
     return true;
@@ -242,14 +245,16 @@ export class LoneWrites {
   }
 
   #write(write: LoneWrite): void {
-    const { sector, flags, holders, blocks, targets, written } = write;
+    const { sector, flags, holders, blocks, targets, written, isGathered } = write;
     const { io } = this.#context;
     const count = targets.length;
     write.pending = count;
     // The last may end before it returns, and then `write` is somebody else's: nothing of it is looked at after that.
     for (let index = 0; index < count; index += 1) {
       const slot = targets[index]!;
-      io.write(holders[slot]!, sector, blocks[slot]!, flags, written[slot]!);
+      const block = blocks[slot]!;
+      if (isGathered) io.gather(holders[slot]!, sector, block, flags, written[slot]!);
+      else io.write(holders[slot]!, sector, block, flags, written[slot]!);
     }
   }
 
@@ -283,6 +288,7 @@ export class LoneWrites {
     write.blocks.fill(null);
     write.data = NO_DATA;
     write.hasFailedReads = false;
+    write.isGathered = false;
     write.end = ignore;
     write.otherwise = ignore;
     this.#writes.give(write);

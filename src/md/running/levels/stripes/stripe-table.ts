@@ -31,6 +31,8 @@ import type { StripeContext } from "./stripe.ts";
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_STRIPES = 256;
 const MIN_STRIPES = 4;
+/** Of a member, written by one request. More of it, with all other members', is out of the processor's cache before it is written. */
+const BYTES_TOGETHER = 256 * 1024;
 const NO_PARTS: WritePart[] = [];
 
 export class StripeTable {
@@ -39,6 +41,7 @@ export class StripeTable {
   readonly #wholeSectors: number;
   readonly #lone: LoneWrites;
   readonly #maxStripes: number;
+  readonly #stripesTogether: number;
   readonly #stripes = new Map<number, GatheredStripe>();
   readonly #delayed = new Set<GatheredStripe>();
   readonly #ready: GatheredStripe[] = [];
@@ -70,6 +73,7 @@ export class StripeTable {
     this.#lone = new LoneWrites(context);
     this.#wholeSectors = windowSectors * geometry.dataDisks;
     const bytes = windowSectors * 512 * geometry.raidDisks;
+    this.#stripesTogether = Math.max(1, Math.floor(BYTES_TOGETHER / (windowSectors * 512)));
     this.#maxStripes = Math.max(MIN_STRIPES, Math.min(MAX_STRIPES, Math.floor(MAX_BYTES / bytes)));
   }
 
@@ -132,8 +136,14 @@ export class StripeTable {
     // What ends at once would come back here and deepen the stack.
     if (this.#isStarting) return;
     this.#isStarting = true;
-    while (this.#busy < this.#maxStripes && this.#ready.length > 0)
-      this.#lock(this.#ready.shift()!);
+    const { io } = this.#context;
+    while (this.#busy < this.#maxStripes && this.#ready.length > 0) {
+      // Rows that are written as a whole, each member's blocks of them together.
+      if (this.#ready.length > 1) io.plug();
+      const end = Math.min(this.#busy + this.#stripesTogether, this.#maxStripes);
+      while (this.#busy < end && this.#ready.length > 0) this.#lock(this.#ready.shift()!);
+      io.unplug();
+    }
     this.#isStarting = false;
   }
 
