@@ -52,15 +52,19 @@ async function setPolicy(
   hosted: HostedArray,
   policy: Extract<GrowCall, { kind: "consistency-policy" }>["policy"],
 ): Promise<void> {
+  const { bitmapSector, ppl } = hosted.plan.superblock;
   switch (policy) {
     case "bitmap":
       return addBitmap(context, hosted, USUAL_BITMAP);
     case "ppl":
       return addPpl(context, hosted);
     case "resync":
-      return hosted.plan.superblock.ppl === null
-        ? removeBitmap(context, hosted)
-        : removePpl(context, hosted);
+      if (ppl !== null) return removePpl(context, hosted);
+      if (bitmapSector !== null) return removeBitmap(context, hosted);
+      throw new HoldfastError(
+        "usage",
+        `${hosted.names.path} has neither a bitmap nor a partial parity log`,
+      );
   }
 }
 
