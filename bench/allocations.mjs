@@ -175,6 +175,7 @@ function running(shape, makeMember) {
     record: {
       raidDisks: shape.raidDisks,
       componentSectors: used,
+      hasPpl: false,
       events: 1,
       isClean: false,
       resyncOffsetSectors: Infinity,

@@ -80,7 +80,6 @@ describe("files of an array", () => {
       ["metadata_version", "1.0"],
       ["new_dev", "8:1"],
       ["resync_start", "0"],
-      ["consistency_policy", "ppl"],
       ["journal_mode", "write-back"],
       ["bitmap/location", "+8"],
       ["bitmap/chunksize", "65536"],
@@ -104,6 +103,16 @@ describe("files of an array", () => {
     expect(await sysfs.read("bitmap/location")).toBe("+8");
     await sysfs.write("bitmap/location", "none");
     expect(await sysfs.read("bitmap/location")).toBe("none");
+  });
+
+  it("consistency_policy gives a raid5 a partial parity log, and takes it away", async () => {
+    const raid5 = { level: "raid5", chunkSectors: 128, componentSectors: 8192 } as const;
+    const sysfs = await new Sysfs().make(3, raid5);
+    for (const policy of ["ppl", "resync"]) {
+      await sysfs.write("consistency_policy", policy);
+      expect(await sysfs.read("consistency_policy")).toBe(policy);
+    }
+    expect(await sysfs.refusal("consistency_policy", "resync")).toBe("usage");
   });
 
   it("component_size makes members larger", async () => {

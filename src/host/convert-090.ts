@@ -70,6 +70,7 @@ function arrayOf(candidates: readonly MdCandidate[]): ArrayImage {
     isClean: true,
     resyncOffsetSectors: Infinity,
     hasBitmap: false,
+    hasPpl: false,
     devices: candidates.map(deviceOf),
   };
 }

@@ -26,6 +26,7 @@ export interface Change {
   readonly componentSectors?: number;
   readonly resyncOffsetSectors?: number;
   readonly hasBitmap?: boolean;
+  readonly hasPpl?: boolean;
   /** Written, and durable, before the first superblock. */
   readonly body?: readonly {
     readonly member: Member;
@@ -53,9 +54,11 @@ export function checkQuiet(hosted: HostedArray): ManagedArray {
     throw new HoldfastError("read-only", `${names.path} is read-only`);
   if (array.broken !== null)
     throw new HoldfastError("busy", `${names.path}: ${array.broken.message}`);
-  const { kind } = sync.state;
-  if (kind === "running" || kind === "delayed")
-    throw new HoldfastError("busy", `${names.path} is busy with ${sync.action}: wait for its end`);
+  const { action, state } = sync;
+  const isSyncing = state.kind === "running" || state.kind === "delayed";
+  // What was only asked for as yet is in no superblock, and would be forgotten.
+  if (isSyncing || action === "check" || action === "repair")
+    throw new HoldfastError("busy", `${names.path} is busy with ${action}: wait for its end`);
   return managed;
 }
 
@@ -79,6 +82,7 @@ function arrayImage(
     isClean: true,
     resyncOffsetSectors: change.resyncOffsetSectors ?? record.resyncOffsetSectors,
     hasBitmap: change.hasBitmap ?? bitmap !== null,
+    hasPpl: change.hasPpl ?? record.hasPpl,
     devices: images.map((one, at) => ({ ...one, number: numbers[at]! })),
   };
 }

@@ -19,7 +19,8 @@ function isUntold({ superblock: own }: Member, freshest: MdSuperblock): boolean 
   if (own.events + 1 !== freshest.events) return false;
   return (
     differsInShape(own, freshest) ||
-    (own.bitmapSector === null) !== (freshest.bitmapSector === null)
+    (own.bitmapSector === null) !== (freshest.bitmapSector === null) ||
+    (own.ppl === null) !== (freshest.ppl === null)
   );
 }
 
@@ -49,7 +50,7 @@ export async function finishChange(plan: AssemblyPlan): Promise<boolean> {
 }
 
 function imageOf(superblock: MdSuperblock, members: readonly Member[]): ArrayImage {
-  const { events, updatedSeconds, componentSectors, resyncOffsetSectors, bitmapSector } =
+  const { events, updatedSeconds, componentSectors, resyncOffsetSectors, bitmapSector, ppl } =
     superblock;
   const { raidDisks } = superblock.shape!;
   const images = members.map(deviceImage);
@@ -62,6 +63,7 @@ function imageOf(superblock: MdSuperblock, members: readonly Member[]): ArrayIma
     isClean: true,
     resyncOffsetSectors,
     hasBitmap: bitmapSector !== null,
+    hasPpl: ppl !== null,
     devices: images.map((one, at) => ({ ...one, number: numbers[at]! })),
   };
 }

@@ -88,6 +88,80 @@ describe("a bitmap", () => {
     const call = { kind: "bitmap", array: "md0", bitmap: BITMAP } as const;
     await expect(grow(call)).rejects.toThrow("is busy with check");
   });
+
+  it("nor is a check forgotten that was only asked for", async () => {
+    const { world, grow } = await running(2);
+    const action = { kind: "sync-action", action: "check" } as const;
+    const asked = world.host.set({ array: "md0", action });
+    const call = { kind: "bitmap", array: "md0", bitmap: BITMAP } as const;
+    const grown = grow(call).catch((error: Error) => error.message);
+    await world.do(asked);
+    expect(await grown).toContain("is busy with check");
+    expect(await world.quiet()).toMatchObject({ lastSyncAction: "check" });
+  });
+});
+
+const PPL = { kind: "consistency-policy", array: "md0", policy: "ppl" } as const;
+const RESYNC = { ...PPL, policy: "resync" } as const;
+
+describe("the consistency policy", () => {
+  const raid5 = { level: "raid5", chunkSectors: 128, componentSectors: 8192 } as const;
+
+  it.each([
+    // In front of the list of bad blocks, all of a new array's size; behind that list, with no more room than usual.
+    ["1.0", 14312, 2048],
+    ["1.1", 24, 264],
+    ["1.2", 32, 264],
+  ] as const)(
+    "of a raid5 of version %s becomes ppl and resync again, under load",
+    async (version, pplSector, pplSectors) => {
+      const { world, disks, volume, grow } = await running(3, { ...raid5, version });
+      const write = writeSectors(volume, 16, block(9));
+      const [view] = await Promise.all([grow(PPL), write]);
+      expect(view).toMatchObject({ consistencyPolicy: "ppl", degraded: 0 });
+      for (const member of view.members) expect(member).toMatchObject({ pplSector, pplSectors });
+      await world.do(writeSectors(volume, 24, block(5)));
+      world.crash();
+      const again = await world.assemble(disks);
+      expect(again).toMatchObject({ kind: "started", active: 3 });
+      expect(await world.quiet()).toMatchObject({ consistencyPolicy: "ppl", degraded: 0 });
+      expect(await holds(world, world.volume())).toBe(true);
+      expect(await world.do(world.host.grow(RESYNC))).toMatchObject({
+        consistencyPolicy: "resync",
+      });
+      await world.stop();
+      expect((await world.assemble(disks)).array.consistencyPolicy).toBe("resync");
+      expect(await holds(world, world.volume())).toBe(true);
+    },
+  );
+
+  it("ppl is for a raid5 of version 1 that has no bitmap, and only once; what is refused writes nothing", async () => {
+    const refused = async (more: Partial<CreateCall>, text: string) => {
+      const { world, grow } = await running(4, { chunkSectors: 128, ...more });
+      await world.idle(60_000);
+      const before = world.snapshot();
+      await expect(grow(PPL)).rejects.toThrow(text);
+      expect(world.snapshot()).toEqual(before);
+    };
+    await refused({ level: "raid6" }, "is a raid6: only a raid5");
+    await refused({ ...raid5, version: "0.90" }, "0.90 metadata");
+    await refused({ ...raid5, bitmap: BITMAP }, "has a bitmap");
+    await refused({ ...raid5, consistencyPolicy: "ppl" }, "already");
+    await refused({ level: "raid5", version: "1.0", chunkSectors: 16 }, "no room");
+  });
+
+  it("ppl reaches who joins later, where those have it who are there", async () => {
+    const { world, disks, grow } = await running(3, raid5);
+    await grow(PPL);
+    const [spare] = world.addDisks(1);
+    const how = { as: "spare", writeMostly: null, failFast: null, update: null } as const;
+    await world.do(world.host.add({ array: "md0", device: spare!, ...how }));
+    await world.do(world.host.fail({ array: "md0", device: disks[0]! }));
+    const view = await world.quiet();
+    expect(view).toMatchObject({ consistencyPolicy: "ppl", degraded: 0 });
+    const logs = view.members.map(({ pplSector, pplSectors }) => `${pplSector}+${pplSectors}`);
+    expect(new Set(logs).size).toBe(1);
+  });
 });
 
 describe("size", () => {

@@ -2,7 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES, alignDown } from "../base/units.ts";
 import { BitmapImage } from "../formats/md/bitmap-image.ts";
-import { superblock1, superblock1Checksum } from "../formats/md/superblock-1-layout.ts";
+import { changeSuperblock1 } from "../formats/md/superblock-update.ts";
 import { arrayUuidBytes } from "../formats/md/superblock.ts";
 import type { MdShape } from "../formats/md/superblock.ts";
 import { bitmapChunk } from "../md/create/places.ts";
@@ -16,6 +16,7 @@ import type { HostContext } from "./context.ts";
 import { checkQuiet, exchange, workingIn } from "./exchange.ts";
 import type { Change } from "./exchange.ts";
 import { addToLinear } from "./grow-linear.ts";
+import { addPpl, removePpl } from "./grow-ppl.ts";
 import type { HostedArray } from "./hosted-array.ts";
 
 /** As mdadm has it, unless it is told otherwise. */
@@ -30,22 +31,40 @@ export async function growArray(
   hosted: HostedArray,
   call: GrowCall,
 ): Promise<void> {
-  const { path } = hosted.names;
   switch (call.kind) {
     case "bitmap":
       return call.bitmap === null
         ? removeBitmap(context, hosted)
         : addBitmap(context, hosted, call.bitmap);
     case "consistency-policy":
-      if (call.policy === "bitmap") return addBitmap(context, hosted, USUAL_BITMAP);
-      if (call.policy === "resync") return removeBitmap(context, hosted);
-      throw new HoldfastError("unsupported", `${path} cannot be given a partial parity log`);
+      return setPolicy(context, hosted, call.policy);
     case "size":
       return resize(context, hosted, call);
     case "raid-disks":
       return setRaidDisks(context, hosted, call.raidDisks);
     case "add-linear":
       return addToLinear(context, hosted, call.device);
+  }
+}
+
+async function setPolicy(
+  context: HostContext,
+  hosted: HostedArray,
+  policy: Extract<GrowCall, { kind: "consistency-policy" }>["policy"],
+): Promise<void> {
+  const { bitmapSector, ppl } = hosted.plan.superblock;
+  switch (policy) {
+    case "bitmap":
+      return addBitmap(context, hosted, USUAL_BITMAP);
+    case "ppl":
+      return addPpl(context, hosted);
+    case "resync":
+      if (ppl !== null) return removePpl(context, hosted);
+      if (bitmapSector !== null) return removeBitmap(context, hosted);
+      throw new HoldfastError(
+        "usage",
+        `${hosted.names.path} has neither a bitmap nor a partial parity log`,
+      );
   }
 }
 
@@ -155,11 +174,7 @@ async function addBitmap(
 /** 0.90 has it at one place only. A place that no feature bit tells of means nothing yet. */
 function withBitmapAt({ superblock }: Member, image: Uint8Array, sector: number): Uint8Array {
   if (superblock.version === "0.90") return image;
-  const data = image.slice();
-  superblock1.encodeInto(data, 0, { bitmapOffset: sector - superblock.superSector });
-  const { maxDev } = superblock1.decode(data);
-  superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, maxDev) });
-  return data;
+  return changeSuperblock1(image, { bitmapOffset: sector - superblock.superSector });
 }
 
 async function removeBitmap(context: HostContext, hosted: HostedArray): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * The power fails at any moment while devices get their first superblock, or lose it: a device is what it was or what it is to
+ * The power fails at any moment while devices get their first superblock, lose it, or become a journal: a device is what it was or what it is to
  * be, never half of it, and the same request, given again, ends what a cut has stopped.
  *
  * `HOLDFAST_SEED=N npx vitest run src/host/power-cut-devices.test.ts` replays a run.
@@ -47,8 +47,8 @@ async function hasData(host: CutHost): Promise<boolean> {
 }
 
 /** Null: there is not one member. */
-function found(host: CutHost): Promise<AssembleOutcome | null> {
-  return host.assemble().catch((error: Error) => {
+function found(host: CutHost, devices = host.paths): Promise<AssembleOutcome | null> {
+  return host.assemble({ devices }).catch((error: Error) => {
     expect(error.message).toContain("has no members");
     return null;
   });
@@ -56,6 +56,7 @@ function found(host: CutHost): Promise<AssembleOutcome | null> {
 
 interface Work {
   readonly images: Images;
+  readonly begin?: (host: CutHost) => Promise<unknown>;
   readonly work: (host: CutHost) => Promise<unknown>;
   /** A word for what is there after a cut. */
   readonly state: (host: CutHost) => Promise<string>;
@@ -63,8 +64,9 @@ interface Work {
 }
 
 /** How many cuts were survived. */
-async function campaign({ images, work, state, allowed }: Work): Promise<number> {
+async function campaign({ images, begin, work, state, allowed }: Work): Promise<number> {
   const whole = new CutHost(SEED, images);
+  await begin?.(whole);
   whole.writing.length = 0;
   await whole.do(work(whole));
   expect(await state(new CutHost(SEED, whole.cut()))).toBe(allowed.at(-1));
@@ -72,11 +74,13 @@ async function campaign({ images, work, state, allowed }: Work): Promise<number>
   const prng = new Prng(SEED);
   for (let cut = 0; cut < CUTS; cut += 1) {
     const host = new CutHost(SEED, images);
+    await begin?.(host);
     const at = prng.pick(moments);
     const left = await host.cutAt(work(host), at, prng);
     const what = `seed ${SEED}, cut ${cut} after ${at}`;
     expect(allowed, what).toContain(await state(new CutHost(SEED, left)));
     const again = new CutHost(SEED, left);
+    await begin?.(again);
     await again
       .do(work(again))
       .catch((error: Error) => expect(error.message, what).toContain("in "));
@@ -140,4 +144,35 @@ describe(`the power fails, seed ${SEED}`, () => {
     });
     expect(survived).toBe(CUTS);
   });
+
+  it.each(["1.0", "1.2"] as const)(
+    "while an array of version %s gets another journal",
+    async (version) => {
+      const images = await made(3, 5, {
+        level: "raid5",
+        version,
+        chunkSectors: 16,
+        componentSectors: 512,
+        journal: "/disks/d3",
+        force: true,
+      });
+      const members = ["/disks/d0", "/disks/d1", "/disks/d2"];
+      const devices = [...members, "/disks/d4"];
+      const how = { as: "journal", writeMostly: null, failFast: null, update: null } as const;
+      const survived = await campaign({
+        images,
+        begin: (host) => host.assemble({ devices, force: true, run: true }),
+        work: (host) => host.host.add({ array: "md0", device: "/disks/d4", ...how }),
+        state: async (host) => {
+          const outcome = (await found(host, devices))!;
+          if (outcome.kind === "inactive") await host.do(host.host.run("md0"));
+          await host.do(host.host.wait("md0"));
+          expect(await hasData(host)).toBe(true);
+          return outcome.hasJournal ? "journal" : "none";
+        },
+        allowed: ["none", "journal"],
+      });
+      expect(survived).toBe(CUTS);
+    },
+  );
 });

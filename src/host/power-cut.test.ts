@@ -21,6 +21,7 @@ interface Case {
   readonly name: string;
   readonly disks: number;
   readonly create: Partial<CreateCall>;
+  readonly diskSectors?: number;
   /** Disks that are not in it at first. */
   readonly others?: number;
   readonly before?: (host: CutHost) => Promise<unknown>;
@@ -105,6 +106,43 @@ function updateCases(name: string, disks: number, create: Partial<CreateCall>): 
   }));
 }
 
+/** A partial parity log comes and goes, while the array runs and before it is started. */
+function pplCases(version: "1.0" | "1.2"): Case[] {
+  const without = { level: "raid5", chunkSectors: 16, componentSectors: 512, version } as const;
+  const withLog = { ...without, consistencyPolicy: "ppl", dataOffsetSectors: null } as const;
+  const array = "md0";
+  const kind = "consistency-policy";
+  const update = (word: "ppl" | "no-ppl") => ({
+    isUpdate: true,
+    work: (host: CutHost) =>
+      host.host.assemble({ ...WISHES, devices: host.paths, update: { kind: word } }),
+    again: { update: { kind: word } },
+  });
+  return [
+    {
+      name: `raid5, ${version}: its policy becomes ppl`,
+      disks: 4,
+      create: without,
+      work: grow({ kind, array, policy: "ppl" }),
+    },
+    {
+      name: `raid5, ${version}: its policy becomes resync`,
+      disks: 4,
+      diskSectors: 8192,
+      create: withLog,
+      work: grow({ kind, array, policy: "resync" }),
+    },
+    { name: `raid5, ${version}: --update=ppl`, disks: 4, create: without, ...update("ppl") },
+    {
+      name: `raid5, ${version}: --update=no-ppl`,
+      disks: 4,
+      diskSectors: 8192,
+      create: withLog,
+      ...update("no-ppl"),
+    },
+  ];
+}
+
 const WISHES: AssembleCall = {
   names: { kernelName: null, path: "/dev/md0" },
   devices: [],
@@ -125,6 +163,7 @@ const CASES: readonly Case[] = [
       return each.filter((_one, index) => (SEED + turn + at + index) % 3 === 0);
     }),
   ),
+  ...pplCases(SEED % 2 === 0 ? "1.0" : "1.2"),
   ...VERSIONS.map((version): Case => ({
     name: `linear, ${version}: one more at its end`,
     disks: 2,
@@ -199,17 +238,19 @@ function stamp(seed: number): Uint8Array {
   return bytes;
 }
 
-function stateOf({ raidDisks, componentKib, bitmap, uuid, name, members }: ArrayView): string {
+function stateOf(view: ArrayView): string {
+  const { raidDisks, componentKib, bitmap, uuid, name, members, consistencyPolicy } = view;
   const isWriteMostly = members.every(({ writeMostly }) => writeMostly);
-  const shown = { raidDisks, componentKib, bitmap: bitmap !== null, uuid, name, isWriteMostly };
-  return JSON.stringify(shown);
+  const isPpl = consistencyPolicy === "ppl";
+  const has = { bitmap: bitmap !== null, isPpl };
+  return JSON.stringify({ raidDisks, componentKib, ...has, uuid, name, isWriteMostly });
 }
 
 async function made(one: Case, seed: number): Promise<Uint8Array[]> {
   const count = one.disks + (one.others ?? 0);
   const host = new CutHost(
     seed,
-    Array.from({ length: count }, () => new Uint8Array(DISK_SECTORS * 512)),
+    Array.from({ length: count }, () => new Uint8Array((one.diskSectors ?? DISK_SECTORS) * 512)),
   );
   const dataOffsetSectors = one.create.version === "1.2" ? 256 : null;
   await host.create(one.disks, {

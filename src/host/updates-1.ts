@@ -1,15 +1,12 @@
 /** What --update changes in a superblock of version 1. Facts: mdadm's words and what they do, docs/kernel/mdadm.md, section 1.4. */
 import { HoldfastError } from "../base/errors.ts";
-import {
-  DEVFLAG,
-  FEATURE,
-  superblock1,
-  superblock1Checksum,
-} from "../formats/md/superblock-1-layout.ts";
+import { DEVFLAG, FEATURE, superblock1 } from "../formats/md/superblock-1-layout.ts";
 import type { Superblock1 } from "../formats/md/superblock-1-layout.ts";
+import { changeSuperblock1, pplFeature } from "../formats/md/superblock-update.ts";
 import { paddedName, storedName } from "../md/create/images.ts";
 import type { MdCandidate } from "../md/candidate.ts";
 import type { AssemblyUpdate } from "./array-host.ts";
+import { pplFields, whyNoPpl } from "./ppl-fields.ts";
 
 export interface UpdateFacts {
   /** For --update=uuid: one for all members. */
@@ -50,6 +47,15 @@ function noLog({ path }: MdCandidate, raw: Superblock1, force: boolean): Partial
   }
   const featureMap = raw.featureMap & ~FEATURE.badBlocks;
   return { bblogSize: 0, bblogShift: 0, bblogOffset: 0, featureMap };
+}
+
+/** Its place has an empty log already. A resync that was due stays so: what is in no log cannot be mended by one. */
+function newPpl({ path, superblock }: MdCandidate, raw: Superblock1): Partial<Superblock1> {
+  if (superblock.ppl !== null) return {};
+  const why = whyNoPpl(superblock);
+  if (why !== null) throw new HoldfastError("unsupported", `the array of ${path} ${why}`);
+  const { fields } = pplFields(path, superblock);
+  return { ...fields, featureMap: raw.featureMap | pplFeature(fields.bitmapOffset!) };
 }
 
 /** Where it was not stopped in order all of it is synced from then on. */
@@ -100,6 +106,8 @@ function changesOf(
       return candidate.superblock.version === "1.0"
         ? {}
         : { dataSize: BigInt(deviceSectors) - raw.dataOffset };
+    case "ppl":
+      return newPpl(candidate, raw);
     case "no-ppl":
       return noPpl(raw);
     case "writemostly":
@@ -115,8 +123,7 @@ function changesOf(
     case "super-minor":
     case "summaries":
     case "byteorder":
-    case "metadata":
-    case "ppl": {
+    case "metadata": {
       const { version } = candidate.superblock;
       throw new HoldfastError(
         "unsupported",
@@ -134,12 +141,8 @@ export function updated1(
   facts: UpdateFacts,
 ): Uint8Array {
   const raw = superblock1.decode(image);
-  const data = image.slice();
-  superblock1.encodeInto(
-    data,
-    0,
+  return changeSuperblock1(
+    image,
     changesOf(update, candidate, raw, facts, candidate.device.sectors),
   );
-  superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, raw.maxDev) });
-  return data;
 }

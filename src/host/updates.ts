@@ -8,8 +8,9 @@ import { decodeSuperblock090 } from "../formats/md/superblock-090.ts";
 import { decodeSuperblock1 } from "../formats/md/superblock-1.ts";
 import { superblockPart } from "../formats/md/superblock-update.ts";
 import { arrayUuidBytes } from "../formats/md/superblock.ts";
-import type { MdVersion } from "../formats/md/superblock.ts";
+import type { MdSuperblock, MdVersion } from "../formats/md/superblock.ts";
 import type { MdCandidate } from "../md/candidate.ts";
+import { emptyPplStart } from "../md/create/ppl-area.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { AssemblyUpdate } from "./array-host.ts";
 import type { HostContext } from "./context.ts";
@@ -70,6 +71,14 @@ async function bitmapWrite(candidate: MdCandidate, uuid: Uint8Array): Promise<Wr
   return [{ candidate, sector, bytes }];
 }
 
+/** The log that a superblock is about to tell of: empty. None: it tells of none, or did so before. */
+function pplWrite({ candidate }: Write, next: MdSuperblock): Write[] {
+  const { ppl } = next;
+  if (ppl === null || candidate.superblock.ppl !== null) return [];
+  const bytes = emptyPplStart(arrayUuidBytes(next));
+  return [{ candidate, sector: ppl.startSector, bytes }];
+}
+
 /** One device after the other, each durable before the next: bitmaps and superblocks of a device fit together on all but one. */
 async function writeAll(writes: readonly Write[]): Promise<void> {
   for (const { candidate, sector, bytes } of writes) {
@@ -83,23 +92,23 @@ export function changesUuid({ kind }: AssemblyUpdate, version: MdVersion): boole
   return kind === "uuid" || (kind === "homehost" && version === "0.90");
 }
 
-/** As the new superblock has it. */
-function uuidIn({ candidate, bytes }: Write): Uint8Array {
+/** What is about to be written. */
+function decoded({ candidate, bytes }: Write): MdSuperblock {
   const { superblock, device } = candidate;
   const { version, superSector, byteOrder } = superblock;
   const image = new Uint8Array(SUPERBLOCK_SECTORS * SECTOR_BYTES);
   image.set(bytes);
   const place = { sector: superSector, deviceSectors: device.sectors };
-  const decoded =
+  const found =
     version === "0.90"
       ? decodeSuperblock090(image, place)
       : decodeSuperblock1(image, version, place);
-  assert(decoded.kind === "ok" && decoded.superblock.byteOrder === byteOrder, "it can be read");
-  return arrayUuidBytes(decoded.superblock);
+  assert(found.kind === "ok" && found.superblock.byteOrder === byteOrder, "it can be read");
+  return found.superblock;
 }
 
 /**
- * All images are made before the first is written: what one device refuses changes none. Then, device by device: bitmap, flush, superblock, flush.
+ * All images are made before the first is written: what one device refuses changes none. Then, device by device: bitmap or PPL, flush, superblock, flush.
  * A crash in between leaves devices of which some say the old and some the new thing: the same --update, given all of them, ends it, as it takes
  * devices that differ in nothing but what it changes for one array (gather).
  * @throws HoldfastError `unsupported` for words that are not done
@@ -131,7 +140,9 @@ export async function applyUpdate(
   const writes: Write[] = [];
   for (const candidate of candidates) {
     const write = await superblockWrite(update, candidate, facts);
-    if (isOther) writes.push(...(await bitmapWrite(candidate, uuidIn(write))));
+    const next = decoded(write);
+    if (isOther) writes.push(...(await bitmapWrite(candidate, arrayUuidBytes(next))));
+    writes.push(...pplWrite(write, next));
     writes.push(write);
   }
   await writeAll(writes);

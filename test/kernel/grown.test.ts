@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Prng } from "../../src/base/prng.ts";
 import { readSectors, writeSectors } from "../../src/block/promises.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
 import type { CreateCall, GrowCall } from "../../src/host/array-host.ts";
 import { sha256 } from "../support/golden.ts";
 import { HostWorld } from "../support/host-world.ts";
@@ -18,15 +19,22 @@ import type { DoneJob, Job } from "./slices.ts";
 const BITMAP = { chunkSectors: 128, delaySeconds: 5, writeBehind: 0 };
 const VERSIONS = ["0.90", "1.0", "1.2"] as const;
 
+const SAY_POLICY = 'echo "policy $(cat /sys/block/md0/md/consistency_policy)"';
+
 interface Case {
   readonly name: string;
   readonly create: Partial<CreateCall>;
   readonly disks: number;
   readonly call: (more: string) => GrowCall;
   readonly members: number;
+  readonly policy?: "ppl" | "resync";
+  /** The process ends amid its writes; otherwise it is stopped in order. */
+  readonly isCutOff?: boolean;
 }
 
-const CASES: readonly Case[] = VERSIONS.flatMap((version, at): Case[] => [
+const RAID5 = { level: "raid5", chunkSectors: 128, componentSectors: 8192 } as const;
+
+const SHAPE_CASES: readonly Case[] = VERSIONS.flatMap((version, at): Case[] => [
   {
     name: `linear${at}`,
     create: { level: "linear", version },
@@ -43,6 +51,38 @@ const CASES: readonly Case[] = VERSIONS.flatMap((version, at): Case[] => [
   },
 ]);
 
+const POLICY_CASES: readonly Case[] = (["1.0", "1.1", "1.2"] as const).flatMap((version, at) => {
+  const call = (policy: "ppl" | "resync") => (): GrowCall => ({
+    kind: "consistency-policy",
+    array: "md0",
+    policy,
+  });
+  const create = { ...RAID5, version };
+  const withLog = { ...create, consistencyPolicy: "ppl" } as const;
+  const plain = { disks: 3, members: 3 };
+  return [
+    { ...plain, name: `ppl${at}`, create, call: call("ppl"), policy: "ppl" },
+    { ...plain, name: `cutppl${at}`, create, call: call("ppl"), policy: "ppl", isCutOff: true },
+    { ...plain, name: `noppl${at}`, create: withLog, call: call("resync"), policy: "resync" },
+  ];
+});
+
+const CASES = [...SHAPE_CASES, ...POLICY_CASES];
+
+function isChecked({ create }: Case): boolean {
+  return create.level === "raid5";
+}
+
+/** Nobody can tell whose writes under way the disks have: what is written then is what stands there. */
+async function writeAmid(world: HostWorld, volume: BlockDevice, content: Uint8Array) {
+  for (let sector = 8; sector < volume.sectors; sector += 1000) {
+    const at = sector * 512;
+    void writeSectors(volume, sector, content.subarray(at, at + 4096));
+  }
+  await world.idle(0);
+  world.crash();
+}
+
 async function make(one: Case, folder: string): Promise<{ job: Job; content: Uint8Array }> {
   const world = new HostWorld();
   const paths = world.addDisks(one.disks);
@@ -57,15 +97,23 @@ async function make(one: Case, folder: string): Promise<{ job: Job; content: Uin
   await world.quiet();
   const there = await world.do(readSectors(volume, 0, volume.sectors));
   expect(sha256(there)).toBe(sha256(content));
-  await world.stop();
+  if (one.isCutOff === true) await writeAmid(world, volume, content);
+  else await world.stop();
   const disks = [...world.disks.values()].slice(0, one.members);
   const nodes = disks.map((_disk, disk) => diskNode(one.name, disk)).join(" ");
-  const check = one.name.startsWith("size") ? ["md_wait md0", "md_check md0"] : [];
+  const check = isChecked(one) ? ["md_wait md0", "md_check md0"] : [];
+  const policy = one.policy === undefined ? [] : [SAY_POLICY];
   const job = {
     name: one.name,
     diskSectors: disks.map(({ sectors }) => sectors),
     from: saveImages(one.name, disks, folder),
-    script: [`mdadm -A /dev/md0 ${nodes}`, `look /dev/md0 ${one.name}`, ...check, "md_stop md0"],
+    script: [
+      `mdadm -A /dev/md0 ${nodes}`,
+      `look /dev/md0 ${one.name}`,
+      ...policy,
+      ...check,
+      "md_stop md0",
+    ],
   };
   return { job: { ...job, script: job.script.join("\n") }, content };
 }
@@ -92,13 +140,15 @@ peerDescribe(GUEST_PROGRAMS, "arrays that were changed while they ran", () => {
 
   it.each(CASES.map((one) => [`${one.name}, ${one.create.version}`, one] as const))(
     "%s",
-    (_text, { name }) => {
+    (_text, one) => {
+      const { name } = one;
       const job = done.find((each) => each.name === name);
       expect(job?.passed, job?.log).toBe(true);
       const content = contents.get(name)!;
       const wanted = { bytes: content.length, sha256: sha256(content) };
       expect(job?.look(name), job?.log).toEqual(wanted);
-      if (name.startsWith("size")) expect(job?.log).toContain("mismatches 0\n");
+      if (isChecked(one)) expect(job?.log).toContain("mismatches 0\n");
+      if (one.policy !== undefined) expect(job?.log).toContain(`policy ${one.policy}\n`);
     },
   );
 });

@@ -40,11 +40,18 @@ export function goldenArray(golden: readonly GoldenMemberImage[]): GoldenArray {
       badBlocks: new BadBlockTable(one.superblock.badBlockLog, []),
     });
   });
-  const { shape, componentSectors, events, resyncOffsetSectors } = superblock;
+  const { shape, componentSectors, events, ppl, resyncOffsetSectors } = superblock;
   const { raidDisks } = shape!;
   return {
     members: new Members(raidDisks, attached),
-    record: { raidDisks, componentSectors, events, isClean: true, resyncOffsetSectors },
+    record: {
+      raidDisks,
+      componentSectors,
+      hasPpl: ppl !== null,
+      events,
+      isClean: true,
+      resyncOffsetSectors,
+    },
     bitmap: decoded?.kind === "ok" ? decoded.bitmap : null,
   };
 }

@@ -108,6 +108,7 @@ export function arrayOf(member: GoldenMemberImage): ArrayImage {
     isClean: wasClean(member),
     resyncOffsetSectors: superblock.resyncOffsetSectors,
     hasBitmap: superblock.bitmapSector !== null,
+    hasPpl: superblock.ppl !== null,
     devices: numbers.map((number) =>
       number === own ? ownDevice(member) : otherDevice(member, number, superblock.roles[number]!),
     ),

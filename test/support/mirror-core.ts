@@ -85,6 +85,7 @@ export class TestCore implements ArrayCore {
     this.record = {
       raidDisks: options.slots,
       componentSectors: options.memberSectors,
+      hasPpl: false,
       events: 1,
       isClean: false,
       resyncOffsetSectors: Infinity,

@@ -306,6 +306,7 @@ export class StripedArray {
       record: {
         raidDisks: this.geometry.raidDisks,
         componentSectors: this.geometry.usedSectors,
+        hasPpl: false,
         events: 1,
         isClean: false,
         resyncOffsetSectors: Infinity,

@@ -101,6 +101,7 @@ export class SyncArray {
       record: {
         raidDisks: slots,
         componentSectors: sectors,
+        hasPpl: false,
         events: 1,
         isClean: true,
         resyncOffsetSectors: options.resyncOffsetSectors ?? Infinity,

@@ -35,6 +35,7 @@ function somethingElse(array: ArrayImage, own: number): [ArrayImage, DeviceImage
     isClean: false,
     resyncOffsetSectors: 8,
     hasBitmap: !array.hasBitmap,
+    hasPpl: !array.hasPpl,
     devices,
   };
   return [other, devices.find(({ isOwn }) => isOwn)!];

@@ -9,7 +9,7 @@
  */
 import { unreachable } from "../../base/assert.ts";
 import { SECTOR_BYTES, alignUp } from "../../base/units.ts";
-import { pplUse } from "./ppl.ts";
+import { PPL_HEADER_SECTORS, pplUse } from "./ppl.ts";
 import { deviceNumbers090, ownNode090, updateSuperblock090 } from "./superblock-090-update.ts";
 import type { DeviceNode } from "./superblock-090-update.ts";
 import {
@@ -36,6 +36,8 @@ export interface ArrayImage {
   /** Below this copies or parity are in sync; Infinity: everywhere. Units as in MdSuperblock. */
   readonly resyncOffsetSectors: number;
   readonly hasBitmap: boolean;
+  /** Where a superblock tells of no area for it, it does not tell of the log either. */
+  readonly hasPpl: boolean;
   /** All attached devices, faulty ones included. */
   readonly devices: readonly DeviceImage[];
 }
@@ -91,16 +93,17 @@ const CHANGING =
   FEATURE.recoveryBitmap;
 
 /** A PPL that is found in an area with room for a ring becomes one. */
-function pplFeature({ featureMap, bitmapOffset }: Superblock1): number {
-  if ((featureMap & PPL) === 0) return 0;
-  return pplUse(pplAreaSectors(bitmapOffset)).isRing ? FEATURE.multiplePpls : FEATURE.ppl;
+export function pplFeature(bitmapOffset: number): number {
+  const sectors = pplAreaSectors(bitmapOffset);
+  if (sectors <= PPL_HEADER_SECTORS) return 0;
+  return pplUse(sectors).isRing ? FEATURE.multiplePpls : FEATURE.ppl;
 }
 
 function changedFeatures(old: Superblock1, array: ArrayImage, device: DeviceImage): number {
   const isRecovering = device.recoveryOffsetSectors !== null;
   return (
     (old.featureMap & ~CHANGING) |
-    pplFeature(old) |
+    (array.hasPpl ? pplFeature(old.bitmapOffset) : 0) |
     (array.hasBitmap ? FEATURE.bitmap : 0) |
     (isRecovering ? FEATURE.recoveryOffset : 0) |
     (device.hasBadBlocks ? FEATURE.badBlocks : 0) |
@@ -132,12 +135,11 @@ function updateSuperblock1(image: Uint8Array, array: ArrayImage, device: DeviceI
   const numbers = array.devices.map(({ number }) => number);
   const maxDev = Math.max(old.maxDev, ...numbers.map((number) => number + 1));
   if (maxDev > MAX_ROLES) throw new RangeError(`${maxDev} devices do not fit into a superblock`);
-  const data = image.slice();
   const devflags =
     (old.devflags & ~(DEVFLAG.writeMostly | DEVFLAG.failFast)) |
     (device.writeMostly ? DEVFLAG.writeMostly : 0) |
     (device.failFast ? DEVFLAG.failFast : 0);
-  superblock1.encodeInto(data, 0, {
+  const data = withFields(image, {
     featureMap: changedFeatures(old, array, device),
     size: BigInt(array.componentSectors),
     raidDisks: array.raidDisks,
@@ -150,8 +152,23 @@ function updateSuperblock1(image: Uint8Array, array: ArrayImage, device: DeviceI
     maxDev,
   });
   writeRoles(data, maxDev, array.devices);
+  return sealed(data, maxDev);
+}
+
+function withFields(image: Uint8Array, fields: Partial<Superblock1>): Uint8Array {
+  const data = image.slice();
+  superblock1.encodeInto(data, 0, fields);
+  return data;
+}
+
+function sealed(data: Uint8Array, maxDev: number): Uint8Array {
   superblock1.encodeInto(data, 0, { sbCsum: superblock1Checksum(data, maxDev) });
   return data;
+}
+
+/** Some fields of a superblock of version 1, and nothing else. @param image 4 KiB as they stand on the device @returns 4 KiB, in order */
+export function changeSuperblock1(image: Uint8Array, fields: Partial<Superblock1>): Uint8Array {
+  return sealed(withFields(image, fields), superblock1.decode(image).maxDev);
 }
 
 /**

@@ -12,9 +12,10 @@ import {
 import { superblockPart, updateSuperblock } from "../../formats/md/superblock-update.ts";
 import type { ArrayImage, DeviceImage } from "../../formats/md/superblock-update.ts";
 import { MD_LEVEL_BY_NUMBER } from "../../formats/md/superblock.ts";
-import { BAD_BLOCK_LOG_SECTORS, PPL_SECTORS } from "./places.ts";
+import { BAD_BLOCK_LOG_SECTORS } from "./places.ts";
 import type { MetadataPlaces } from "./places.ts";
 import type { CreateRequest, NewDevice } from "./request.ts";
+import { pplField } from "./ppl-area.ts";
 import type { PlannedRole } from "./roles.ts";
 
 const NAME_BYTES = 32;
@@ -62,19 +63,15 @@ export function paddedName(name: string): Uint8Array {
   return padded;
 }
 
-function permanentFeatures({ request, hasPpl, hasZones }: ArrayDecision): number {
+function permanentFeatures({ request, hasZones }: ArrayDecision): number {
   const hasJournal = request.devices.some((device) => device?.isJournal === true);
-  return (
-    (hasJournal ? FEATURE.journal : 0) |
-    (hasPpl ? FEATURE.multiplePpls : 0) |
-    (hasZones ? FEATURE.raid0Layout : 0)
-  );
+  return (hasJournal ? FEATURE.journal : 0) | (hasZones ? FEATURE.raid0Layout : 0);
 }
 
 /** The field for the bitmap's place, which a PPL shares: 16 bits of place, 16 of size. */
 export function bitmapField(places: MetadataPlaces): number {
-  const { superSector, bitmapSector, pplSector } = places;
-  if (pplSector !== null) return (PPL_SECTORS << 16) | ((pplSector - superSector) & 0xffff);
+  const { superSector, bitmapSector, pplSector, pplSectors } = places;
+  if (pplSector !== null) return pplField({ sector: pplSector, sectors: pplSectors }, superSector);
   return bitmapSector === null ? 0 : bitmapSector - superSector;
 }
 
@@ -174,6 +171,7 @@ export function firstState(array: ArrayDecision): ArrayImage {
     isClean: array.isClean,
     resyncOffsetSectors: array.isClean ? Infinity : 0,
     hasBitmap: request.bitmap !== null,
+    hasPpl: array.hasPpl,
     devices: deviceImages(array),
   };
 }

@@ -113,6 +113,8 @@ export interface MetadataPlaces {
   /** Device sectors; null: there is none. */
   readonly bitmapSector: number | null;
   readonly pplSector: number | null;
+  /** 0: there is none. */
+  readonly pplSectors: number;
   readonly badBlockSector: number | null;
   readonly dataOffset: number;
   readonly dataSectors: number;
@@ -125,33 +127,40 @@ export interface PlaceOptions {
   readonly componentSectors: number;
   /** In whole blocks of 4 KiB; null: no bitmap. */
   readonly bitmapSectors: number | null;
-  /** Where the bitmaps of the array are, from the superblock; null: where mdadm puts them. In 0.90 there is no choice. */
+  /** Where the bitmaps or PPLs of the array are, from the superblock; null: where mdadm puts them. In 0.90 there is no choice. */
   readonly bitmapOffset: number | null;
-  readonly hasPpl: boolean;
+  /** Null: no PPL. */
+  readonly pplSectors: number | null;
   readonly hasBadBlockLog: boolean;
+}
+
+/** Null: neither bitmap nor PPL. */
+function usedSectors({ bitmapSectors, pplSectors }: PlaceOptions): number | null {
+  return bitmapSectors ?? pplSectors;
 }
 
 /** What lies between the superblock and the data, or is to be left free there, for a bitmap or a PPL. */
 function areaSectors(options: PlaceOptions): number {
-  return options.bitmapSectors ?? reservedRoom(options.hasPpl, options.componentSectors);
+  return usedSectors(options) ?? bitmapRoom(options.componentSectors);
 }
 
 /** 1.0: everything lies in front of the superblock at the end, but for a bitmap that a kernel added behind it. */
 function placesAtEnd(options: PlaceOptions, superSector: number): MetadataPlaces {
-  const { bitmapSectors, hasPpl, componentSectors } = options;
+  const { bitmapSectors, pplSectors, componentSectors } = options;
+  const used = usedSectors(options);
   const log = superSector - BAD_BLOCK_LOG_SECTORS;
   const usual = log - areaSectors(options);
   const area = superSector + (options.bitmapOffset ?? usual - superSector);
-  const isLogFree = area > superSector || area + (bitmapSectors ?? 0) <= log;
-  const isAreaUsed = bitmapSectors !== null || hasPpl;
+  const isLogFree = area > superSector || area + (used ?? 0) <= log;
   return {
     superSector,
     bitmapSector: bitmapSectors === null ? null : area,
-    pplSector: hasPpl ? area : null,
+    pplSector: pplSectors === null ? null : area,
+    pplSectors: pplSectors ?? 0,
     badBlockSector: options.hasBadBlockLog && isLogFree ? log : null,
     dataOffset: 0,
     // What is only kept free is given up on a device that would be too small otherwise.
-    dataSectors: Math.min(log, isAreaUsed ? area : Math.max(area, componentSectors)),
+    dataSectors: Math.min(log, used !== null ? area : Math.max(area, componentSectors)),
   };
 }
 
@@ -159,7 +168,7 @@ function placesAtEnd(options: PlaceOptions, superSector: number): MetadataPlaces
 function placesAtStart(options: PlaceOptions, superSector: number): MetadataPlaces {
   const { dataOffset } = options;
   const area = superSector + (options.bitmapOffset ?? BEHIND_SUPERBLOCK);
-  const used = options.bitmapSectors ?? (options.hasPpl ? PPL_SECTORS : 0);
+  const used = usedSectors(options) ?? 0;
   const behind = area + areaSectors(options);
   const log =
     behind + BAD_BLOCK_LOG_SECTORS <= dataOffset ? behind : dataOffset - BAD_BLOCK_LOG_SECTORS;
@@ -168,7 +177,8 @@ function placesAtStart(options: PlaceOptions, superSector: number): MetadataPlac
   return {
     superSector,
     bitmapSector: options.bitmapSectors === null ? null : area,
-    pplSector: options.hasPpl ? area : null,
+    pplSector: options.pplSectors === null ? null : area,
+    pplSectors: options.pplSectors ?? 0,
     badBlockSector: options.hasBadBlockLog && log >= area + used ? log : null,
     dataOffset,
     dataSectors: options.deviceSectors - dataOffset,
@@ -186,6 +196,7 @@ export function placeMetadata(options: PlaceOptions): MetadataPlaces {
     superSector,
     bitmapSector: options.bitmapSectors === null ? null : superSector + BEHIND_SUPERBLOCK,
     pplSector: null,
+    pplSectors: 0,
     badBlockSector: null,
     dataOffset: 0,
     dataSectors: superSector,

@@ -13,7 +13,13 @@ import { bodyOf } from "./body.ts";
 import { checkRequest, isRedundant, wantedShape } from "./checks.ts";
 import { firstState, newSuperblock, uuidInLogs } from "./images.ts";
 import type { ArrayDecision } from "./images.ts";
-import { availableSectors, bitmapChunk, placeMetadata, usualDataOffset } from "./places.ts";
+import {
+  PPL_SECTORS,
+  availableSectors,
+  bitmapChunk,
+  placeMetadata,
+  usualDataOffset,
+} from "./places.ts";
 import { Refusal, refuse } from "./request.ts";
 import type {
   CreateDecision,
@@ -140,7 +146,7 @@ function planDevice(
     componentSectors,
     bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
     bitmapOffset: null,
-    hasPpl,
+    pplSectors: hasPpl ? PPL_SECTORS : null,
     hasBadBlockLog: request.badBlockLog,
   });
   const bytes = newSuperblock(array, state, at, places);

@@ -201,6 +201,7 @@ function recordOf(plan: AssemblyPlan, shape: MdShape): ArrayRecord {
   return {
     raidDisks: shape.raidDisks,
     componentSectors,
+    hasPpl: superblock.ppl !== null,
     events,
     isClean: true,
     resyncOffsetSectors: resyncOffset(plan, shape),

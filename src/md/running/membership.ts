@@ -44,14 +44,17 @@ export class Membership {
       members.detach(member);
       throw new HoldfastError("no-space", `${member.label} cannot join ${name}: ${problem}`);
     }
-    await this.#changed();
+    await this.#changed(member.standing.kind === "journal");
   }
 
-  /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. */
+  /** As kernels: a journal joins an array that has lost the one that it had, while nothing is written. Its log begins with the next write. It is the one change that superblocks tell of while the array stays read-only: they could not otherwise be true when whoever adds it is answered. */
   #assertTakesJournal(): void {
     const { level, modes, name } = this.#options;
     const misses = (level.whyReadOnly?.() ?? null) !== null;
-    if (misses && modes.mode === "read-only") return;
+    if (misses && modes.mode === "read-only") {
+      modes.assertMembersWritable();
+      return;
+    }
     const text = misses
       ? `${name} must be read-only for a journal to be added`
       : `${name} has no place for a journal: it has one, or was made without`;
@@ -71,8 +74,12 @@ export class Membership {
   }
 
   /** Resolves when the superblocks say so. */
-  #changed(): Promise<void> {
-    this.#options.modes.refreshLimits();
-    return new Promise((durable) => this.#options.modes.commit("members", durable));
+  #changed(isJournal = false): Promise<void> {
+    const { modes } = this.#options;
+    modes.refreshLimits();
+    return new Promise((durable) => {
+      if (isJournal) modes.commitAsked("members", durable);
+      else modes.commit("members", durable);
+    });
   }
 }

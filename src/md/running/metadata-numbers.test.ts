@@ -46,6 +46,7 @@ async function running(version: "0.90" | "1.2"): Promise<[Member[], () => Promis
   const record = {
     raidDisks: 3,
     componentSectors,
+    hasPpl: false,
     events: attached[0]!.superblock.events,
     isClean: true,
     resyncOffsetSectors: Infinity,

@@ -40,6 +40,7 @@ export type Change =
 export interface ArrayRecord {
   readonly raidDisks: number;
   readonly componentSectors: number;
+  readonly hasPpl: boolean;
   events: number;
   isClean: boolean;
   resyncOffsetSectors: number;
@@ -294,6 +295,7 @@ export class Metadata {
       isClean: record.isClean,
       resyncOffsetSectors: record.resyncOffsetSectors,
       hasBitmap: bitmap !== null,
+      hasPpl: record.hasPpl,
       devices: [...devices.values()],
     };
     return { array, devices };

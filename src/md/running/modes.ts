@@ -3,8 +3,8 @@
  *
  *   read-only  <--->  read-auto  ---first write--->  read-write  --->  stopped
  *
- * Nothing is written to a member before read-write, but for what `prepare` mends on the way; what changes earlier is remembered and written
- * then.
+ * Nothing is written to a member before read-write, but for what `prepare` mends on the way, and for a journal that somebody adds; what changes
+ * earlier is remembered and written then.
  */
 import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { ignore } from "../../base/nothing.ts";
@@ -115,6 +115,23 @@ export class Modes {
     done();
   }
 
+  /** As `commit`, of what somebody has asked for while nothing else is written, and is told that it is so. No member may be one that can only be read. */
+  commitAsked(change: Change, done: () => void): void {
+    const { keepsSuperblocks, metadata } = this.#options;
+    if (!keepsSuperblocks) {
+      done();
+      return;
+    }
+    metadata.commit(stronger(change, this.#unwritten), done);
+    this.#unwritten = null;
+  }
+
+  /** @throws HoldfastError `read-only` when superblocks cannot be written, whatever the mode */
+  assertMembersWritable(): void {
+    const member = this.#readOnlyMember();
+    if (member !== undefined) throw readOnlyError(member.label);
+  }
+
   // --- from one mode to another
 
   /** @throws HoldfastError `busy` for "clean" while something is being written */
@@ -136,8 +153,7 @@ export class Modes {
   /** As RunningArray.startWriting. */
   async startWriting(): Promise<void> {
     this.assertRunning();
-    const readOnlyMember = this.#readOnlyMember();
-    if (readOnlyMember !== undefined) throw readOnlyError(readOnlyMember.label);
+    this.assertMembersWritable();
     const why = this.#options.level.whyReadOnly?.() ?? null;
     if (why !== null) throw why;
     if (this.#mode === "read-write") return;

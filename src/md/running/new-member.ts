@@ -187,7 +187,8 @@ function checkSize(
 
 function placesOn(request: NewMemberRequest, { superblock }: Member): MetadataPlaces {
   const { array, bitmap, device, joining, badBlockLog } = request;
-  const { bitmapSector, superSector } = superblock;
+  const { bitmapSector, ppl, superSector } = superblock;
+  const area = bitmapSector ?? ppl?.startSector ?? null;
   try {
     return placeMetadata({
       version: superblock.version,
@@ -195,8 +196,8 @@ function placesOn(request: NewMemberRequest, { superblock }: Member): MetadataPl
       dataOffset: superblock.dataOffsetSectors,
       componentSectors: array.record.componentSectors,
       bitmapSectors: bitmap === null ? null : bitmapSectors(bitmap),
-      bitmapOffset: bitmapSector === null ? null : bitmapSector - superSector,
-      hasPpl: superblock.ppl !== null,
+      bitmapOffset: area === null ? null : area - superSector,
+      pplSectors: ppl === null ? null : ppl.sectors,
       hasBadBlockLog: badBlockLog,
     });
   } catch (thrown) {
@@ -244,6 +245,7 @@ function imageOf(request: NewMemberRequest, sample: Member, places: MetadataPlac
       isClean: true,
       resyncOffsetSectors: Infinity,
       hasBitmap: bitmap !== null,
+      hasPpl: sample.superblock.ppl !== null,
       devices: [own],
     },
     own,

@@ -52,6 +52,7 @@ function running(...more: readonly Member[]): RejoinRequest["array"] {
   const record = {
     raidDisks: 4,
     componentSectors: 4096,
+    hasPpl: false,
     events: 110,
     isClean: true,
     resyncOffsetSectors: Infinity,
