@@ -21,6 +21,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "mdstat", load: () => import("./commands/mdstat.ts") },
   { name: "mismatches", load: () => import("./commands/mismatches.ts") },
   { name: "sysfs", load: () => import("./commands/sysfs.ts") },
+  { name: "sim", load: () => import("./commands/sim.ts") },
   { name: "completion", load: () => import("./commands/completion.ts") },
   { name: "help", load: () => import("./commands/help.ts") },
   { name: "version", load: () => import("./commands/version.ts") },

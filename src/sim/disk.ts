@@ -13,6 +13,7 @@ import type { Prng } from "../base/prng.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { BioFlags } from "../block/bio.ts";
 import type { Bio } from "../block/bio.ts";
+import { Medium } from "./medium.ts";
 import type { World } from "./world.ts";
 
 /** How it answers. Gone: with errors, at once. Hung: not at all, until it is well again. */
@@ -51,9 +52,9 @@ export class SimDisk {
   readonly badWrites = new Set<number>();
   readonly #world: World;
   readonly #prng: Prng;
-  readonly #durable: Uint8Array;
+  readonly #durable: Medium;
   /** What is read: the durable under the cache. */
-  readonly #content: Uint8Array;
+  readonly #content: Medium;
   /** By sector: the order of the newest write that is durable there. */
   readonly #durableOrder: Uint32Array;
   #order = 0;
@@ -63,20 +64,27 @@ export class SimDisk {
   #era = 0;
   #unanswered: (() => void)[] = [];
 
-  /** @param image becomes its content */
-  constructor(world: World, name: string, image: Uint8Array) {
+  constructor(world: World, name: string, sectors: number) {
     this.#world = world;
     this.#prng = world.prng(name);
     this.name = name;
-    this.sectors = image.length / SECTOR_BYTES;
-    this.#durable = image;
-    this.#content = image.slice();
+    this.sectors = sectors;
+    this.#durable = new Medium(sectors);
+    this.#content = new Medium(sectors);
     this.#durableOrder = new Uint32Array(this.sectors);
   }
 
+  /** Lies there before anything begins. */
+  put(sector: number, bytes: Uint8Array): void {
+    this.#content.write(sector, bytes);
+    this.#durable.write(sector, bytes);
+  }
+
   /** What a read of all of it would find now. */
-  get content(): Uint8Array {
-    return this.#content;
+  image(): Uint8Array {
+    const image = new Uint8Array(this.sectors * SECTOR_BYTES);
+    this.#content.read(0, image);
+    return image;
   }
 
   /** Something that it was told may not survive a cut. */
@@ -128,7 +136,7 @@ export class SimDisk {
   #read({ sector, sectors, data }: Bio): HoldfastError | null {
     const bad = firstIn(this.badReads, sector, sectors);
     if (bad !== null) return this.#badSector("read", bad);
-    data.set(this.#content.subarray(sector * SECTOR_BYTES, (sector + sectors) * SECTOR_BYTES));
+    this.#content.read(sector, data);
     return null;
   }
 
@@ -165,7 +173,7 @@ export class SimDisk {
     there.order = this.#order;
     const count = there.data.length / SECTOR_BYTES;
     for (let i = 0; this.badReads.size > 0 && i < count; i += 1) this.badReads.delete(to + i);
-    this.#content.set(there.data, to * SECTOR_BYTES);
+    this.#content.write(to, there.data);
     if (isFua && !this.liesAboutFlush) this.#store(there, null);
     else this.#cached.push(there);
   }
@@ -193,8 +201,7 @@ export class SimDisk {
       const at = sector + i;
       if (this.#durableOrder[at]! > order || (isThere !== null && !isThere(at))) continue;
       this.#durableOrder[at] = order;
-      const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
-      this.#durable.set(bytes, at * SECTOR_BYTES);
+      this.#durable.write(at, data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES));
     }
   }
 
@@ -221,7 +228,7 @@ export class SimDisk {
     for (const write of this.#underWay) keep({ ...write, order: this.#order + 1 });
     this.#cached = [];
     this.#underWay.clear();
-    this.#content.set(this.#durable);
+    this.#content.become(this.#durable);
   }
 
   /** It answers again; what it was asked while it hung is done first. */
@@ -233,9 +240,9 @@ export class SimDisk {
   /** A bit of the sector changes by itself. */
   rot(sector: number): void {
     const at = sector * SECTOR_BYTES + this.#prng.below(SECTOR_BYTES);
-    const mask = 1 << this.#prng.below(8);
-    this.#content[at]! ^= mask;
-    this.#durable[at]! ^= mask;
+    const bit = this.#prng.below(8);
+    this.#content.flipBit(at, bit);
+    this.#durable.flipBit(at, bit);
   }
 }
 

@@ -8,16 +8,24 @@ import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
+import { Strays } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { dataOffsetOf, parityDisks } from "./shape.ts";
 import { World } from "./world.ts";
 
 /** What a run has come to. */
-export type Outcome =
-  | { readonly kind: "clean"; readonly world: World }
-  /** A law was broken, or it never ended. */
-  | { readonly kind: "broken"; readonly what: readonly string[]; readonly world: World };
+export interface Outcome {
+  /** Broken: a law was, or it never ended. */
+  readonly kind: "clean" | "broken";
+  /** What is wrong, a line each; the first tells most. */
+  readonly what: readonly string[];
+  readonly world: World;
+  /** How often the power failed or the process died. */
+  readonly crashes: number;
+}
+
+const MOST_LINES = 10;
 
 export class Life {
   readonly machine: Machine;
@@ -25,6 +33,7 @@ export class Life {
   readonly oracle: Oracle;
   readonly atlas: Atlas;
   readonly clients: Clients;
+  #crashes = 0;
 
   private constructor(machine: Machine, oracle: Oracle) {
     this.machine = machine;
@@ -32,6 +41,11 @@ export class Life {
     this.oracle = oracle;
     this.atlas = new Atlas(machine);
     this.clients = new Clients(machine, oracle);
+  }
+
+  /** So far. */
+  get crashes(): number {
+    return this.#crashes;
   }
 
   static async begin(script: Script, mutant: Mutant | null): Promise<Life> {
@@ -178,6 +192,7 @@ export class Life {
 
   async #crash(isPowerCut: boolean, away: readonly number[], again?: number): Promise<void> {
     const { machine, world, oracle, atlas, clients } = this;
+    this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
     const { isShort } = atlas;
@@ -241,25 +256,39 @@ export class Life {
   }
 }
 
-/** Plays a script. */
+/** Plays a script. One at a time in a thread: errors that nobody waits for are the run's that is played. */
 export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
+  const strays = new Strays();
   let life: Life | null = null;
   const wrong: string[] = [];
   try {
     life = await Life.begin(script, mutant);
-    for (const { action, events } of script.steps) {
-      await life.act(action);
-      await life.world.steps(events);
-    }
-    await life.rest();
+    await live(life, script);
     wrong.push(...(await checkContent(life)));
     wrong.push(...(await checkAtRest(life)));
-    wrong.push(...life.clients.wrong);
   } catch (error) {
-    wrong.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    wrong.push(textOf(error));
   }
-  const world = life?.world ?? new World(script.seed);
-  return wrong.length === 0
-    ? { kind: "clean", world }
-    : { kind: "broken", what: wrong.slice(0, 10), world };
+  strays.forget();
+  wrong.push(...(life?.clients.wrong ?? []), ...strays.errors.map(textOf));
+  return {
+    kind: wrong.length === 0 ? "clean" : "broken",
+    what: wrong.slice(0, MOST_LINES),
+    world: life?.world ?? new World(script.seed),
+    crashes: life?.crashes ?? 0,
+  };
+}
+
+async function live(life: Life, { steps }: Script): Promise<void> {
+  for (const { action, events } of steps) {
+    await life.act(action);
+    await life.world.steps(events);
+  }
+  await life.rest();
+}
+
+/** With its stack where it is a mistake in the code; what is told to users says it all by itself. */
+function textOf(error: unknown): string {
+  if (error instanceof HoldfastError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

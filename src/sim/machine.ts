@@ -14,7 +14,6 @@ import type { ManagedArray } from "../md/running/managed-array.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
-import { SECTOR_BYTES } from "../base/units.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SimDisk } from "./disk.ts";
 import type { Mutant } from "./mutant.ts";
@@ -28,7 +27,7 @@ const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
 let engine: ParityEngine | undefined;
 /** One for all runs of a thread: it holds no state of anybody's. */
-export function sharedParityEngine(): ParityEngine {
+function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
 }
@@ -57,9 +56,7 @@ export class Machine {
     this.shape = shape;
     this.#mutant = mutant;
     this.#process = new SimProcess(world);
-    this.disks = newImages(world, shape).map(
-      (image, index) => new SimDisk(world, `disk${index}`, image),
-    );
+    this.disks = newDisks(world, shape);
   }
 
   /** It runs. */
@@ -159,8 +156,8 @@ export class Machine {
   }
 }
 
-/** What is on new disks after the array was created. */
-function newImages(world: World, shape: Shape): Uint8Array[] {
+/** Disks on which the array was created. */
+function newDisks(world: World, shape: Shape): SimDisk[] {
   const prng = world.prng("create");
   const sectors = dataOffsetOf(shape) + shape.componentSectors;
   const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
@@ -206,8 +203,8 @@ function newImages(world: World, shape: Shape): Uint8Array[] {
     ...requestOf(shape),
   });
   if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
-  const images = sizes.map((size) => new Uint8Array(size * SECTOR_BYTES));
+  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
   for (const { index, writes } of decision.plan.devices)
-    for (const { sector, bytes } of writes) images[index]!.set(bytes, sector * SECTOR_BYTES);
-  return images;
+    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
+  return disks;
 }

@@ -102,6 +102,11 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** That an array of this level is tried with. */
+export function fewestDisks(level: MdLevel): number {
+  return KINDS.find((kind) => kind.level === level)?.disks[0] ?? 1;
+}
+
 /** A random one. @param only what is not to be left to chance */
 export function randomShape(prng: Prng, only: Partial<Shape> = {}): Shape {
   const kinds = KINDS.filter(

@@ -6,7 +6,7 @@ import { HoldfastError } from "../base/errors.ts";
 import { Prng } from "../base/prng.ts";
 import { EventQueue } from "./events.ts";
 import type { SimEvent } from "./events.ts";
-import { settled } from "./settled.ts";
+import { pump } from "./pump.ts";
 
 /** 2026-01-01: what superblocks tell of a run is the same in each. */
 const START_MS = 1_767_225_600_000;
@@ -56,29 +56,29 @@ export class World {
     return this.#events.add(this.#nowUs + Math.max(0, delayUs), happen);
   }
 
-  /** One event, and what follows from it without time passing. False: nothing is planned. */
-  async step(): Promise<boolean> {
+  /** One event. False: nothing is planned. */
+  #step(): boolean {
     const event = this.#events.take();
     if (event === null) return false;
     this.#nowUs = event.atUs;
     this.#count += 1;
     event.happen!();
-    await settled();
     return true;
   }
 
   /** As many events as that, or fewer if nothing is planned any more. */
   async steps(count: number): Promise<void> {
-    for (let left = count; left > 0 && (await this.step()); left -= 1) continue;
+    let left = count;
+    if (left > 0) await pump(() => (left -= 1) >= 0 && this.#step());
   }
 
   /** All that is planned up to then happens. */
-  async pass(us: number): Promise<void> {
+  pass(us: number): Promise<void> {
     let isOver = false;
     this.after(us, () => {
       isOver = true;
     });
-    while (!isOver) await this.step();
+    return pump(() => !isOver && this.#step());
   }
 
   /**
@@ -91,8 +91,8 @@ export class World {
       isSettled = true;
     };
     promise.then(settle, settle);
-    await settled();
-    for (let left = mostEvents; !isSettled && left > 0; left -= 1) if (!(await this.step())) break;
+    let left = mostEvents;
+    await pump(() => !isSettled && (left -= 1) >= 0 && this.#step());
     if (isSettled) return promise;
     throw new HoldfastError("timeout", `${what} never ends`);
   }

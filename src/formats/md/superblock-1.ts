@@ -132,7 +132,10 @@ function interpret(
     features: featureNames(featureMap),
     unknownFeatures: (featureMap & ~KNOWN_FEATURES) >>> 0,
     reservedBytesSet: raw.pad0 !== 0 || raw.pad3.some((byte) => byte !== 0),
-    fields: describe(raw, roles),
+    // Only examine shows them: whoever starts an array does not wait for them.
+    get fields(): DescribedField[] {
+      return describe(raw, roles);
+    },
   };
 }
 

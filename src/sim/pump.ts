@@ -1,0 +1,49 @@
+/**
+ * Promises are kept when the code that kept them has ended. So each step of a simulation is an immediate of its own: all that follows from
+ * one without time passing has happened when the next begins. Immediates come in batches, because what Node does between two rounds
+ * of its loop costs more than most steps.
+ */
+const BATCH = 32;
+
+/** Does steps until one returns false. It takes no virtual time. */
+export function pump(step: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const one = (): void => {
+      if (isOver) return;
+      try {
+        isOver = !step();
+      } catch (error) {
+        isOver = true;
+        reject(error);
+        return;
+      }
+      if (isOver) resolve();
+    };
+    const last = (): void => {
+      one();
+      if (!isOver) round();
+    };
+    const round = (): void => {
+      for (let left = BATCH - 1; left > 0; left -= 1) setImmediate(one);
+      setImmediate(last);
+    };
+    round();
+  });
+}
+
+/** Errors in promises that nobody waits for: a mistake somewhere, that would end the process without a word about the run. */
+export class Strays {
+  readonly errors: unknown[] = [];
+  readonly #listen = (error: unknown): void => {
+    this.errors.push(error);
+  };
+
+  constructor() {
+    process.on("unhandledRejection", this.#listen);
+  }
+
+  forget(): void {
+    process.off("unhandledRejection", this.#listen);
+  }
+}

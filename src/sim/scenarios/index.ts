@@ -1,0 +1,5 @@
+/** The scenarios, in the order in which they are listed and played. A new one is one line here and one file in this folder. */
+import type { Scenario } from "../scenario.ts";
+import { CRASH, MIXED } from "./mixed.ts";
+
+export const SCENARIOS: readonly Scenario[] = [CRASH, MIXED];
