@@ -1,4 +1,5 @@
 /** What must hold when all is over: contents as promised, copies and parity alike, nothing left behind. */
+import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { readInto } from "../block/promises.ts";
@@ -40,10 +41,18 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
   const { managed } = machine;
   const { array, sync } = managed;
   const wrong: string[] = [];
+  const ask = async (word: "check" | "repair"): Promise<void> => {
+    try {
+      await sync.setAction(word);
+    } catch (error) {
+      // A member that the last pass found bad has left, and a spare is being filled in its place.
+      if (!(error instanceof HoldfastError) || error.code !== "busy") throw error;
+    }
+  };
   const pass = async (word: "check" | "repair"): Promise<void> => {
     // Asking makes it try again what failed before, and that comes first.
     for (let again = 0; again < 3 && (again === 0 || sync.last !== word); again += 1) {
-      await world.until(word, sync.setAction(word));
+      await world.until(word, ask(word));
       await world.until(`the end of ${word}`, sync.whenAtRest());
     }
   };

@@ -111,6 +111,9 @@ export class Oracle {
   /** What it holds from now on nobody has promised, until it is written and flushed again. */
   lose(at: number): void {
     this.#lost.add(at);
+    // A flush tells no more of what was answered before it was lost.
+    this.#acknowledged[at] = 0;
+    this.#durable[at] = 0;
   }
 
   /** Writers are no more. @param isPowerCut only what is durable is promised from now on; what was answered, if only processes died */

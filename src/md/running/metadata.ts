@@ -199,14 +199,12 @@ export class Metadata {
   async #catchUp(targets: readonly Member[]): Promise<void> {
     const { events } = this.#options.record;
     const known = targets.filter((member) => this.#said.devices.has(member));
-    if (this.#goneEvents > events) {
-      await this.#write(this.#said, this.#goneEvents, known);
-      return;
-    }
     const lagging = known.filter(
       ({ standing, writtenEvents }) => standing.kind !== "spare" && writtenEvents < events,
     );
     if (lagging.length > 0) await this.#write(this.#said, events, lagging);
+    // Only then beyond who has left: a crash here finds all of them one apart.
+    if (this.#goneEvents > events) await this.#write(this.#said, this.#goneEvents, known);
   }
 
   /** Step 1. What is said is what was true before the flush; what changes from then on is said by the next round. */
