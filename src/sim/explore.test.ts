@@ -64,6 +64,7 @@ describe("exploring", () => {
     const told: string[] = [];
     const explored = await explore(LITTLE, nodeClock, (_explored, { operations }) => {
       told.push(operations.join());
+      return true;
     });
     expect(explored).toMatchObject({ failures: [], isComplete: true });
     expect(told).toHaveLength(explored.sequences);

@@ -4,16 +4,14 @@
  * What follows earlier ones was cut already, in the sequence that ends there: both are the same up to the cut.
  */
 import type { Clock } from "../env/env.ts";
-import { Life, play } from "./life.ts";
-import { BEFORE_ALL, OPERATIONS, deed } from "./operations.ts";
+import { Life } from "./life.ts";
+import { BEFORE_ALL, EXPLORATION, OPERATIONS, deed } from "./operations.ts";
 import type { Failing, Operation, Situation } from "./operations.ts";
 import type { Mutant } from "./mutant.ts";
-import type { Failure } from "./runner.ts";
+import { newTally, runOne } from "./runner.ts";
+import type { Tally } from "./runner.ts";
 import type { Script, Step } from "./script.ts";
 import type { Shape } from "./shape.ts";
-
-/** What its scripts say they belong to. */
-const EXPLORATION = "explore";
 
 /** Between two operations: nothing, some of what the first makes happen, and all of it. */
 const PACES = ["at once", "under way", "over"] as const;
@@ -114,25 +112,22 @@ export interface Exploration {
   readonly keepsGoing: boolean;
 }
 
-export interface Explored {
+export interface Explored extends Tally {
   sequences: number;
   /** Power cuts between two events, besides those that are operations. */
   cuts: number;
-  runs: number;
-  events: number;
-  readonly failures: Failure[];
   /** Not: time or runs were over before. */
   isComplete: boolean;
 }
 
-/** @param told after each sequence */
+/** @param told after each sequence; false: that is enough */
 export async function explore(
   exploration: Exploration,
   clock: Clock,
-  told: (explored: Explored, sequence: Sequence) => void = () => undefined,
+  told: (explored: Explored, sequence: Sequence) => boolean = () => true,
 ): Promise<Explored> {
   const { depths, seed, oneOf, mostRuns, forMs, keepsGoing } = exploration;
-  const explored = { sequences: 0, cuts: 0, runs: 0, events: 0, failures: [], isComplete: false };
+  const explored: Explored = { ...newTally(), sequences: 0, cuts: 0, isComplete: false };
   const endMs = clock.monotonicMs() + forMs;
   let index = seed % oneOf;
   for (let length = depths[0]; length <= depths[1]; length += 1)
@@ -141,8 +136,8 @@ export async function explore(
       if (index % oneOf !== 0) continue;
       if (explored.runs >= mostRuns || clock.monotonicMs() >= endMs) return explored;
       await exploreSequence(exploration, sequence, explored);
-      told(explored, sequence);
-      if (explored.failures.length > 0 && !keepsGoing) return explored;
+      const isEnough = explored.failures.length > 0 && !keepsGoing;
+      if (!told(explored, sequence) || isEnough) return explored;
     }
   explored.isComplete = true;
   return explored;
@@ -155,7 +150,7 @@ async function exploreSequence(
 ): Promise<void> {
   const uncut: Script = { scenario: EXPLORATION, seed, shape, steps };
   explored.sequences += 1;
-  const isClean = await run(uncut, mutant, explored);
+  const isClean = await runOne(uncut, mutant, explored);
   // What breaks it without a cut would break it with each.
   if (!isClean) return;
   const events = await countEvents(uncut, mutant);
@@ -163,17 +158,9 @@ async function exploreSequence(
   const first = (seed + explored.sequences) % stride;
   for (let at = first; at < events; at += stride) {
     explored.cuts += 1;
-    const isWhole = await run({ ...uncut, steps: withCut(steps, at) }, mutant, explored);
+    const isWhole = await runOne({ ...uncut, steps: withCut(steps, at) }, mutant, explored);
     if (!isWhole && !keepsGoing) return;
   }
-}
-
-async function run(script: Script, mutant: Mutant | null, explored: Explored): Promise<boolean> {
-  const { kind, what, world } = await play(script, mutant);
-  explored.runs += 1;
-  explored.events += world.events;
-  if (kind === "broken") explored.failures.push({ script, what });
-  return kind === "clean";
 }
 
 /** The power fails so many events after the last operation began; again, if it is a power cut itself. */

@@ -18,6 +18,9 @@ export const OPERATIONS = [
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
+/** What scripts made of them say they belong to. */
+export const EXPLORATION = "explore";
+
 /** All sequences of more would take months. */
 export const MOST_OPERATIONS = 4;
 
