@@ -122,10 +122,13 @@ export class Oracle {
     if (isPowerCut) this.#acknowledged.set(this.#durable);
   }
 
-  /** The oldest that may be found, sector by sector. */
+  /** The oldest that may be found, sector by sector; negative: it is lost, and anything may be. */
   floors(sector: number, sectors: number, floor: Floor): Int32Array {
     const all = floor === "durable" ? this.#durable : this.#acknowledged;
-    return all.slice(sector, sector + sectors);
+    const floors = all.slice(sector, sector + sectors);
+    for (const at of this.#lost)
+      if (at >= sector && at < sector + sectors) floors[at - sector] = -1;
+    return floors;
   }
 
   /** What is wrong with what was read, a line each. @param least as of when the read was asked for */
@@ -138,7 +141,7 @@ export class Oracle {
       if (least[i] === 0 && isZero(bytes)) continue;
       const found = versionsIn(bytes, at);
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
-      if (isAllowed || this.#lost.has(at)) continue;
+      if (isAllowed || least[i]! < 0) continue;
       const what = found === null ? "what nobody wrote there" : `write ${found.low}`;
       wrong.push(`sector ${at} holds ${what}, not ${least[i]} to ${this.#newest[at]}`);
     }
