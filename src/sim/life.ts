@@ -214,6 +214,7 @@ export class Life {
       if (!(error instanceof HoldfastError)) throw error;
     });
     await world.steps(events);
+    this.#crashes += 1;
     world.say("power cut again");
     machine.cut();
   }
