@@ -1,10 +1,13 @@
 /** What `holdfast sim` does. Loaded by that verb alone: it brings the whole of the running arrays along. */
 import { HoldfastError } from "../base/errors.ts";
+import type { Clock } from "../env/env.ts";
 import { readSmallFile } from "../env/small-file.ts";
+import { explore } from "../sim/explore.ts";
 import { play } from "../sim/play.ts";
 import { minimise } from "../sim/minimise.ts";
 import type { Mutant } from "../sim/mutant.ts";
 import { MUTANTS } from "../sim/mutants/index.ts";
+import { EXPLORATION, MOST_OPERATIONS } from "../sim/operations.ts";
 import { runCampaign, scriptOf } from "../sim/runner.ts";
 import type { Campaign, Tally } from "../sim/runner.ts";
 import { SCENARIOS } from "../sim/scenarios/index.ts";
@@ -28,8 +31,9 @@ export async function simulate(context: CommandContext, args: ParsedArguments): 
     const script = parseScript(await readSmallFile(context.env, file), file);
     return tell(context, script, mutantOf(args));
   }
+  if (args.has("explore")) return search(context, explorationOf(args), args.has("json"));
   const campaign = campaignOf(args);
-  if (!args.has("log")) return search(context, campaign, args.has("json"));
+  if (!args.has("log")) return search(context, huntOf(campaign), args.has("json"));
   const [scenario, ...others] = campaign.scenarios;
   if (scenario === undefined || others.length > 0)
     throw new HoldfastError("usage", "sim: --log tells one run: --scenario says of which kind.");
@@ -67,6 +71,59 @@ function campaignOf(args: ParsedArguments): Campaign {
   };
 }
 
+/** Runs to be played until it is enough. */
+interface Hunt {
+  /** Names of the scenarios. */
+  readonly scenarios: readonly string[];
+  readonly mutant: Mutant | null;
+  readonly firstSeed: number;
+  /** @param told after each run, or some; false: that is enough */
+  readonly play: (clock: Clock, told: (tally: Tally, at: string) => boolean) => Promise<Tally>;
+  /** How much of it is done; null: nobody knows. */
+  readonly share: (tally: Tally, elapsedMs: number) => number | null;
+}
+
+function huntOf(campaign: Campaign): Hunt {
+  const { scenarios, mutant, firstSeed, seeds, forMs } = campaign;
+  return {
+    scenarios: scenarios.map(({ name }) => name),
+    mutant,
+    firstSeed,
+    play: (clock, told) =>
+      runCampaign(campaign, clock, (tally, { seed }) => told(tally, `seed ${seed}`)),
+    share: ({ runs }, elapsedMs) => Math.max(runs / (seeds * scenarios.length), elapsedMs / forMs),
+  };
+}
+
+/** @throws HoldfastError `usage` */
+function explorationOf(args: ParsedArguments): Hunt {
+  const mutant = mutantOf(args);
+  const seed = numberOf(args, "seed", true) ?? 1;
+  const minutes = numberOf(args, "minutes", false);
+  const forMs = minutes === null ? Infinity : minutes * 60_000;
+  const depth = numberOf(args, "explore", true)!;
+  if (depth < 1 || depth > MOST_OPERATIONS)
+    throw new HoldfastError("usage", `sim: --explore takes 1 to ${MOST_OPERATIONS} operations.`);
+  const exploration = {
+    mutant,
+    seed,
+    depths: [1, depth] as const,
+    mostCuts: Infinity,
+    oneOf: 1,
+    mostRuns: Infinity,
+    forMs,
+    keepsGoing: args.has("keep-going"),
+  };
+  return {
+    scenarios: [EXPLORATION],
+    mutant,
+    firstSeed: seed,
+    play: (clock, told) =>
+      explore(exploration, clock, (tally, { operations }) => told(tally, operations.join(" "))),
+    share: (_tally, elapsedMs) => (forMs === Infinity ? null : elapsedMs / forMs),
+  };
+}
+
 function mutantOf(args: ParsedArguments): Mutant | null {
   const name = args.value("mutant");
   return name === undefined ? null : find(MUTANTS, name, "mutant");
@@ -96,20 +153,17 @@ function find<T extends { readonly name: string }>(
 }
 
 /** Plays until it is enough, and tells what is broken. */
-async function search(
-  context: CommandContext,
-  campaign: Campaign,
-  isJson: boolean,
-): Promise<ExitCode> {
+async function search(context: CommandContext, hunt: Hunt, isJson: boolean): Promise<ExitCode> {
   const { clock } = context.env;
   const { output } = context;
-  const { scenarios, mutant, firstSeed } = campaign;
+  const { scenarios, mutant, firstSeed } = hunt;
   const startedMs = clock.monotonicMs();
-  const tally = await watched(context, campaign);
+  const tally = await watched(context, hunt);
   const elapsedMs = clock.monotonicMs() - startedMs;
-  const { failures, ...counts } = tally;
+  const { failures, runs, events, crashes, simulatedMs } = tally;
+  const counts = { runs, events, crashes, simulatedMs };
   const figures = {
-    scenarios: scenarios.map(({ name }) => name),
+    scenarios,
     mutant: mutant?.name ?? null,
     firstSeed,
     ...counts,
@@ -132,7 +186,7 @@ async function search(
 }
 
 /** A signal ends it after the run that is under way, a second one at once. */
-async function watched(context: CommandContext, campaign: Campaign): Promise<Tally> {
+async function watched(context: CommandContext, hunt: Hunt): Promise<Tally> {
   const { env, terminal } = context;
   const line = new ProgressLine(context);
   let isInterrupted = false;
@@ -140,8 +194,8 @@ async function watched(context: CommandContext, campaign: Campaign): Promise<Tal
     isInterrupted = true;
     if (count > 1) terminal.exitNow(EXIT_FAILED);
   });
-  const tally = await runCampaign(campaign, env.clock, (soFar, { seed }) => {
-    line.update((elapsedMs) => standing(campaign, soFar, seed, elapsedMs));
+  const tally = await hunt.play(env.clock, (soFar, at) => {
+    line.update((elapsedMs) => standing(hunt, soFar, at, elapsedMs));
     return !isInterrupted;
   });
   await line.finish();
@@ -149,20 +203,13 @@ async function watched(context: CommandContext, campaign: Campaign): Promise<Tal
   return tally;
 }
 
-function standing(
-  { seeds, scenarios, forMs }: Campaign,
-  { runs, crashes, failures }: Tally,
-  seed: number,
-  elapsedMs: number,
-): Standing {
-  const share = Math.max(runs / (seeds * scenarios.length), elapsedMs / forMs);
-  const left = formatDuration((elapsedMs * (1 - share)) / share);
+function standing(hunt: Hunt, tally: Tally, at: string, elapsedMs: number): Standing {
+  const { runs, crashes, failures } = tally;
+  const share = hunt.share(tally, elapsedMs);
+  const left = share === null ? "" : `, ${formatDuration((elapsedMs * (1 - share)) / share)} left`;
   const rate = Math.round((runs * 1000) / elapsedMs);
   const bad = failures.length === 0 ? "" : `, ${failures.length} broken`;
-  return {
-    share,
-    facts: `seed ${seed}: ${runs} runs, ${rate}/s, ${crashes} crashes${bad}, ${left} left`,
-  };
+  return { share, facts: `${at}: ${runs} runs, ${rate}/s, ${crashes} crashes${bad}${left}` };
 }
 
 async function shortened(script: Script, mutant: Mutant | null): Promise<Broken> {

@@ -24,7 +24,13 @@ export function inBackground(machine: Machine, what: Promise<unknown>): void {
 }
 
 /** A disk that had failed is there again: what the array knows of it is removed, and it is added. */
-export async function returnDisk(machine: Machine, disk: number): Promise<void> {
+export function returnDisk(machine: Machine, disk: number): Promise<void> {
+  const { returning } = machine;
+  returning.add(disk);
+  return takeBack(machine, disk).finally(() => returning.delete(disk));
+}
+
+async function takeBack(machine: Machine, disk: number): Promise<void> {
   const left = memberOn(machine, disk);
   const device = await machine.plugIn(disk);
   const { managed, world } = machine;

@@ -88,7 +88,7 @@ export class Life {
         await this.#crash(false, []);
         return;
       case "cut":
-        await this.#crash(true, action.away);
+        await this.#crash(true, action.away, action.again);
         return;
       case "suspend": {
         this.world.say(describeAction(action));
@@ -177,7 +177,7 @@ export class Life {
       case "bad-sector":
         return atlas.maySicken(action.disk);
       case "return":
-        return atlas.ailing.includes(action.disk) && (member === undefined || member.isFaulty);
+        return !machine.returning.has(action.disk) && (member === undefined || member.isFaulty);
       case "fail-member":
         return member?.isInSync === true && atlas.mayLose(action.disk);
       case "replace":
@@ -212,7 +212,7 @@ export class Life {
     await this.#startAgain(isShort);
   }
 
-  async #crash(isPowerCut: boolean, away: readonly number[]): Promise<void> {
+  async #crash(isPowerCut: boolean, away: readonly number[], again?: number): Promise<void> {
     const { machine, world, oracle, atlas, clients } = this;
     this.#crashes += 1;
     const { record } = machine.managed.array;
@@ -225,7 +225,20 @@ export class Life {
     for (const disk of stay) machine.away.add(disk);
     clients.crash();
     oracle.crash(isPowerCut);
+    if (again !== undefined) await this.#cutWhileStarting(again);
     await this.#startAgain(isShort);
+  }
+
+  async #cutWhileStarting(events: number): Promise<void> {
+    const { machine, world } = this;
+    // Whether it would have started is seen when nothing disturbs it.
+    machine.start().catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+    });
+    await world.steps(events);
+    this.#crashes += 1;
+    world.say("power cut again");
+    machine.cut();
   }
 
   /** By force only where nothing else is to be expected: parity that lacks a member in a dirty array. */

@@ -46,6 +46,8 @@ export class Machine {
   readonly away = new Set<number>();
   /** What administrators have asked of the process, and that has not ended. */
   errands = new Set<Promise<unknown>>();
+  /** Disks that are being added again. */
+  returning = new Set<number>();
   /** How the process reaches each disk. */
   #guards: DeadlineDevice[] = [];
   #process: SimProcess;
@@ -196,6 +198,7 @@ export class Machine {
     for (const disk of this.disks) disk.abandon();
     this.#managed = null;
     this.errands = new Set();
+    this.returning = new Set();
   }
 
   /** Orderly. */

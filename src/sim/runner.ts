@@ -45,7 +45,7 @@ export async function runCampaign(
   clock: Clock,
   told: (tally: Tally, script: Script) => boolean = () => true,
 ): Promise<Tally> {
-  const tally: Tally = { runs: 0, events: 0, crashes: 0, simulatedMs: 0, failures: [] };
+  const tally = newTally();
   const endMs = clock.monotonicMs() + campaign.forMs;
   for (let seed = campaign.firstSeed; seed < campaign.firstSeed + campaign.seeds; seed += 1) {
     for (const scenario of campaign.scenarios) {
@@ -59,11 +59,21 @@ export async function runCampaign(
   return tally;
 }
 
-async function runOne(script: Script, mutant: Mutant | null, tally: Tally): Promise<void> {
+export function newTally(): Tally {
+  return { runs: 0, events: 0, crashes: 0, simulatedMs: 0, failures: [] };
+}
+
+/** @returns whether it is clean */
+export async function runOne(
+  script: Script,
+  mutant: Mutant | null,
+  tally: Tally,
+): Promise<boolean> {
   const { kind, what, world, crashes } = await play(script, mutant);
   tally.runs += 1;
   tally.events += world.events;
   tally.crashes += crashes;
   tally.simulatedMs += world.nowUs / 1000;
   if (kind === "broken") tally.failures.push({ script, what });
+  return kind === "clean";
 }

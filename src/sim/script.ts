@@ -53,7 +53,12 @@ export type Action =
   | { readonly do: "stop" }
   | { readonly do: "kill" }
   /** Disks that had failed are back afterwards, but for these. */
-  | { readonly do: "cut"; readonly away: readonly number[] };
+  | {
+      readonly do: "cut";
+      readonly away: readonly number[];
+      /** So many events into the next start the power fails again. */
+      readonly again?: number;
+    };
 
 export interface Step {
   readonly action: Action;

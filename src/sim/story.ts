@@ -1,4 +1,5 @@
 /** Story: a run as a log that a person can follow, one line an event. */
+import { EXPLORATION, MOST_OPERATIONS } from "./operations.ts";
 import type { LogLine } from "./world.ts";
 import type { Mutant } from "./mutant.ts";
 import type { Script } from "./script.ts";
@@ -41,5 +42,6 @@ export function storyLines(shape: Shape, log: readonly LogLine[]): string[] {
 /** Plays the same seed again. */
 export function replayCommand({ scenario, seed }: Script, mutant: Mutant | null): string {
   const broken = mutant === null ? "" : ` --mutant ${mutant.name}`;
-  return `holdfast sim --scenario ${scenario}${broken} --seed ${seed}`;
+  const which = scenario === EXPLORATION ? `explore ${MOST_OPERATIONS}` : `scenario ${scenario}`;
+  return `holdfast sim --${which}${broken} --seed ${seed}`;
 }

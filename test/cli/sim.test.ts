@@ -26,6 +26,22 @@ describe("holdfast sim", () => {
     expect(figures).toMatchObject({ scenarios: ["crash"], firstSeed: 5, runs: 1, broken: [] });
   });
 
+  it("tries all that is short", async () => {
+    const { code, stdout } = await runInProcess([
+      "sim",
+      "--explore",
+      "1",
+      "--minutes",
+      "0.02",
+      "--json",
+    ]);
+    expect(code).toBe(0);
+    const figures: unknown = JSON.parse(stdout);
+    expect(schemaProblems("sim", figures)).toEqual([]);
+    expect(figures).toMatchObject({ scenarios: ["explore"], broken: [] });
+    expect((figures as { runs: number }).runs).toBeGreaterThan(0);
+  });
+
   it("lists what there is", async () => {
     const { stdout } = await runInProcess(["sim", "--list"]);
     for (const { name } of SCENARIOS) expect(stdout).toMatch(new RegExp(`^${name} `, "m"));
@@ -59,6 +75,7 @@ describe("holdfast sim", () => {
       [["--mutant", "x"], "there is no mutant 'x'"],
       [["--runs", "many"], "--runs takes a whole number"],
       [["--minutes", "0"], "--minutes takes a number above 0"],
+      [["--explore", "5"], "--explore takes 1 to 4 operations"],
       [["--log"], "--scenario says of which kind"],
       [["--replay", "package.json"], "is no script of the simulator"],
       [["--replay", "README.md"], "it is no JSON"],

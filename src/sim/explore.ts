@@ -1,0 +1,186 @@
+/**
+ * Bounded exploration: no luck but the disks', all short stories instead. Every sequence of up to so many operations on every small array,
+ * one right after the other or with time between; and each again with a power cut after every event that follows its last operation.
+ * What follows earlier ones was cut already, in the sequence that ends there: both are the same up to the cut.
+ */
+import type { Clock } from "../env/env.ts";
+import { Life } from "./life.ts";
+import { BEFORE_ALL, EXPLORATION, OPERATIONS, deed } from "./operations.ts";
+import type { Failing, Operation, Situation } from "./operations.ts";
+import type { Mutant } from "./mutant.ts";
+import { newTally, runOne } from "./runner.ts";
+import type { Tally } from "./runner.ts";
+import type { Script, Step } from "./script.ts";
+import type { Shape } from "./shape.ts";
+
+/** Between two operations: nothing, some of what the first makes happen, and all of it. */
+const PACES = ["at once", "under way", "over"] as const;
+type Pace = (typeof PACES)[number];
+
+const EVENTS_UNDER_WAY = 5;
+/** What happens by itself (a bitmap is cleared, an array becomes clean) does within that. */
+const AFTERMATH_MS = 12_000;
+
+const TINY: Omit<Shape, "level" | "disks" | "layout" | "consistency"> = {
+  spares: 0,
+  chunkSectors: 8,
+  componentSectors: 128,
+  writeBehind: 0,
+  badBlockLog: false,
+  assumeClean: true,
+  sharesBuffers: false,
+};
+
+const ARRAYS: readonly Shape[] = (["resync", "bitmap"] as const).flatMap((consistency) => [
+  { ...TINY, consistency, level: "raid1", layout: null, disks: 2, chunkSectors: 0 },
+  { ...TINY, consistency, level: "raid5", layout: 2, disks: 3 },
+  { ...TINY, consistency, level: "raid10", layout: 0x102, disks: 2 },
+  { ...TINY, consistency, level: "raid10", layout: 0x102, disks: 3 },
+  { ...TINY, consistency, level: "raid6", layout: 2, disks: 4 },
+]);
+
+export interface Sequence {
+  readonly shape: Shape;
+  readonly operations: readonly Operation[];
+  readonly steps: readonly Step[];
+}
+
+/** All of that length, each on every array. */
+export function* sequences(length: number): Iterable<Sequence> {
+  for (const failing of ["told", "found"] as const)
+    for (const pace of length > 1 ? PACES : PACES.slice(0, 1))
+      for (const shape of ARRAYS)
+        yield* longer({ shape, operations: [], steps: [] }, BEFORE_ALL, { length, failing, pace });
+}
+
+interface Bounds {
+  readonly length: number;
+  readonly failing: Failing;
+  readonly pace: Pace;
+}
+
+function* longer(
+  sequence: Sequence,
+  situation: Situation,
+  bounds: Bounds,
+): Generator<Sequence, void> {
+  const { shape, operations, steps } = sequence;
+  if (operations.length === bounds.length) {
+    // How members fail makes no difference where none does.
+    if (bounds.failing === "told" || situation.failures > 0) yield sequence;
+    return;
+  }
+  for (const operation of OPERATIONS) {
+    const done = deed(operation, situation, shape, bounds.failing);
+    if (done === null) continue;
+    const next = {
+      shape,
+      operations: [...operations, operation],
+      steps: [...paced(steps, bounds.pace), { action: done.action, events: 0 }],
+    };
+    yield* longer(next, done.after, bounds);
+  }
+}
+
+function paced(steps: readonly Step[], pace: Pace): readonly Step[] {
+  const last = steps.at(-1);
+  if (last === undefined) return steps;
+  switch (pace) {
+    case "at once":
+      return steps;
+    case "under way":
+      return [...steps.slice(0, -1), { ...last, events: EVENTS_UNDER_WAY }];
+    case "over":
+      return [...steps, { action: { do: "wait", ms: AFTERMATH_MS }, events: 0 }];
+  }
+}
+
+export interface Exploration {
+  readonly mutant: Mutant | null;
+  /** Of all chance that is left: how long disks take, and what they lose. */
+  readonly seed: number;
+  /** Operations, at least and at most. */
+  readonly depths: readonly [least: number, most: number];
+  /** Of each sequence no more than these, spread evenly; which ones depends on the seed. Infinity: all. */
+  readonly mostCuts: number;
+  /** One sequence of so many only; which ones depends on the seed. 1: all. */
+  readonly oneOf: number;
+  readonly mostRuns: number;
+  /** For how long sequences are begun. */
+  readonly forMs: number;
+  /** Goes on after a run that is broken. */
+  readonly keepsGoing: boolean;
+}
+
+export interface Explored extends Tally {
+  sequences: number;
+  /** Power cuts between two events, besides those that are operations. */
+  cuts: number;
+  /** Not: time or runs were over before. */
+  isComplete: boolean;
+}
+
+/** @param told after each sequence; false: that is enough */
+export async function explore(
+  exploration: Exploration,
+  clock: Clock,
+  told: (explored: Explored, sequence: Sequence) => boolean = () => true,
+): Promise<Explored> {
+  const { depths, seed, oneOf, mostRuns, forMs, keepsGoing } = exploration;
+  const explored: Explored = { ...newTally(), sequences: 0, cuts: 0, isComplete: false };
+  const endMs = clock.monotonicMs() + forMs;
+  let index = seed % oneOf;
+  for (let length = depths[0]; length <= depths[1]; length += 1)
+    for (const sequence of sequences(length)) {
+      index += 1;
+      if (index % oneOf !== 0) continue;
+      if (explored.runs >= mostRuns || clock.monotonicMs() >= endMs) return explored;
+      await exploreSequence(exploration, sequence, explored);
+      const isEnough = explored.failures.length > 0 && !keepsGoing;
+      if (!told(explored, sequence) || isEnough) return explored;
+    }
+  explored.isComplete = true;
+  return explored;
+}
+
+async function exploreSequence(
+  { seed, mostCuts, mutant, keepsGoing }: Exploration,
+  { shape, steps }: Sequence,
+  explored: Explored,
+): Promise<void> {
+  const uncut: Script = { scenario: EXPLORATION, seed, shape, steps };
+  explored.sequences += 1;
+  const isClean = await runOne(uncut, mutant, explored);
+  // What breaks it without a cut would break it with each.
+  if (!isClean) return;
+  const events = await countEvents(uncut, mutant);
+  const stride = Math.max(1, Math.ceil(events / mostCuts));
+  const first = (seed + explored.sequences) % stride;
+  for (let at = first; at < events; at += stride) {
+    explored.cuts += 1;
+    const isWhole = await runOne({ ...uncut, steps: withCut(steps, at) }, mutant, explored);
+    if (!isWhole && !keepsGoing) return;
+  }
+}
+
+/** The power fails so many events after the last operation began; again, if it is a power cut itself. */
+function withCut(steps: readonly Step[], events: number): Step[] {
+  const { action } = steps.at(-1)!;
+  const before = steps.slice(0, -1);
+  if (action.do === "cut") return [...before, { action: { ...action, again: events }, events: 0 }];
+  return [...before, { action, events }, { action: { do: "cut", away: [] }, events: 0 }];
+}
+
+/** Those that follow from the last operation, starting again included. */
+async function countEvents({ steps, ...script }: Script, mutant: Mutant | null): Promise<number> {
+  const life = await Life.begin({ ...script, steps }, mutant);
+  const { world } = life;
+  let before = 0;
+  for (const { action, events } of steps) {
+    before = world.events;
+    await life.act(action);
+    await world.steps(events);
+  }
+  await world.pass(AFTERMATH_MS * 1000);
+  return world.events - before;
+}
