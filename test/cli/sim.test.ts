@@ -52,7 +52,7 @@ describe("holdfast sim", () => {
   it("tells a story, the same from its seed and from a file", async () => {
     const told = await runInProcess(["sim", "--scenario", "crash", "--seed", "7", "--log"]);
     expect(told.code).toBe(0);
-    expect(told.stdout).toMatch(/^ +MS {2}raid5 .*\n +\d+\.\d{3} {2}write 1: /);
+    expect(told.stdout).toMatch(/^ +MS {2}raid5 .*\n +[\d.]+ {2}found: .*\n +[\d.]+ {2}write 1: /);
     expect(told.stdout).toContain("power cut");
     expect(told.stdout).toMatch(/crash, seed 7: clean\n$/);
     const file = join(testFolder("sim"), "script.json");
