@@ -168,6 +168,14 @@ export interface StartWishes {
   readonly noDegraded: boolean;
 }
 
+/** Spares that had just been given a slot: the others' superblocks say so, their own does not yet. They are there, and will be filled. */
+function untold({ judged, superblock: { roles } }: AssemblyPlan): number {
+  return judged.filter(
+    ({ fate, candidate }) =>
+      fate === "spare" && roles[candidate.superblock.deviceNumber]?.kind === "active",
+  ).length;
+}
+
 /** Null: it may be started; else why not, one sentence. */
 export function whyNotStarted(plan: AssemblyPlan, wishes: StartWishes): string | null {
   const { verdict, superblock } = plan;
@@ -175,7 +183,7 @@ export function whyNotStarted(plan: AssemblyPlan, wishes: StartWishes): string |
   if (verdict.kind === "cannot-start") return verdict.reason;
   const { active, rebuilding, expected } = countsOf(plan);
   const raidDisks = superblock.shape?.raidDisks ?? 0;
-  const present = active + rebuilding;
+  const present = active + rebuilding + untold(plan);
   if (wishes.noDegraded && present < raidDisks)
     return `${present} of ${raidDisks} members are there, and it is not to be started degraded`;
   if (present < expected && !wishes.run && !wishes.force)

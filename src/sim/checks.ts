@@ -43,6 +43,8 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
   const wrong: string[] = [];
   const ask = async (word: "check" | "repair"): Promise<void> => {
     try {
+      // All of it, also where somebody had interrupted one.
+      sync.settings.setMin(0);
       await sync.setAction(word);
     } catch (error) {
       // A member that the last pass found bad has left, and a spare is being filled in its place.
@@ -58,8 +60,6 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
   };
   // Started by force it was taken for clean: what parity has too much of may disagree, as after mdadm's.
   if (oracle.lost.size > 0) await pass("repair");
-  // All of it, also where somebody had interrupted one.
-  sync.settings.setMin(0);
   await pass("check");
   if (sync.last !== "check" || sync.mismatches > 0)
     wrong.push(`the last ${sync.last} found ${sync.mismatches} sectors that differ`);
