@@ -1,6 +1,8 @@
 /** What administrators do: members that were lost come back as what they count for, or are replaced. */
 import { HoldfastError } from "../base/errors.ts";
+import type { BlockDevice } from "../block/device.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
+import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { Member } from "../md/running/member.ts";
 import { freeDeviceNumber, newMember, prepareMember } from "../md/running/new-member.ts";
 import { judgeReturn, rejoin } from "../md/running/rejoin.ts";
@@ -43,16 +45,31 @@ async function takeBack(machine: Machine, disk: number): Promise<void> {
   const verdict = machine.verdictOf(judgeReturn(request), request);
   world.say(`${device.name} comes back: ${verdict.kind}`);
   if (verdict.kind === "refused") return;
-  if (verdict.kind === "by-bitmap" || verdict.kind === "whole")
+  if (verdict.kind === "by-bitmap" || verdict.kind === "whole") {
     await managed.addMember(await rejoin(candidate, verdict));
-  else await addAsNew(machine, disk, primary.superSector);
-}
-
-async function addAsNew(machine: Machine, disk: number, oldSuperblock: number): Promise<void> {
-  const { managed, world } = machine;
+    return;
+  }
   const deviceUuid = new Uint8Array(16);
   world.prng(`uuid ${world.nowUs}`).fill(deviceUuid);
-  const device = machine.deviceOf(disk);
+  const { badBlockLog } = machine.shape;
+  const oldSuperSector = primary.superSector;
+  const refused = await addAsNew(managed, { device, deviceUuid, badBlockLog, oldSuperSector });
+  if (refused !== null) world.say(refused);
+}
+
+export interface Newcomer {
+  readonly device: BlockDevice;
+  readonly deviceUuid: Uint8Array;
+  readonly badBlockLog: boolean;
+  /** Of the superblock that is on it yet. */
+  readonly oldSuperSector: number;
+}
+
+/** Adds a device as one that the array has never seen. Null, or why it cannot be. */
+export async function addAsNew(
+  managed: ManagedArray,
+  { device, deviceUuid, badBlockLog, oldSuperSector }: Newcomer,
+): Promise<string | null> {
   const made = newMember({
     array: managed.array,
     bitmap: managed.bitmap?.store.shape ?? null,
@@ -64,16 +81,14 @@ async function addAsNew(machine: Machine, disk: number, oldSuperblock: number): 
       writeMostly: false,
       failFast: false,
       node: null,
-      oldSuperblockSectors: [oldSuperblock],
+      oldSuperblockSectors: [oldSuperSector],
     },
     number: freeDeviceNumber(managed.array),
-    badBlockLog: machine.shape.badBlockLog,
+    badBlockLog,
     journalSequence: 5n,
   });
-  if (made.kind === "refused") {
-    world.say(made.reason);
-    return;
-  }
+  if (made.kind === "refused") return made.reason;
   await prepareMember(made);
   await managed.addMember(made.member);
+  return null;
 }

@@ -11,7 +11,7 @@ import type { ManagedArray } from "../../src/md/running/managed-array.ts";
 import { settled } from "./crash-disks.ts";
 import { administer } from "./life-administration.ts";
 import { Content } from "./life-content.ts";
-import { stamped } from "./sector-oracle.ts";
+import { stamped } from "../../src/sim/stamp.ts";
 import { LifeDisks } from "./life-disks.ts";
 import { VirtualTime } from "./virtual-time.ts";
 import { createOnDisks, runDisks } from "./written-array.ts";

@@ -2,8 +2,8 @@
 import type { BlockDevice } from "../../src/block/device.ts";
 import { probeMdSuperblocks } from "../../src/md/probe.ts";
 import type { Member } from "../../src/md/running/member.ts";
-import { freeDeviceNumber, newMember, prepareMember } from "../../src/md/running/new-member.ts";
 import { judgeReturn, rejoin } from "../../src/md/running/rejoin.ts";
+import { addAsNew } from "../../src/sim/administration.ts";
 import type { Life } from "./array-life.ts";
 import { randomBytes } from "./bytes.ts";
 
@@ -78,27 +78,11 @@ async function readd(
     return;
   }
   if (verdict.kind === "refused") return;
-  const made = newMember({
-    array: managed.array,
-    bitmap: managed.bitmap?.store.shape ?? null,
+  const refused = await addAsNew(managed, {
     device,
-    joining: {
-      label: device.name,
-      deviceUuid: randomBytes(prng, 16),
-      isJournal: false,
-      writeMostly: false,
-      failFast: false,
-      node: null,
-      oldSuperblockSectors: [primary.superSector],
-    },
-    number: freeDeviceNumber(managed.array),
+    deviceUuid: randomBytes(prng, 16),
     badBlockLog: prng.chance(0.5),
-    journalSequence: 5n,
+    oldSuperSector: primary.superSector,
   });
-  if (made.kind === "refused") {
-    log.push(made.reason);
-    return;
-  }
-  await prepareMember(made);
-  await managed.addMember(made.member);
+  if (refused !== null) log.push(refused);
 }

@@ -2,7 +2,8 @@
  * What may be read of an array that clients write to: of each sector its newest durable version, or anything written since.
  * Every sector that is written tells which one it is and which write it belongs to.
  */
-const SECTOR_BYTES = 512;
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import { stamped, versionsIn } from "../../src/sim/stamp.ts";
 
 export interface StampedWrite {
   readonly version: number;
@@ -120,23 +121,8 @@ export class SectorOracle {
   }
 }
 
-/** The bytes of a write. */
-export function stamped(sector: number, sectors: number, version: number): Uint8Array {
-  const words = new Uint32Array((sectors * SECTOR_BYTES) / 4);
-  const perSector = SECTOR_BYTES / 4;
-  for (let at = 0; at < words.length; at += 2) {
-    words[at] = sector + Math.floor(at / perSector) + 1;
-    words[at + 1] = version;
-  }
-  return new Uint8Array(words.buffer);
-}
-
-/** 0: nothing was ever written there; null: it is nothing that was. */
+/** 0: nothing was ever written there; null: it is nothing that was, or of more than one write. */
 export function versionIn(bytes: Uint8Array, sector: number): number | null {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, SECTOR_BYTES / 4);
-  const [first, version] = [words[0]!, words[1]!];
-  if (first !== sector + 1 && (first !== 0 || version !== 0)) return null;
-  for (let at = 2; at < words.length; at += 2)
-    if (words[at] !== first || words[at + 1] !== version) return null;
-  return version;
+  const found = versionsIn(bytes, sector);
+  return found !== null && found.low === found.high ? found.low : null;
 }

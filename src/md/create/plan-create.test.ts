@@ -275,6 +275,27 @@ describe("refusals", () => {
   });
 });
 
+/** Their devices may differ less than a chunk in length, and their superblocks still tell of sizes in different numbers of chunks. */
+it.each(["1.0", "1.1", "1.2"] as const)(
+  "a raid0 of %s says how it is laid out if a kernel will find zones, and else not",
+  (version) => {
+    const seen = new Set<boolean>();
+    for (let longer = 0; longer < 64; longer += 1) {
+      const request = createRequest([newDevice(20_480), newDevice(20_480 + longer)], {
+        level: "raid0",
+        version,
+        chunkSectors: 16,
+      });
+      const superblocks = plan(request).devices.map((device) => superblockOf(request, device));
+      const chunks = superblocks.map(({ dataSectors }) => Math.floor(dataSectors / 16));
+      const isUnequal = chunks[0] !== chunks[1];
+      for (const { raid0Layout } of superblocks) expect(raid0Layout !== null).toBe(isUnequal);
+      seen.add(isUnequal);
+    }
+    expect(seen.size).toBe(2);
+  },
+);
+
 /** Requests of all kinds, most of them possible. */
 const anyRequest = fc
   .record({

@@ -9,6 +9,7 @@ import { SECTOR_BYTES, alignDown } from "../../base/units.ts";
 import { BitmapImage } from "../../formats/md/bitmap-image.ts";
 import type { ArrayImage } from "../../formats/md/superblock-update.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
+import { countRaid0Zones } from "../geometry/raid0.ts";
 import { bodyOf } from "./body.ts";
 import { checkRequest, isRedundant, wantedShape } from "./checks.ts";
 import { firstState, newSuperblock, uuidInLogs } from "./images.ts";
@@ -20,6 +21,7 @@ import {
   placeMetadata,
   usualDataOffset,
 } from "./places.ts";
+import type { MetadataPlaces } from "./places.ts";
 import { Refusal, refuse } from "./request.ts";
 import type {
   CreateDecision,
@@ -56,7 +58,6 @@ function commonDataOffset(request: CreateRequest, shape: MdShape, hasPpl: boolea
 interface Sizes {
   /** 0 for linear and raid0. */
   readonly componentSectors: number;
-  readonly hasZones: boolean;
   readonly wastedOn: number | null;
 }
 
@@ -82,10 +83,7 @@ function decideSizes(
     refuse(`${members[available.indexOf(smallest)]!.label} is too small`);
   if (asked !== null && asked > smallest)
     refuse(`${members[available.indexOf(smallest)]!.label} is smaller than the size asked for`);
-  const hasZones = level === "raid0" && alignDown(largest, rounding) !== most;
-  if (request.version === "0.90" && hasZones)
-    refuse("version 0.90 cannot describe a raid0 of unequal members");
-  if (!isRedundant(level)) return { componentSectors: 0, hasZones, wastedOn: null };
+  if (!isRedundant(level)) return { componentSectors: 0, wastedOn: null };
   const componentSectors = asked === null ? most : alignDown(asked, rounding);
   if (componentSectors < LEAST_COMPONENT_SECTORS) refuse("the size asked for is too small");
   // Kernels take a device of version 1.0 that is shorter than the members for one whose data runs into its superblock (md_run).
@@ -96,7 +94,7 @@ function decideSizes(
     refuse("version 0.90 uses 4 TiB of a device at most");
   const isWaste = largest > componentSectors + componentSectors / 100;
   const wasted = members[available.indexOf(largest)]!;
-  return { componentSectors, hasZones, wastedOn: isWaste ? request.devices.indexOf(wasted) : null };
+  return { componentSectors, wastedOn: isWaste ? request.devices.indexOf(wasted) : null };
 }
 
 /** What a bitmap covers: raid10 counts array sectors, as its resync does. */
@@ -124,31 +122,39 @@ function newBitmap(
   });
 }
 
+/**
+ * Whether a raid0 has more than one zone, as a kernel will count them: from what each superblock says, not from what a device had to offer.
+ * Only then must it be told how the further ones are laid out.
+ */
+function checkedZones(
+  request: CreateRequest,
+  shape: MdShape,
+  placesOf: (device: NewDevice) => MetadataPlaces,
+): boolean {
+  if (shape.level !== "raid0") return false;
+  const sizes = present(request).map((device) => placesOf(device).dataSectors);
+  const hasZones = countRaid0Zones(shape.chunkSectors, sizes) > 1;
+  if (request.version === "0.90" && hasZones)
+    refuse("version 0.90 cannot describe a raid0 of unequal members");
+  return hasZones;
+}
+
 /** What holds for every device. */
 interface Decisions {
   readonly array: ArrayDecision;
   readonly bitmap: BitmapImage | null;
-  readonly offsetOf: (device: NewDevice) => number;
+  readonly placesOf: (device: NewDevice) => MetadataPlaces;
 }
 
 function planDevice(
-  { array, bitmap, offsetOf }: Decisions,
+  { array, bitmap, placesOf }: Decisions,
   state: ArrayImage,
   at: number,
 ): PlannedDevice {
-  const { request, componentSectors, hasPpl } = array;
+  const { request } = array;
   const { index, role } = array.devices[at]!;
   const device = request.devices[index]!;
-  const places = placeMetadata({
-    version: request.version,
-    deviceSectors: device.sectors,
-    dataOffset: offsetOf(device),
-    componentSectors,
-    bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
-    bitmapOffset: null,
-    pplSectors: hasPpl ? PPL_SECTORS : null,
-    hasBadBlockLog: request.badBlockLog,
-  });
+  const places = placesOf(device);
   const bytes = newSuperblock(array, state, at, places);
   return {
     index,
@@ -175,10 +181,22 @@ function planned(request: CreateRequest): CreatePlan {
   const hasPpl = request.consistencyPolicy === "ppl";
   const commonOffset = commonDataOffset(request, shape, hasPpl);
   const offsetOf = (device: NewDevice): number => dataOffsetOf(device, request, commonOffset);
-  const { componentSectors, hasZones, wastedOn } = decideSizes(request, shape, (device) =>
+  const { componentSectors, wastedOn } = decideSizes(request, shape, (device) =>
     availableSectors(request.version, device.sectors, offsetOf(device), hasPpl),
   );
   const bitmap = newBitmap(request, shape, componentSectors);
+  const placesOf = (device: NewDevice): MetadataPlaces =>
+    placeMetadata({
+      version: request.version,
+      deviceSectors: device.sectors,
+      dataOffset: offsetOf(device),
+      componentSectors,
+      bitmapSectors: bitmap === null ? null : bitmap.bytes.length / SECTOR_BYTES,
+      bitmapOffset: null,
+      pplSectors: hasPpl ? PPL_SECTORS : null,
+      hasBadBlockLog: request.badBlockLog,
+    });
+  const hasZones = checkedZones(request, shape, placesOf);
   const { roles, isClean } = planRoles(request);
   const { layout, chunkSectors } = shape;
   const sizes = { layout, chunkSectors, componentSectors };
@@ -188,7 +206,7 @@ function planned(request: CreateRequest): CreatePlan {
     ...sizes,
     isClean,
     bitmapChunkSectors: bitmap?.chunkSectors ?? null,
-    devices: roles.map((_role, at) => planDevice({ array, bitmap, offsetOf }, state, at)),
+    devices: roles.map((_role, at) => planDevice({ array, bitmap, placesOf }, state, at)),
     wastedOn,
   };
 }
