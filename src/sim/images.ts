@@ -6,15 +6,16 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { bitmapRuns, needsSync } from "../formats/md/bitmap-runs.ts";
-import type { JudgedCandidate } from "../md/candidate.ts";
+import type { MdCandidate } from "../md/candidate.ts";
 import { StripeGeometry } from "../md/geometry/raid456.ts";
 import { geometryOf } from "../md/planned-geometry.ts";
+import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { readBadBlocks, readMemberBitmap } from "../md/probe.ts";
+import { replayJournal } from "../md/replay/journal.ts";
+import { recoverPpl } from "../md/replay/ppl.ts";
+import type { PplRecovery } from "../md/replay/ppl.ts";
 import { oracleKernels } from "../parity/oracle.ts";
-
-/** The content of a candidate's disk. */
-export type ContentOf = (candidate: JudgedCandidate) => Uint8Array;
 
 interface Holder {
   readonly content: Uint8Array;
@@ -25,33 +26,58 @@ interface Holder {
 
 type Covered = (position: number) => boolean;
 
-/** @returns a line for each run of sectors that differ and of which nothing says so. */
-export async function judgeImages(plan: AssemblyPlan, contentOf: ContentOf): Promise<string[]> {
-  const { superblock } = plan;
-  const { shape } = superblock;
-  if (shape === null) return [];
+/**
+ * @param found who is there; their disks are not read
+ * @param contentOf copies of what is on their disks, which are changed
+ * @returns a line for each run of sectors that differ and of which nothing says so.
+ */
+export async function judgeImages(
+  found: AssemblyPlan,
+  contentOf: (candidate: MdCandidate) => Uint8Array,
+): Promise<string[]> {
+  const contents = new Map<MdCandidate, Uint8Array>();
+  for (const { candidate } of found.judged) {
+    const content = contentOf(candidate);
+    contents.set({ ...candidate, device: asDevice(content) }, content);
+  }
+  const plan = planAssembly([...contents.keys()], { force: false, backupGiven: false });
+  if (plan === null || plan.superblock.shape === null) return [];
+  const { shape, componentSectors } = plan.superblock;
+  const log = await logOf(plan);
   const holders = new Map<number, Holder>();
-  for (const judged of plan.judged)
-    if (judged.fate === "in-sync" && !judged.replacement)
-      holders.set(judged.slot!, await holderOf(judged, contentOf(judged)));
-  const covered = await coverOf(plan, contentOf);
-  const geometry = geometryOf(plan, shape, superblock.componentSectors);
+  for (const { candidate, fate, slot, replacement } of plan.judged) {
+    const content = contents.get(candidate)!;
+    for (const { sector, data } of log?.replay.members.get(candidate) ?? [])
+      content.set(data, sector * SECTOR_BYTES);
+    if (fate === "in-sync" && !replacement) holders.set(slot!, await holderOf(candidate, content));
+  }
+  const covered = log?.isMended === true ? NOWHERE : await coverOf(plan);
+  const geometry = geometryOf(plan, shape, componentSectors);
   if (geometry instanceof StripeGeometry) return judgeParity(geometry, holders, covered);
   if (geometry.level !== "raid1" && geometry.level !== "raid10") return [];
   const wrong: string[] = [];
   for (let sector = 0; sector < geometry.arraySectors; sector += 1) {
     let first: Uint8Array | null = null;
     for (const { slot, memberSector } of geometry.copies(sector, [])) {
-      const found = sectorOf(holders.get(slot), memberSector);
-      if (found === null) continue;
-      if (first !== null && Buffer.compare(first, found) !== 0 && !covered(sector)) {
+      const copy = sectorOf(holders.get(slot), memberSector);
+      if (copy === null) continue;
+      if (first !== null && Buffer.compare(first, copy) !== 0 && !covered(sector)) {
         wrong.push(`copies of sector ${sector} differ, and nothing says so`);
         break;
       }
-      first ??= found;
+      first ??= copy;
     }
   }
   return wrong.slice(0, 3);
+}
+
+const NOWHERE: Covered = () => false;
+
+/** What the next start will write to the members first, and whether it takes all parity for right then; null: there is no such log. */
+async function logOf(plan: AssemblyPlan): Promise<PplRecovery | null> {
+  if (plan.superblock.ppl !== null) return recoverPpl(plan);
+  if (plan.journal === null) return null;
+  return { replay: await replayJournal(plan, Infinity), isMended: true };
 }
 
 function judgeParity(
@@ -94,11 +120,10 @@ function sectorOf(holder: Holder | undefined, memberSector: number): Uint8Array 
   return holder.content.subarray(at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
 }
 
-async function holderOf({ candidate }: JudgedCandidate, content: Uint8Array): Promise<Holder> {
-  const { superblock } = candidate;
+async function holderOf({ superblock, device }: MdCandidate, content: Uint8Array): Promise<Holder> {
   const bad = new Set<number>();
   if (superblock.badBlockLog?.inUse === true) {
-    const decoded = await readBadBlocks(asDevice(content), superblock);
+    const decoded = await readBadBlocks(device, superblock);
     for (const { sector, sectors } of decoded.kind === "ok" ? decoded.ranges : [])
       for (let at = sector; at < sector + sectors; at += 1) bad.add(at);
   }
@@ -121,14 +146,14 @@ function asDevice(content: Uint8Array): BlockDevice {
 }
 
 /** Where the next start syncs: behind the superblocks' offset, and of that what the bitmap says. */
-async function coverOf(plan: AssemblyPlan, contentOf: ContentOf): Promise<Covered> {
+async function coverOf(plan: AssemblyPlan): Promise<Covered> {
   const { resyncOffsetSectors, events, bitmapSector } = plan.superblock;
   const inSync = plan.judged.filter(({ fate }) => fate === "in-sync");
   const speaker =
     inSync.find(({ candidate }) => !candidate.superblock.recoveryByBitmap) ?? inSync[0];
   if (bitmapSector === null || speaker === undefined)
     return (position) => position >= resyncOffsetSectors;
-  const found = await readMemberBitmap(asDevice(contentOf(speaker)), speaker.candidate.superblock);
+  const found = await readMemberBitmap(speaker.candidate.device, speaker.candidate.superblock);
   if (found === null || found.decoded.kind !== "ok") return () => false;
   const { bitmap } = found.decoded;
   if (bitmap.untrustworthy || bitmap.events < events)

@@ -50,8 +50,8 @@ export class CrashArray {
   #hidden: string[] = [];
   /** Background sync has ended since the last crash. */
   #isSynced = false;
-  /** Rows of chunks that a write hole may have spoilt. */
-  #spoiltRows: ReadonlySet<number> = new Set();
+  /** Sectors that a write hole may have spoilt. */
+  #spoilt: ReadonlySet<number> = new Set();
 
   constructor(shape: CrashShape, prng: Prng, folder: string) {
     this.shape = shape;
@@ -176,10 +176,7 @@ export class CrashArray {
     const busy = [...this.#oracle!.busy];
     this.#oracle!.forgetWriters();
     this.log.push(`killed, ${busy.length} sectors being written, whole ${this.#isWhole}`);
-    // A journal has all of a stripe. Partial parity has not what a member that is missing should have got.
-    const isHole = shape.rowSectors > 0 && !shape.hasJournal && !this.#isWhole;
-    const rows = isHole ? busy.map((sector) => Math.floor(sector / shape.rowSectors)) : [];
-    this.#spoiltRows = new Set([...this.#spoiltRows, ...rows]);
+    if (!this.#isWhole) this.#spoil(busy);
     const canLose =
       shape.isHoleClosed && this.#isWhole && (shape.rowSectors === 0 || this.#isSynced);
     this.#isSynced = false;
@@ -189,11 +186,27 @@ export class CrashArray {
     renameSync(lost, `${lost}.away`);
     this.#hidden.push(lost);
     this.#isWhole = false;
+    this.#spoil(busy);
+  }
+
+  /**
+   * A crash in the middle of writes to a stripe with parity, of which a member is missing. A journal has all of the stripe. Partial parity
+   * has what nobody was writing, but not what the missing member should have got. Without either the whole row may be spoilt.
+   */
+  #spoil(busy: readonly number[]): void {
+    const { rowSectors, hasJournal, isHoleClosed } = this.shape;
+    if (rowSectors === 0 || hasJournal) return;
+    const spoilt = new Set([...this.#spoilt, ...busy]);
+    if (!isHoleClosed) {
+      for (const row of new Set(busy.map((sector) => Math.floor(sector / rowSectors))))
+        for (let at = 0; at < rowSectors; at += 1) spoilt.add(row * rowSectors + at);
+    }
+    this.#spoilt = spoilt;
   }
 
   /** There are sectors of which nobody knows what is there: `becomeWhole` comes before anything else is written. */
   get mustSettle(): boolean {
-    return this.#spoiltRows.size > 0;
+    return this.#spoilt.size > 0;
   }
 
   /** Any other program has to start it without force too. */
@@ -204,9 +217,8 @@ export class CrashArray {
   /** What may be read from now on is judged as of now. */
   judge(): (content: Uint8Array) => string[] {
     const oracle = this.#oracle!.copy();
-    const rows = this.#spoiltRows;
-    const { rowSectors } = this.shape;
-    const isExempt = (sector: number): boolean => rows.has(Math.floor(sector / rowSectors));
+    const spoilt = this.#spoilt;
+    const isExempt = (sector: number): boolean => spoilt.has(sector);
     return (content) => oracle.wrongIn(content, { floor: "acknowledged", isExempt });
   }
 
@@ -285,7 +297,7 @@ export class CrashArray {
   async #settle(): Promise<void> {
     const oracle = this.#oracle!;
     const content = await this.verify("when all is synced");
-    this.#spoiltRows = new Set();
+    this.#spoilt = new Set();
     for (const sector of oracle.settle(content)) {
       const write = oracle.begin(sector, 1)!;
       await writeSectors(this.#device!, sector, write.data);

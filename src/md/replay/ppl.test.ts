@@ -26,6 +26,7 @@ import {
 import { arrayUuidBytes } from "../../formats/md/superblock.ts";
 import type { MdShape } from "../../formats/md/superblock.ts";
 import { oracleKernels } from "../../parity/oracle.ts";
+import type { MdCandidate } from "../candidate.ts";
 import { StripeGeometry } from "../geometry/raid456.ts";
 import { planAssembly } from "../plan.ts";
 import { recoverPpl } from "./ppl.ts";
@@ -38,6 +39,8 @@ const SHAPE: MdShape = { level: "raid5", layout: 2, chunkSectors: 8, raidDisks: 
 const ROW = 1;
 const FIRST = ROW * 4 * 8;
 const PARITY = 3;
+/** Sectors by which the data of a replacement lie further behind. */
+const FURTHER = 8;
 
 interface EntryChanges {
   readonly ppSize?: number;
@@ -125,35 +128,72 @@ describe("a row that was being written", () => {
     if (slot !== PARITY) expect(notes).toContain("1 parity blocks made anew");
   });
 
-  it("is mended on a member that is being replaced, and on its replacement, wherever that has its data", async () => {
-    const { members } = await makeWorld();
-    const { superblock: replaced, device } = members[PARITY]!;
-    const further = 8;
-    const joined = members.map((one) => ({
+  /** With a replacement of one member, which has everything below sector 32 of its data. */
+  async function withReplacement(slot: number): Promise<{
+    readonly world: World;
+    readonly candidates: readonly MdCandidate[];
+  }> {
+    const world = await makeWorld();
+    const { superblock: replaced } = world.members[slot]!;
+    const joined = world.members.map((one) => ({
       ...one,
       superblock: { ...one.superblock, roles: [...one.superblock.roles, replaced.role] },
     }));
+    const device = await diskOf("replacement", DATA_OFFSET + FURTHER + COMPONENT, []);
     const superblock = {
-      ...joined[PARITY]!.superblock,
+      ...joined[slot]!.superblock,
       deviceUuid: "the replacement",
       deviceNumber: SHAPE.raidDisks,
       replacement: true,
       recoveryOffsetSectors: 32,
-      dataOffsetSectors: DATA_OFFSET + further,
+      dataOffsetSectors: DATA_OFFSET + FURTHER,
     };
     const set = [...joined, { device, superblock }];
-    const candidates = set.map((one, i) => ({ path: `m${i}`, ...one }));
-    const { replay, isMended } = await recoverPpl(
-      planAssembly(candidates, { force: false, backupGiven: false })!,
-    );
+    return { world, candidates: set.map((one, i) => ({ path: `m${i}`, ...one })) };
+  }
+
+  async function recovered(
+    candidates: readonly MdCandidate[],
+  ): Promise<Awaited<ReturnType<typeof recoverPpl>>> {
+    return recoverPpl(planAssembly(candidates, { force: false, backupGiven: false })!);
+  }
+
+  it("is mended on a member that is being replaced, and on its replacement, wherever that has its data", async () => {
+    const { candidates } = await withReplacement(PARITY);
+    const { replay, isMended } = await recovered(candidates);
     expect(isMended).toBe(true);
     const [onMember, onReplacement] = [PARITY, SHAPE.raidDisks].map((index) =>
       replay.members.get(candidates[index]!)!,
     );
     expect(onMember!.length).toBeGreaterThan(0);
     expect(onReplacement).toEqual(
-      onMember!.map(({ sector, data }) => ({ sector: sector + further, data })),
+      onMember!.map(({ sector, data }) => ({ sector: sector + FURTHER, data })),
     );
+  });
+
+  it("is the same on a replacement of a changed block's member afterwards", async () => {
+    const { world, candidates } = await withReplacement(4);
+    const { replay } = await recovered(candidates);
+    expect(replay.members.get(candidates[SHAPE.raidDisks]!)).toEqual([
+      { sector: DATA_OFFSET + FURTHER + 8, data: sectorsOf(world.content, FIRST, 8) },
+    ]);
+    expect(replay.members.get(candidates[4]!)).toBeUndefined();
+  });
+
+  it("is mended by the log of a replacement whose member has gone", async () => {
+    const { world, candidates } = await withReplacement(PARITY);
+    const replacement = candidates.at(-1)!;
+    const { device } = world.members[PARITY]!;
+    const taken = candidates.map((one) => (one === replacement ? { ...one, device } : one));
+    const left = taken.filter((_one, index) => index !== PARITY);
+    const { replay } = await recovered(left);
+    const [patch, ...more] = replay.members.get(taken.at(-1)!)!;
+    expect(more).toEqual([]);
+    expect(patch!.sector).toBe(DATA_OFFSET + FURTHER + 8);
+    const parity = new Uint8Array(4096);
+    const blocks = [0, 8, 16, 24].map((at) => sectorsOf(world.content, FIRST + at, 8));
+    oracleKernels.xor(parity, blocks);
+    expect(sameBytes(patch!.data, parity)).toBe(true);
   });
 
   it("cannot be mended when a changed block is missing: parity stays, the other rows are right", async () => {

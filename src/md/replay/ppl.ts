@@ -1,7 +1,8 @@
 /**
  * Replay of the partial parity log of a dirty raid5: parity of the stripes that were being written is made anew from
- * the changed data blocks as they stand on the members and the logged xor of the unchanged ones. Data blocks are never
- * touched, so only reads that rebuild a missing member depend on it.
+ * the changed data blocks as they stand on the members and the logged xor of the unchanged ones. Data blocks of members are never
+ * touched, so only reads that rebuild a missing member depend on it. What a replacement has of a changed block may be older or newer
+ * than what its member has, and becomes the same.
  *
  * A changed block whose own member is missing leaves its parity as it is; a missing member with an unchanged block does no
  * harm, its content is in the log. Facts: drivers/md/raid5-ppl.c; docs/formats/md-ppl.md.
@@ -56,25 +57,39 @@ export async function recoverPpl(plan: AssemblyPlan): Promise<PplRecovery> {
 
   const counts: Counts = { entries: 0, blocks: 0, left: 0, mismatches: 0 };
   const members = new Map<MdCandidate, Patch[]>();
-  for (const [slot, planned] of plan.slots.entries()) {
-    if (planned.member === null || !holds(planned.member, 0)) continue;
-    const patches = await replayMember(plan, geometry, slot, counts);
-    if (patches.length === 0) continue;
-    members.set(planned.member.candidate, patches);
-    // What its replacement has of it by now is as old (kernels leave it so).
-    if (planned.replacement !== null)
-      members.set(
-        planned.replacement.candidate,
-        movedTo(planned.replacement, planned.member, patches),
-      );
+  const run: Run = {
+    plan,
+    geometry,
+    counts,
+    patch: (one, memberSector, data) => {
+      const { candidate } = one;
+      const patches = members.get(candidate) ?? [];
+      members.set(candidate, patches);
+      patches.push({ sector: candidate.superblock.dataOffsetSectors + memberSector, data });
+    },
+  };
+  for (const slot of plan.slots.keys()) {
+    // A member and its replacement have the same logs, from when the replacement came.
+    const [first] = holdersOf(plan, slot, 0);
+    if (first !== undefined) await replayMember(run, slot, first);
   }
   const isMended = resyncOffsetSectors === 0 && counts.entries > 0 && counts.mismatches === 0;
   return { replay: { members, volume: [], notes: [describe(counts)] }, isMended };
 }
 
-function movedTo(to: JudgedCandidate, from: JudgedCandidate, patches: readonly Patch[]): Patch[] {
-  const offset = ({ candidate }: JudgedCandidate): number => candidate.superblock.dataOffsetSectors;
-  return patches.map(({ sector, data }) => ({ sector: sector - offset(from) + offset(to), data }));
+interface Run {
+  readonly plan: AssemblyPlan;
+  readonly geometry: StripeGeometry;
+  readonly counts: Counts;
+  readonly patch: (one: JudgedCandidate, memberSector: number, data: Uint8Array) => void;
+}
+
+/** The member in the slot and then its replacement, those that have everything below the member sector. */
+function holdersOf({ slots }: AssemblyPlan, slot: number, endSector: number): JudgedCandidate[] {
+  const { member, replacement } = slots[slot]!;
+  return [member, replacement].filter(
+    (one) => one !== null && holds(one, endSector),
+  ) as JudgedCandidate[];
 }
 
 function describe(counts: Counts): string {
@@ -86,16 +101,12 @@ function describe(counts: Counts): string {
   return done + left + bad;
 }
 
-/** The parity blocks that the log of one member makes anew, in sectors of that member's device. */
-async function replayMember(
-  plan: AssemblyPlan,
-  geometry: StripeGeometry,
-  slot: number,
-  counts: Counts,
-): Promise<Patch[]> {
-  const { device, superblock } = plan.slots[slot]!.member!.candidate;
+/** What the log of one member makes anew. */
+async function replayMember(run: Run, slot: number, { candidate }: JudgedCandidate): Promise<void> {
+  const { geometry, counts } = run;
+  const { device, superblock } = candidate;
   const { ppl } = superblock;
-  if (ppl === null) return [];
+  if (ppl === null) return;
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(device, ppl.startSector + sector, sectors);
   const signature = pplSignature(arrayUuidBytes(superblock));
@@ -103,9 +114,8 @@ async function replayMember(
   const found = await readable(findNewestPpl(read, ppl.sectors, signature));
   if (found === null) {
     counts.mismatches += 1;
-    return [];
+    return;
   }
-  const patches: Patch[] = [];
   for (const entry of found.log.entries) {
     const extent = pplExtent(entry, geometry);
     const start = found.sector + entry.ppSector;
@@ -120,9 +130,8 @@ async function replayMember(
       continue;
     }
     counts.entries += 1;
-    patches.push(...(await replayEntry(plan, geometry, slot, extent, partial, counts)));
+    await replayEntry(run, slot, extent, partial);
   }
-  return patches;
 }
 
 const NO_PARITY = new Uint8Array(0);
@@ -151,31 +160,32 @@ function believable(
 }
 
 async function replayEntry(
-  plan: AssemblyPlan,
-  geometry: StripeGeometry,
+  run: Run,
   slot: number,
   extent: PplExtent,
   partial: Uint8Array,
-  counts: Counts,
-): Promise<Patch[]> {
-  const { dataOffsetSectors } = plan.slots[slot]!.member!.candidate.superblock;
-  const patches: Patch[] = [];
-  for (let i = 0; i < extent.stripSectors; i += extent.blockSectors) {
-    const changed = await readChanged(plan, geometry, extent, i);
+): Promise<void> {
+  const { plan, geometry, counts } = run;
+  const { blockSectors } = extent;
+  for (let i = 0; i < extent.stripSectors; i += blockSectors) {
+    const changed = await readChanged(run, extent, i);
     if (changed === null) {
       counts.left += 1;
       continue;
     }
-    const bytes = extent.blockSectors * SECTOR_BYTES;
+    const bytes = blockSectors * SECTOR_BYTES;
+    const blocks = changed.map(({ data }) => data);
     if (partial.length > 0)
-      changed.push(partial.subarray(i * SECTOR_BYTES, i * SECTOR_BYTES + bytes));
+      blocks.push(partial.subarray(i * SECTOR_BYTES, i * SECTOR_BYTES + bytes));
     const parity = new Uint8Array(bytes);
-    oracleKernels.xor(parity, changed);
+    oracleKernels.xor(parity, blocks);
     const { memberSector } = geometry.locate(extent.firstSector + i);
-    patches.push({ sector: dataOffsetSectors + memberSector, data: parity });
+    // Whether a replacement has got so far or not: what it has there is as old as what its member has.
+    for (const one of holdersOf(plan, slot, 0)) run.patch(one, memberSector, parity);
+    for (const { others, memberSector: at, data } of changed)
+      for (const one of others) run.patch(one, at, data);
     counts.blocks += 1;
   }
-  return patches;
 }
 
 /** Everything below that member sector. */
@@ -184,27 +194,34 @@ function holds({ fate, candidate }: JudgedCandidate, endSector: number): boolean
   return fate === "in-sync";
 }
 
+interface ChangedBlock {
+  readonly data: Uint8Array;
+  readonly memberSector: number;
+  /** Replacements, on which the write may have got further, or less far, than on the member that was read. */
+  readonly others: readonly JudgedCandidate[];
+}
+
 /** The changed data blocks of one row at strip sector `i`; null when one of them cannot be read. */
 async function readChanged(
-  plan: AssemblyPlan,
-  geometry: StripeGeometry,
+  { plan, geometry }: Run,
   extent: PplExtent,
   i: number,
-): Promise<Uint8Array[] | null> {
-  const blocks: Uint8Array[] = [];
+): Promise<ChangedBlock[] | null> {
+  const { blockSectors } = extent;
+  const blocks: ChangedBlock[] = [];
   for (let disk = 0; disk < extent.dataDisks; disk += 1) {
     const sector = extent.firstSector + i + disk * geometry.chunkSectors;
     if (sector >= extent.endSector) break;
-    const place = geometry.locate(sector);
-    const { member } = plan.slots[place.slot]!;
-    if (member === null || !holds(member, place.memberSector + extent.blockSectors)) return null;
-    const { device, superblock } = member.candidate;
-    const at = superblock.dataOffsetSectors + place.memberSector;
+    const { slot, memberSector } = geometry.locate(sector);
+    const [first, ...others] = holdersOf(plan, slot, memberSector + blockSectors);
+    if (first === undefined) return null;
+    const { device, superblock } = first.candidate;
+    const at = superblock.dataOffsetSectors + memberSector;
     // An image that was cut off there has no such block.
-    if (at + extent.blockSectors > device.sectors) return null;
-    const block = await readable(readSectors(device, at, extent.blockSectors));
-    if (block === null) return null;
-    blocks.push(block);
+    if (at + blockSectors > device.sectors) return null;
+    const data = await readable(readSectors(device, at, blockSectors));
+    if (data === null) return null;
+    blocks.push({ data, memberSector, others });
   }
   return blocks;
 }

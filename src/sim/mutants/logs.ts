@@ -41,6 +41,11 @@ const withoutFlush = (found: FoundLog): Partial<FoundLog> => ({
     ),
 });
 
+const withoutRecords = (found: FoundLog): Partial<FoundLog> => ({
+  make: (core, geometry) =>
+    found.make(standIn(core, { whenRecorded: (recorded) => recorded(null) }), geometry),
+});
+
 export const LOG_MUTANTS: readonly Mutant[] = [
   {
     name: "ppl-after-data",
@@ -57,6 +62,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     origin: "1532d9e87e8b: PPL and disks with a write-back cache",
     scenario: "ppl",
     parts: () => changedFound(withoutFlush),
+  },
+  {
+    name: "ppl-unrecorded",
+    about: "what no log tells of is written before it is on record that its parity is gone",
+    law: 3,
+    origin: null,
+    scenario: "ppl",
+    parts: () => changedFound(withoutRecords),
   },
   {
     name: "ppl-forgotten",

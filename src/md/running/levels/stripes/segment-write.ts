@@ -124,13 +124,11 @@ export class SegmentWrite {
     if (kind === "reconstruct") this.#reconstruct(old, blocks);
     else if (kind === "read-modify") this.#modify(old, blocks);
     const write: StripeWrite = { range: this.#range, written: [...this.#written], blocks };
-    if (kind === "no-parity") this.#writeMembers(blocks, () => {});
-    else {
-      this.#context.log.log(write, (error) => {
-        if (error !== null) this.#finish(error, false);
-        else this.#writeMembers(blocks, () => this.#context.log.written(write));
-      });
-    }
+    // Also what has no parity: a partial parity log lets it pass once nobody will believe the parity that is not written.
+    this.#context.log.log(write, (error) => {
+      if (error !== null) this.#finish(error, false);
+      else this.#writeMembers(blocks, () => this.#context.log.written(write));
+    });
   }
 
   #writeMembers(blocks: ReadonlyMap<number, Uint8Array>, written: () => void): void {

@@ -45,7 +45,7 @@ export interface StripeLog {
   whyReadOnly?(): HoldfastError | null;
   /** As RunningLevel.join: of logs that are on all members. */
   join?(member: Member, joined: BioEnd): void;
-  /** `logged` when the stripe may be written to the members; an error ends its writes with it, and no member is written. */
+  /** Every stripe write comes by here. `logged` when it may go to the members; an error ends its writes with it, and no member is written. */
   log(write: StripeWrite, logged: BioEnd): void;
   /** Every member write of a stripe that was logged has ended. */
   written(write: StripeWrite): void;

@@ -49,7 +49,7 @@ export class MemberPpl {
   /** Slots that the log in force is about. */
   #touched = new Set<number>();
   /** Its stripes that are not written. */
-  #left = 0;
+  readonly #inForce = new Set<StripeWrite>();
 
   constructor(array: PplArray, member: Member) {
     const area = member.superblock.ppl!;
@@ -68,10 +68,9 @@ export class MemberPpl {
     queueMicrotask(() => this.#next());
   }
 
-  /** A stripe of the log in force. */
-  written(): void {
-    this.#left -= 1;
-    if (this.#left === 0) this.#flush();
+  /** The log need not tell of it any more, if it ever did. */
+  over(write: StripeWrite): void {
+    if (this.#inForce.delete(write) && this.#inForce.size === 0) this.#flush();
   }
 
   /** `idle`, perhaps at once, when nothing is logged and nothing is under way. */
@@ -126,8 +125,8 @@ export class MemberPpl {
     const count = writesThatFit(this.#waiting, this.#area.ppBytes);
     const writes = this.#waiting.splice(0, count);
     if (this.#member.slot === null) {
-      // It has failed, and its parity is not written any more.
-      this.#logged(writes, null);
+      // It has failed since, and its parity is not written any more: to be known before anything is written that no log tells of.
+      this.#array.core.whenRecorded((error) => this.#logged(writes, error));
       return;
     }
     this.empty((error) => {
@@ -181,13 +180,12 @@ export class MemberPpl {
   }
 
   #logged(writes: readonly StripeWrite[], error: HoldfastError | null): void {
-    this.#left = 0;
     this.#touched = new Set();
     if (error === null) {
-      this.#left = writes.length;
-      for (const { range, written } of writes) {
-        this.#touched.add(range.layout.p);
-        for (const slot of written) this.#touched.add(slot);
+      for (const write of writes) {
+        this.#inForce.add(write);
+        this.#touched.add(write.range.layout.p);
+        for (const slot of write.written) this.#touched.add(slot);
       }
     }
     const ends = writes.map((write) => this.#ends.get(write)!);

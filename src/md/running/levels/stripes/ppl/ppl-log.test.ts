@@ -20,6 +20,7 @@ import { settled } from "../../../../../../test/support/crash-disks.ts";
 import { VirtualTime } from "../../../../../../test/support/virtual-time.ts";
 import { runArray } from "../../../../../../test/support/written-array.ts";
 import { HoldfastError } from "../../../../../base/errors.ts";
+import { ignore } from "../../../../../base/nothing.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, writeBio } from "../../../../../block/bio.ts";
 import type { Bio } from "../../../../../block/bio.ts";
@@ -42,11 +43,17 @@ interface World {
   readonly signature: number;
 }
 
-async function world(
+function world(
   resyncOffset?: bigint,
   mode: "read-write" | "read-auto" = "read-write",
 ): Promise<World> {
-  const images = newImages(RING, resyncOffset);
+  return worldOf(newImages(RING, resyncOffset), mode);
+}
+
+async function worldOf(
+  images: readonly Uint8Array[],
+  mode: "read-write" | "read-auto" = "read-write",
+): Promise<World> {
   const devices = images.map((image, slot) => {
     const device = new ArrayDevice(image.length / SECTOR_BYTES, {}, `disk${slot}`);
     device.bytes.set(image);
@@ -75,6 +82,21 @@ function newest({ devices, signature }: World, slot: number): Promise<FoundPpl |
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(devices[slot]!, PPL_SECTOR + sector, sectors);
   return findNewestPpl(read, RING, signature);
+}
+
+const isSuperblock = ({ op, sector }: Bio): boolean => op === "write" && sector === SUPER_SECTOR;
+
+/** Completes what is held and such, until nothing more comes. */
+async function finishAll(
+  devices: readonly ArrayDevice[],
+  which: (bio: Bio) => boolean,
+): Promise<void> {
+  for (;;) {
+    await settled();
+    const busy = devices.find(({ pending }) => pending.some(which));
+    if (busy === undefined) return;
+    busy.finish(busy.pending.findIndex(which));
+  }
 }
 
 const filled = (sectors: number, value: number): Uint8Array =>
@@ -289,6 +311,69 @@ describe("an array with a partial parity log", () => {
       Buffer.compare(await readSectors(one.array, 0, COMPONENT * 3), filled(COMPONENT * 3, 9)),
     ).toBe(0);
     await one.array.close();
+  });
+
+  it("writes nothing that waited for the log of a member that has failed before that is recorded", async () => {
+    const one = await world();
+    const { devices, array } = one;
+    const { p } = GEOMETRY.rowLayout(0);
+    await writeSectors(array, 0, filled(1, 1));
+    for (const device of devices) device.held = true;
+    const first = writeSectors(array, 0, filled(1, 2));
+    await finishAll(devices, ({ op }) => op !== "flush");
+    await first;
+    // Row 0 again: its log waits for the flush that comes after the log before.
+    const second = writeSectors(array, 16, filled(1, 3));
+    for (const device of devices) device.seen.length = 0;
+    array.memberFailed(array.members.at(p).member!, new HoldfastError("io", "gone"), ignore);
+    await finishAll(devices, (bio) => !isSuperblock(bio));
+    const others = devices.filter((_device, slot) => slot !== p);
+    expect(others.every(({ pending }) => pending.some(isSuperblock))).toBe(true);
+    expect(devices.flatMap(({ seen }) => seen).filter(isData)).toEqual([]);
+    await finishAll(devices, () => true);
+    await second;
+    expect(devices.flatMap(({ seen }) => seen).filter(isData)).not.toEqual([]);
+    expect(devices[p]!.seen.filter(isData)).toEqual([]);
+  });
+
+  it("writes nothing beside parity that a member has which has failed before that is recorded", async () => {
+    const one = await world();
+    const { devices, array } = one;
+    const { p } = GEOMETRY.rowLayout(0);
+    await writeSectors(array, 0, filled(1, 1));
+    for (const device of devices) {
+      device.held = true;
+      device.seen.length = 0;
+    }
+    array.memberFailed(array.members.at(p).member!, new HoldfastError("io", "gone"), ignore);
+    const write = writeSectors(array, 16, filled(16, 3));
+    await finishAll(devices, (bio) => !isSuperblock(bio));
+    expect(devices.flatMap(({ pending }) => pending).filter(isSuperblock)).toHaveLength(3);
+    expect(devices.flatMap(({ seen }) => seen).filter(isData)).toEqual([]);
+    await finishAll(devices, () => true);
+    await write;
+    expect(devices.flatMap(({ seen }) => seen).filter(isData)).not.toEqual([]);
+  });
+
+  it("logs on a replacement too, as far as that has been filled", async () => {
+    const { p } = GEOMETRY.rowLayout(0);
+    const roles = [0, 1, 2, 3, p];
+    const part = { shape: SHAPE, roles, component: COMPONENT, pplSectors: RING };
+    const images = newImages(RING).map((image, number) =>
+      memberImage({ ...part, number, data: image.slice(DATA * SECTOR_BYTES) }),
+    );
+    const data = images[p]!.slice(DATA * SECTOR_BYTES);
+    const recoveryOffset = 8n;
+    images.push(memberImage({ ...part, number: 4, data, isReplacement: true, recoveryOffset }));
+    const one = await worldOf(images);
+    const dataSectors = (slot: number): number[] =>
+      logsOn(one, slot).flatMap(({ log }) => log.entries.map(({ dataSector }) => dataSector));
+    await writeSectors(one.array, 4, filled(4, 1));
+    expect(dataSectors(p)).toEqual([4]);
+    expect(dataSectors(4)).toEqual([4]);
+    await writeSectors(one.array, 8, filled(4, 1));
+    expect(dataSectors(p)).toEqual([4, 8]);
+    expect(dataSectors(4)).toEqual([4]);
   });
 
   it("stops once the flush after the last log has ended", async () => {

@@ -25,7 +25,7 @@ export class PplLog implements StripeLog {
   readonly #replayed: ReplayedMembers;
   readonly #logs = new Map<Member, MemberPpl>();
   /** Where stripes that are being written are logged. */
-  readonly #places = new Map<StripeWrite, MemberPpl>();
+  readonly #places = new Map<StripeWrite, readonly MemberPpl[]>();
   #isStarted = false;
 
   constructor(array: PplArray, replayed: ReplayedMembers) {
@@ -92,21 +92,32 @@ export class PplLog implements StripeLog {
   }
 
   log(write: StripeWrite, logged: BioEnd): void {
-    const { layout, sector, sectors } = write.range;
-    const member = this.#array.core.members.attached.find(
-      (one) => one.slot === layout.p && !one.isReplacement,
-    );
-    const isBelieved = member !== undefined && isTrusted(member, sector, sectors);
-    const place = isBelieved && write.blocks.has(layout.p) ? this.#logOf(member) : null;
-    if (place === null) {
+    const logs = this.#logsFor(write);
+    if (logs.length === 0) {
       // It must be known first that parity is not: after a crash a member that failed a moment ago would be believed, with parity as of before.
       this.#array.core.whenRecorded(logged);
       return;
     }
-    this.#places.set(write, place);
-    place.add(write, (error) => {
-      if (error !== null) this.#places.delete(write);
+    this.#places.set(write, logs);
+    const part = fanOut(logs.length, (error) => {
       logged(error);
+      // No member is written, so nobody will say that all of them are.
+      if (error !== null) this.#over(write);
+    });
+    for (const log of logs) log.add(write, part);
+  }
+
+  /**
+   * Of whoever holds the parity. A member and its replacement both have a log: once one of them has left, and the superblocks say so,
+   * a crash would leave the other with parity that no log tells of.
+   */
+  #logsFor({ range, blocks }: StripeWrite): MemberPpl[] {
+    const { layout, sector, sectors } = range;
+    if (!blocks.has(layout.p)) return [];
+    return this.#array.core.members.attached.flatMap((member) => {
+      if (member.slot !== layout.p || !isTrusted(member, sector, sectors)) return [];
+      const log = this.#logOf(member);
+      return log === null ? [] : [log];
     });
   }
 
@@ -122,11 +133,14 @@ export class PplLog implements StripeLog {
   }
 
   written(write: StripeWrite): void {
-    const place = this.#places.get(write);
-    this.#places.delete(write);
-    if (place === undefined) return;
     // A member that it had to do without may be in use again after a crash, as long as no superblock tells of it: the log stays until then.
-    this.#array.core.whenRecorded(() => place.written());
+    if (this.#places.has(write)) this.#array.core.whenRecorded(() => this.#over(write));
+  }
+
+  #over(write: StripeWrite): void {
+    const logs = this.#places.get(write)!;
+    this.#places.delete(write);
+    for (const log of logs) log.over(write);
   }
 
   settle(settled: () => void): void {
