@@ -35,7 +35,10 @@ export class Atlas {
     const isNews = (other: number): boolean =>
       members.attached.some(({ label, isFaulty }) => label === `disk${other}` && !isFaulty);
     const sick = this.sick !== null && this.sick !== disk && !this.ailing.includes(this.sick);
-    const lost = members.degraded + this.ailing.filter(isNews).length + Number(sick);
+    // By force it was taken for clean: Q does not stand in for a member where it may disagree with P.
+    const isDoubtful = this.#machine.wasForced && parityDisks(shape) === 2;
+    const doubts = Number(sick) + Number(isDoubtful);
+    const lost = members.degraded + this.ailing.filter(isNews).length + doubts;
     return lost < bearableLosses(shape);
   }
 

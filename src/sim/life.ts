@@ -241,14 +241,17 @@ export class Life {
     machine.cut();
   }
 
-  /** By force only where nothing else is to be expected: parity that lacks a member in a dirty array. */
+  /**
+   * By force only where nothing else is to be expected: parity that lacks a member in a dirty array, which no log stands in for, or which
+   * nobody has on record as ever computed.
+   */
   async #startAgain(isShort: boolean): Promise<void> {
     const { machine, world } = this;
-    const { consistency } = machine.shape;
+    const { consistency, assumeClean } = machine.shape;
     try {
       await world.until("starting", machine.start());
     } catch (error) {
-      const hasLog = consistency === "ppl" || consistency === "journal";
+      const hasLog = (consistency === "ppl" || consistency === "journal") && assumeClean;
       if (!(error instanceof HoldfastError) || error.code === "timeout") throw error;
       if (parityDisks(machine.shape) === 0 || !isShort || hasLog) throw error;
       world.say(`by force: ${error.message}`);

@@ -34,6 +34,7 @@ export interface BitmapStart {
   readonly record: Pick<ArrayRecord, "events" | "resyncOffsetSectors">;
   readonly timers: Timers;
   readonly memberFailed: (member: Member, error: HoldfastError, recorded: BioEnd) => void;
+  readonly whenRecorded: (recorded: BioEnd) => void;
   /** As in BitmapTrackerOptions. */
   readonly syncUsers: (() => Promise<boolean>) | null;
   /** Who makes what it is made of; the usual ones unless given. */

@@ -92,6 +92,10 @@ async function setUp(
       record,
       timers,
       memberFailed,
+      whenRecorded: (recorded) => {
+        if (setup.recorded.length > 0) setup.recorded.push(() => recorded(null));
+        else recorded(null);
+      },
       syncUsers: null,
     });
     return bitmap!;
@@ -282,6 +286,29 @@ describe("the bitmap on members", () => {
     await settled();
     expect(hasBegun).toBe(true);
   });
+
+  test.each(["before the bit is written", "while it is written"])(
+    "and also where somebody else found that out, %s",
+    async (when) => {
+      const setup = await setUp();
+      const bitmap = await setup.start(Infinity);
+      const [first] = setup.members.attached;
+      const fails = (): void => {
+        first!.standing = { kind: "faulty" };
+        setup.devices[0]!.vanish();
+        setup.recorded.push(() => {});
+      };
+      let hasBegun = false;
+      if (when.startsWith("before")) fails();
+      bitmap.tracker.beginWrite(0, 8, () => (hasBegun = true));
+      if (!when.startsWith("before")) fails();
+      await settled();
+      expect([setup.failed, hasBegun]).toEqual([[], false]);
+      for (const recorded of setup.recorded) recorded();
+      await settled();
+      expect(hasBegun).toBe(true);
+    },
+  );
 });
 
 describe("loading a bitmap", () => {

@@ -42,6 +42,8 @@ export interface MemberBitmapOptions {
   readonly isStale: boolean;
   /** As ArrayCore.memberFailed. */
   readonly memberFailed: (member: Member, error: HoldfastError, recorded: BioEnd) => void;
+  /** As ArrayCore.whenRecorded. */
+  readonly whenRecorded: (recorded: BioEnd) => void;
 }
 
 interface Piece {
@@ -127,11 +129,20 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
       );
       return failed;
     });
-    await this.#report(failures);
+    await this.#settled(failures);
   }
 
   async writeAll(bits: ChunkBits): Promise<void> {
-    await this.#report(await this.#writes.run(() => this.#everything(bits, new Map())));
+    await this.#settled(await this.#writes.run(() => this.#everything(bits, new Map())));
+  }
+
+  /**
+   * What is on the members counts once it is on record who has not got it, be it that somebody else found that member faulty: after a
+   * crash its bitmap, where these bits are clear, would be as good as any.
+   */
+  async #settled(failures: Failures): Promise<void> {
+    await this.#report(failures);
+    await recorded(this.#options.whenRecorded);
   }
 
   async writeSuperblock(events: number): Promise<readonly Failure[]> {
@@ -236,18 +247,23 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
    */
   async #report(failures: Failures): Promise<void> {
     const { members, memberFailed, name } = this.#options;
-    const reports = [...failures].map(
-      ([member, error]) =>
-        new Promise<void>((resolve, reject) => {
-          const recorded: BioEnd = (fatal) => (fatal === null ? resolve() : reject(fatal));
-          if (member.isFaulty) resolve();
-          else memberFailed(member, error, recorded);
-        }),
+    const reports = [...failures].map(([member, error]) =>
+      recorded((end) => memberFailed(member, error, end)),
     );
     await allEnded(reports);
     if (members.attached.some((member) => member.slot !== null)) return;
     throw new HoldfastError("io", `${name} has no member left to keep its bitmap on.`);
   }
+}
+
+/** As a promise, which rejects with what has broken the array. */
+function recorded(start: (end: BioEnd) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((broken) => {
+      if (broken === null) resolve();
+      else reject(broken);
+    });
+  });
 }
 
 /** Waits for all of them, whatever becomes of each; then rejects as the first that did. */

@@ -71,6 +71,7 @@ export async function startManaged(
         syncUsers,
         parts,
         memberFailed: (member, error, recorded) => array.memberFailed(member, error, recorded),
+        whenRecorded: (recorded) => array.whenRecorded(recorded),
       });
       if (bitmap === null) {
         const text = `${name}: its superblocks tell of a bitmap, and no member in sync has one.`;

@@ -89,6 +89,17 @@ export const BITMAP_MUTANTS: readonly Mutant[] = [
     parts: () => ({ tracker: (options) => new BitsForgotten(options) }),
   },
   {
+    name: "bits-unrecorded",
+    about: "data are written before it is on record who has not got their bits",
+    law: 3,
+    origin: null,
+    scenario: "bitmap-failure",
+    parts: () => ({
+      bitmapStore: (options) =>
+        new MemberBitmapStore({ ...options, whenRecorded: (recorded) => recorded(null) }),
+    }),
+  },
+  {
     name: "bits-volatile",
     about: "bits are in a cache when the data are written",
     law: 2,

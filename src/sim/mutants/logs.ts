@@ -68,7 +68,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     about: "what no log tells of is written before it is on record that its parity is gone",
     law: 3,
     origin: null,
-    scenario: "ppl",
+    scenario: "ppl-failure",
     parts: () => changedFound(withoutRecords),
   },
   {

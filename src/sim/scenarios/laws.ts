@@ -77,6 +77,29 @@ const BITMAP: Scenario = {
   },
 };
 
+const BITMAP_FAILURE: Scenario = {
+  name: "bitmap-failure",
+  about:
+    "a member hangs or is gone amid first writes to regions, the power fails soon after, and the disk is back",
+  make: (prng) => {
+    const shape = shapeOf(prng, ALL, {
+      consistency: "bitmap",
+      assumeClean: true,
+      componentSectors: 1024,
+    });
+    const round = (): Step[] => [
+      wait(prng, 16_000, 17_000),
+      ...writes(prng, prng.between(1, 3), { events: 8 }),
+      gone(prng, shape),
+      ...writes(prng, prng.between(0, 3), { events: 8 }),
+      ...(prng.chance(0.7) ? [wait(prng, 2900, 3100)] : []),
+      step({ do: "flush" }, prng.below(20)),
+      cut(),
+    ];
+    return { shape, steps: rounds(prng, 3, round) };
+  },
+};
+
 const BITMAP_IDLE: Scenario = {
   name: "bitmap-idle",
   about: "regions of a mirror become clean by themselves while the array stays dirty",
@@ -212,6 +235,25 @@ function logged(consistency: "ppl" | "journal"): Scenario {
   };
 }
 
+const PPL_FAILURE: Scenario = {
+  name: "ppl-failure",
+  about:
+    "a member fails amid writes of stripes of which a ppl tells, the power fails soon after, and the disk is back",
+  make: (prng) => {
+    const shape = shapeOf(prng, ["raid5"], { consistency: "ppl", assumeClean: true });
+    const round = (): Step[] => {
+      const disk = anyDisk(prng, shape);
+      return [
+        ...writes(prng, prng.between(3, 8), { within: 192, events: 3 }),
+        prng.chance(0.5) ? step({ do: "fail-member", disk }, prng.below(4)) : gone(prng, shape),
+        ...writes(prng, prng.between(1, 6), { within: 192, events: 4 }),
+        cut(),
+      ];
+    };
+    return { shape, steps: rounds(prng, 3, round) };
+  },
+};
+
 const STOP: Scenario = {
   name: "stop",
   about: "an array is stopped while it is written",
@@ -230,6 +272,7 @@ export const LAW_SCENARIOS: readonly Scenario[] = [
   CLEAN,
   SLOW,
   BITMAP,
+  BITMAP_FAILURE,
   BITMAP_IDLE,
   BUFFERS,
   PHOENIX,
@@ -237,6 +280,7 @@ export const LAW_SCENARIOS: readonly Scenario[] = [
   BAD_BLOCKS,
   logged("ppl"),
   logged("journal"),
+  PPL_FAILURE,
   STOP,
   ...RECOVERY_SCENARIOS,
   ...SYNC_SCENARIOS,
