@@ -224,7 +224,8 @@ export class Life {
     else machine.kill();
     for (const disk of stay) machine.away.add(disk);
     clients.crash();
-    oracle.crash(isPowerCut);
+    // A disk that came back just now may count as if it had never been away, without what it had answered.
+    oracle.crash(isPowerCut || machine.hasLostCache);
     if (again !== undefined) await this.#cutWhileStarting(again);
     await this.#startAgain(isShort);
   }

@@ -57,6 +57,8 @@ export class Machine {
   life = 0;
   /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
   wasForced = false;
+  /** Since the start a disk came back that had lost what was in its cache. */
+  hasLostCache = false;
   /** No disk lies, loses what it was given, or changes it by itself: copies that differ are then nobody's mistake. */
   isHonest = true;
   /** What was wrong on the disks when it was started. */
@@ -107,6 +109,7 @@ export class Machine {
     const old = this.#guards[disk]!;
     this.disks[disk]!.recover();
     await old.whenQuiet();
+    this.hasLostCache ||= this.disks[disk]!.isVolatile;
     this.disks[disk]!.losePower();
     this.#guards[disk] = this.#guard(disk);
     return this.#guards[disk];
@@ -122,6 +125,7 @@ export class Machine {
   /** A new process finds the disks that are there and runs the array. @throws HoldfastError as planning and starting do */
   async start(force = false): Promise<void> {
     this.life += 1;
+    this.hasLostCache = false;
     this.#process = new SimProcess(this.world);
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);

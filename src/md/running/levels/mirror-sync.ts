@@ -12,6 +12,7 @@
  */
 import { assert } from "../../../base/assert.ts";
 import { HoldfastError } from "../../../base/errors.ts";
+import { ignore } from "../../../base/nothing.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
 import { WorkBuffers } from "../../../parity/engine.ts";
 import type { StepOutcome, SyncWork } from "../../../sync/work.ts";
@@ -187,7 +188,11 @@ export class MirrorSync {
 
   async #overwrite(sector: number, sectors: number, buffers: WorkBuffers): Promise<RunResult> {
     const copies = this.#options.copies.at(sector);
-    const read = await this.#readBest(copies, sectors, buffers);
+    const [first] = copies;
+    if (first === undefined) return { mismatches: 0, error: null, isFatal: false };
+    // Whatever the first has must come from it: what is written behind it may be on no other, though it was acknowledged.
+    const whole = await this.#readWhole([first], sectors, buffers, ignore);
+    const read = whole ?? (await this.#readParts(copies, sectors, buffers));
     const targets = copies.filter((copy) => copy !== read.source);
     return this.#writeTo(targets, read);
   }
@@ -299,16 +304,34 @@ export class MirrorSync {
     all: readonly Copy[],
     sectors: number,
     buffers: WorkBuffers,
-    failed: (copy: Copy, why: HoldfastError) => void = () => {},
+    failed: (copy: Copy, why: HoldfastError) => void = ignore,
   ): Promise<BestRead> {
-    const { copies } = this.#options;
+    return (
+      (await this.#readWhole(all, sectors, buffers, failed)) ??
+      this.#readParts(all, sectors, buffers)
+    );
+  }
+
+  /** From the first copy that has all of it; null: none has. */
+  async #readWhole(
+    all: readonly Copy[],
+    sectors: number,
+    buffers: WorkBuffers,
+    failed: (copy: Copy, why: HoldfastError) => void,
+  ): Promise<BestRead | null> {
     const data = buffers.take(sectors * SECTOR_BYTES);
     for (const copy of all) {
       if (!isGood(copy, sectors)) continue;
-      const error = await copies.read(copy, data);
+      const error = await this.#options.copies.read(copy, data);
       if (error === null) return { source: copy, data, lost: [], error: null };
       failed(copy, error);
     }
+    return null;
+  }
+
+  /** Each sector from the first copy that has it. */
+  async #readParts(all: readonly Copy[], sectors: number, buffers: WorkBuffers): Promise<BestRead> {
+    const data = buffers.take(sectors * SECTOR_BYTES);
     const lost: number[] = [];
     for (let at = 0; at < sectors; at += 1) {
       const part = data.subarray(at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
