@@ -130,10 +130,14 @@ export function metadataWrites(
   );
 }
 
-/** Writes the volume's bytes in pieces. @param fd one file after the other gets each piece */
+/**
+ * Writes the volume's bytes in pieces as large as chunks: kernels keep a file in the cache in pieces as large as it was written in, and with
+ * large ones each small write costs more, so all files must be alike in that. @param fd one file after the other gets each piece
+ */
 function writeCopies(fds: readonly number[], sizeBytes: number, offsetBytes: number): void {
-  for (let at = 0; at < sizeBytes; at += MIB) {
-    const data = volumeBytes(at, MIB);
+  const pieceBytes = CHUNK_SECTORS * SECTOR;
+  for (let at = 0; at < sizeBytes; at += pieceBytes) {
+    const data = volumeBytes(at, pieceBytes);
     for (const fd of fds) writeSync(fd, data, 0, data.length, offsetBytes + at);
   }
 }
