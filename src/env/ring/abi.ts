@@ -18,6 +18,7 @@ export const Params = {
   sqHead: 10,
   sqTail: 11,
   sqMask: 12,
+  sqFlags: 14,
   sqArray: 16,
   cqHead: 20,
   cqTail: 21,
@@ -33,11 +34,16 @@ export const SetupFlag = {
   submitAll: 1 << 7,
   /** 5.19: no interrupts to run completions. */
   coopTaskrun: 1 << 8,
+  /** 5.19: the flags of the submission queue tell of completions that wait to be run. */
+  taskrunFlag: 1 << 9,
   /** 6.0 */
   singleIssuer: 1 << 12,
   /** 6.1: completions run only when they are waited for. */
   deferTaskrun: 1 << 13,
 } as const;
+
+/** In the flags of the submission queue. */
+export const SQ_TASKRUN = 1 << 2;
 
 export const Feature = {
   /** 5.4: both rings in one mapping. */

@@ -3,13 +3,16 @@
  *
  *   read   preadv2(RWF_NOWAIT) --EAGAIN or short--> ring        where the file system refuses RWF_NOWAIT (tmpfs):
  *   write  pwrite, timed: a slow file's go through the ring     pread, timed like writes
+ *          large: ring
  *          parts: pwritev, timed; a slow file's one by one
  *   flush  ring
  *   write that is durable when it ends: ring, RWF_DSYNC. A flush instead would have all that was ever written wait for the disk.
  *
- * Buffered writes have no form that does not wait, and through the ring they would cost a hand-over to a kernel thread each.
+ * Buffered writes have no form that does not wait, and through the ring they cost a hand-over to a kernel thread each. That is less than
+ * the copying where they are large: then another processor copies, and this one goes on.
  * Transfers are pooled; short ones are continued. Everything else of a file is env/node's.
  */
+import { availableParallelism } from "node:os";
 import { ignore } from "../../base/nothing.ts";
 import type { Clock } from "../env.ts";
 import type { Files } from "../files.ts";
@@ -38,6 +41,10 @@ const READ: Work = { opcode: Op.read, opFlags: 0 };
 const WRITE: Work = { opcode: Op.write, opFlags: 0 };
 const WRITE_DURABLY: Work = { opcode: Op.write, opFlags: RWF_DSYNC };
 const FLUSH: Work = { opcode: Op.fsync, opFlags: FSYNC_DATASYNC };
+
+/** Copying so much takes about as long as handing it over, 10 to 20 us. */
+const LARGE_WRITE_BYTES = 64 * 1024;
+const IS_ALONE = availableParallelism() === 1;
 
 const MAX_SPARE_TRANSFERS = 1024;
 const NOTHING = new Uint8Array(0);
@@ -197,7 +204,8 @@ class RingFile extends DescriptorFile {
   write(data: Uint8Array, offsetBytes: number, done: (error: Error | null) => void): void {
     const space = this.#space;
     let result = 0;
-    if (data.length > 0 && this.#writePace.begin()) {
+    const isSmall = IS_ALONE || data.length < LARGE_WRITE_BYTES;
+    if (data.length > 0 && isSmall && this.#writePace.begin()) {
       const address = space.loop.system.addressOf(data);
       const length = Math.min(MAX_TRANSFER_BYTES, data.length);
       result = space.loop.system.pwrite(this.descriptor, address, length, offsetBytes);

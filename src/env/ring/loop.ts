@@ -11,7 +11,7 @@
  * 1 ms and what one batch takes. What must not be late uses `defer`. Where Node's sockets carry traffic (TLS) it gets one after
  * each batch. While idle the thread waits in Node's loop, which watches the ring's signal: so no
  * wake-up from other threads is needed, signals are seen and `process.exit` does not hang, as they would with a
- * thread that stays in the ring. Nothing is polled.
+ * thread that stays in the ring. Before it sleeps in the ring it looks for a moment, if that has been worth while (polling.ts).
  *
  * The process is kept alive while somebody holds the loop or operations are busy, as Node does for its own.
  */
@@ -19,6 +19,7 @@ import { nodeClock } from "../node/clock.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Operation } from "./operation.ts";
 import type { Ring } from "./ring.ts";
+import { Polling } from "./polling.ts";
 import { Signal } from "./signal.ts";
 
 /** Without a completion for so long, the thread goes back to Node's loop. */
@@ -45,6 +46,7 @@ export class RingLoop {
   readonly system: Kernel;
   readonly ring: Ring;
   readonly #signal: Signal;
+  readonly #polling = new Polling();
   #isInTurn = false;
   #isScheduled = false;
   #isHot = false;
@@ -175,12 +177,32 @@ export class RingLoop {
       this.#flush();
       const isLast = !isFirst && nodeClock.monotonicMs() >= end;
       const waits = this.#isHot && !this.#hasWork && !isLast;
-      this.ring.submitAndWait(waits ? LINGER_MS : 0);
+      if (waits) this.#wait();
+      else this.ring.submitAndWait(0);
       const count = this.ring.reap();
       if (count > 0) this.#heatUp();
       else if (!this.#hasWork) return !waits;
       if (isLast) return true;
     }
+  }
+
+  /** Looks for a moment before it sleeps, where that has been worth while lately. */
+  #wait(): void {
+    const { ring } = this;
+    if (ring.unsubmitted > 0) {
+      ring.submitAndWait(LINGER_MS);
+      return;
+    }
+    const startMs = nodeClock.monotonicMs();
+    const untilMs = startMs + this.#polling.ms;
+    while (!ring.isStirring) {
+      if (nodeClock.monotonicMs() < untilMs) continue;
+      ring.submitAndWait(LINGER_MS);
+      this.#polling.waited(nodeClock.monotonicMs() - startMs);
+      return;
+    }
+    ring.submitAndWait(0);
+    this.#polling.waited(nodeClock.monotonicMs() - startMs);
   }
 
   /** There is traffic: the thread waits in the ring from now on, and nobody has to be waked up. */

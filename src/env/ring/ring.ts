@@ -24,6 +24,7 @@ import {
   Params,
   Probe,
   REGISTER_EVENTFD,
+  SQ_TASKRUN,
   SUBMISSIONS_OFFSET,
   SetupFlag,
   Sqe,
@@ -42,11 +43,8 @@ const NO_SLOT = -1;
 const NEEDED_FEATURES = Feature.singleMmap | Feature.noDrop | Feature.fastPoll | Feature.extArg;
 
 /** From the cheapest for us to what all kernels know. */
-const SETUPS = [
-  SetupFlag.submitAll | SetupFlag.singleIssuer | SetupFlag.coopTaskrun | SetupFlag.deferTaskrun,
-  SetupFlag.submitAll | SetupFlag.coopTaskrun,
-  0,
-];
+const SHY = SetupFlag.submitAll | SetupFlag.coopTaskrun | SetupFlag.taskrunFlag;
+const SETUPS = [SHY | SetupFlag.singleIssuer | SetupFlag.deferTaskrun, SHY, 0];
 
 interface Opened {
   readonly descriptor: number;
@@ -130,6 +128,7 @@ export class Ring {
   readonly #sqHead: number;
   readonly #sqTail: number;
   readonly #sqMask: number;
+  readonly #sqFlags: number;
   readonly #cqHead: number;
   readonly #cqTail: number;
   readonly #cqMask: number;
@@ -163,6 +162,7 @@ export class Ring {
     this.#sqHead = params[Params.sqHead]! / 4;
     this.#sqTail = params[Params.sqTail]! / 4;
     this.#sqMask = this.#ring[params[Params.sqMask]! / 4]!;
+    this.#sqFlags = params[Params.sqFlags]! / 4;
     this.#cqHead = params[Params.cqHead]! / 4;
     this.#cqTail = params[Params.cqTail]! / 4;
     this.#cqMask = this.#ring[params[Params.cqMask]! / 4]!;
@@ -194,6 +194,11 @@ export class Ring {
   /** Whether `reap` has something to do without asking the kernel. */
   get hasCompletions(): boolean {
     return this.#given.length > 0 || this.#ready > 0;
+  }
+
+  /** Something has happened, as far as can be seen without asking the kernel: a turn of `submitAndWait` and `reap` is worth while. */
+  get isStirring(): boolean {
+    return this.hasCompletions || (Atomics.load(this.#ring, this.#sqFlags) & SQ_TASKRUN) !== 0;
   }
 
   get #ready(): number {
