@@ -213,21 +213,28 @@ export class Life {
   }
 
   async #crash(isPowerCut: boolean, away: readonly number[], again?: number): Promise<void> {
+    const { machine, atlas } = this;
+    const stay = away.filter((disk) => atlas.ailing.includes(disk));
+    const isShort = this.crash(isPowerCut);
+    for (const disk of stay) machine.away.add(disk);
+    if (again !== undefined) await this.#cutWhileStarting(again);
+    await this.#startAgain(isShort);
+  }
+
+  /** The power fails, or only the process dies. @returns whether that may cost what was being written, for want of a member */
+  crash(isPowerCut: boolean): boolean {
     const { machine, world, oracle, atlas, clients } = this;
     this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
     const { isShort } = atlas;
-    const stay = away.filter((disk) => atlas.ailing.includes(disk));
     atlas.takeRisk(oracle);
     if (isPowerCut) machine.cut();
     else machine.kill();
-    for (const disk of stay) machine.away.add(disk);
     clients.crash();
     // A disk that came back just now may count as if it had never been away, without what it had answered.
     oracle.crash(isPowerCut || machine.hasLostCache);
-    if (again !== undefined) await this.#cutWhileStarting(again);
-    await this.#startAgain(isShort);
+    return isShort;
   }
 
   async #cutWhileStarting(events: number): Promise<void> {

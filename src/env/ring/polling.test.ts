@@ -18,9 +18,7 @@ describe("looking before sleeping", () => {
   });
 
   it("is done for longer while waits are short, up to the longest that counts as short", () => {
-    const all = Array.from({ length: 10 }, (_unused, count) =>
-      after(...new Array(count).fill(0.01)),
-    );
+    const all = Array.from({ length: 10 }, (_unused, count) => after(...times(count, 0.01)));
     expect(all).toEqual(all.toSorted((a, b) => a - b));
     expect(all.at(-1)).toBe(all.at(-2));
     expect(after(...times(10, all.at(-1)!))).toBe(all.at(-1));
