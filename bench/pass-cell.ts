@@ -4,7 +4,7 @@
  * second to start, which says nothing about large volumes: the time of a dump is taken without that of a `holdfast scan` of the same files
  * just before, which loads the same code and reads the same superblocks.
  */
-import { closeSync, mkdtempSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT } from "../scripts/setup.mjs";
 import { DATA_OFFSET_BYTES } from "./arrays.ts";
@@ -74,6 +74,18 @@ async function checkSeconds(files: readonly string[]): Promise<number> {
   return seconds;
 }
 
+/** What others have written is not to be written back while somebody is measured. */
+function toDisk(paths: readonly string[]): void {
+  for (const path of paths) {
+    const fd = openSync(path, "r+");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
 async function fillSeconds(array: MadeArray): Promise<number> {
   const folder = mkdtempSync(join(dirname(array.plain), "fill-"));
   const place = { files: array.members, writes: "members", folder } as const;
@@ -81,6 +93,7 @@ async function fillSeconds(array: MadeArray): Promise<number> {
   try {
     const load = { uri: server.uri, seconds: FILL_SECONDS, seed: 1, folder };
     await runLoad(FILL, { ...load, seconds: FILL_WARM_SECONDS });
+    toDisk(array.members);
     const { bytesPerSecond } = (await runLoad(FILL, load)).run;
     return array.sizeBytes / bytesPerSecond!;
   } finally {
@@ -91,6 +104,7 @@ async function fillSeconds(array: MadeArray): Promise<number> {
 
 /** As many bytes to each member as there are data and parity, from a file: a client reads what it writes somewhere, too. */
 async function ddFillSeconds({ members, plain }: MadeArray): Promise<number> {
+  toDisk(members);
   let seconds = 0;
   for (const path of members) {
     const count = (statSync(path).size - DATA_OFFSET_BYTES) / FILL_DD_BYTES;
