@@ -48,6 +48,21 @@ describe("assembling", () => {
     expect(await world.told()).toContain("DegradedArray");
   });
 
+  it("counts a spare that had just been given a slot, of which its own superblock does not tell yet", async () => {
+    const { world, disks } = await stopped({ raidDisks: 3, spareDisks: 1, force: true }, 4);
+    await world.assemble(disks);
+    const [, , failing, spare] = disks;
+    const before = world.bytesOf(spare!).slice();
+    await world.do(world.host.fail({ array: "md0", device: failing! }));
+    await world.quiet();
+    await world.stop();
+    // As a crash may leave it: the others' superblocks say what it is now, its own what it was.
+    world.bytesOf(spare!).set(before);
+    const outcome = await world.assemble([disks[0]!, disks[1]!, spare!]);
+    expect(outcome).toMatchObject({ kind: "started", active: 2 });
+    expect(await world.quiet()).toMatchObject({ degraded: 0 });
+  });
+
   it("starts at once where it is told to, or nobody is missing", async () => {
     const { world, disks } = await stopped();
     expect(await world.assemble(disks.slice(1), { run: true })).toMatchObject({ kind: "started" });

@@ -80,6 +80,12 @@ export async function readBadBlocks(
 ): Promise<BadBlockDecode> {
   const log = superblock.badBlockLog;
   if (log === null || !log.inUse) return { kind: "ok", ranges: [] };
+  const end = log.startSector + log.sectors;
+  if (log.startSector < 0 || end > device.sectors)
+    return {
+      kind: "bad",
+      reason: `its bad-block log would be at sectors ${log.startSector} to ${end} of a device of ${device.sectors}`,
+    };
   return decodeBadBlocks(await readSectors(device, log.startSector, log.sectors), log.shift);
 }
 
