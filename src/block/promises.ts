@@ -4,10 +4,15 @@ import { flushBio, readBio, writeBio, writeZeroesBio, discardBio } from "./bio.t
 import type { Bio, BioEnd } from "./bio.ts";
 import type { BlockDevice } from "./device.ts";
 
-function submitted(device: BlockDevice, make: (end: BioEnd) => Bio): Promise<void> {
+/** Whatever ends as bios do, as a promise, which rejects with the error. */
+export function ended(start: (end: BioEnd) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    device.submit(make((error) => (error === null ? resolve() : reject(error))));
+    start((error) => (error === null ? resolve() : reject(error)));
   });
+}
+
+function submitted(device: BlockDevice, make: (end: BioEnd) => Bio): Promise<void> {
+  return ended((end) => device.submit(make(end)));
 }
 
 /** Fills `data` (a whole number of sectors) from `sector` on. */

@@ -4,12 +4,12 @@
  */
 import { Life } from "./life.ts";
 import type { Script } from "./script.ts";
-import { parityDisks } from "./shape.ts";
+import { mayNeedForce } from "./shape.ts";
 
 export interface CrashImages {
   /** Of all disks, by their numbers; journal and spares come last. Those that had failed are there again. */
   readonly disks: readonly Uint8Array[];
-  /** Parity was short of a member and no log stood in for it: nobody starts the array but by force. */
+  /** Parity was short of a member: it may be that nobody starts the array but by force. */
   readonly needsForce: boolean;
   /** What is wrong with the volume as it was read, a line each. */
   readonly wrongIn: (content: Uint8Array) => readonly string[];
@@ -28,11 +28,10 @@ export async function crashImages(script: Script): Promise<CrashImages | null> {
   const isShort = life.crash(true);
   const { machine, oracle } = life;
   if (machine.wrong.length > 0 || machine.wasForced) return null;
-  const hasLog = shape.consistency === "ppl" || shape.consistency === "journal";
   const floors = oracle.floors(0, oracle.sectors, "durable");
   return {
     disks: machine.disks.map((disk) => disk.image()),
-    needsForce: isShort && parityDisks(shape) > 0 && !hasLog,
+    needsForce: isShort && mayNeedForce(shape),
     wrongIn: (content) => oracle.wrongIn(0, content, floors),
   };
 }

@@ -9,7 +9,7 @@ import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
-import { dataOffsetOf, parityDisks } from "./shape.ts";
+import { dataOffsetOf, mayNeedForce } from "./shape.ts";
 import { World } from "./world.ts";
 
 export class Life {
@@ -249,19 +249,14 @@ export class Life {
     machine.cut();
   }
 
-  /**
-   * By force only where nothing else is to be expected: parity that lacks a member in a dirty array, which no log stands in for, or which
-   * nobody has on record as ever computed.
-   */
+  /** By force only where nothing else is to be expected. */
   async #startAgain(isShort: boolean): Promise<void> {
     const { machine, world } = this;
-    const { consistency, assumeClean } = machine.shape;
     try {
       await world.until("starting", machine.start());
     } catch (error) {
-      const hasLog = (consistency === "ppl" || consistency === "journal") && assumeClean;
       if (!(error instanceof HoldfastError) || error.code === "timeout") throw error;
-      if (parityDisks(machine.shape) === 0 || !isShort || hasLog) throw error;
+      if (!isShort || !mayNeedForce(machine.shape)) throw error;
       world.say(`by force: ${error.message}`);
       await world.until("starting by force", machine.start(true));
     }

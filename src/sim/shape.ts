@@ -37,6 +37,13 @@ export function parityDisks({ level }: Pick<Shape, "level">): number {
   return level === "raid4" || level === "raid5" ? 1 : 0;
 }
 
+/** A crash while a member is missing leaves parity that nobody may believe: no log stands in for it, or it was never computed. */
+export function mayNeedForce(shape: Pick<Shape, "level" | "consistency" | "assumeClean">): boolean {
+  const { consistency, assumeClean } = shape;
+  const hasLog = consistency === "ppl" || consistency === "journal";
+  return parityDisks(shape) > 0 && !(hasLog && assumeClean);
+}
+
 /** Members that may be lost at a time, whichever they are. */
 export function bearableLosses({ level, disks }: Pick<Shape, "level" | "disks">): number {
   switch (level) {

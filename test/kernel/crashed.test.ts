@@ -9,8 +9,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { SECTOR_BYTES } from "../../src/base/units.ts";
-import { decodeSuperblock1 } from "../../src/formats/md/superblock-1.ts";
 import { crashImages } from "../../src/sim/crash-images.ts";
 import { scriptOf } from "../../src/sim/runner.ts";
 import type { Scenario } from "../../src/sim/scenario.ts";
@@ -18,6 +16,7 @@ import { SCENARIOS } from "../../src/sim/scenarios/index.ts";
 import { askKernel } from "../crash/kernel.ts";
 import type { CrashedCopy } from "../crash/kernel.ts";
 import { peerDescribe } from "../support/peers.ts";
+import { superblockIn } from "../support/running-array.ts";
 import { seedOfRun } from "../support/seed.ts";
 import { GUEST_PROGRAMS } from "./rootfs.ts";
 
@@ -34,7 +33,6 @@ const NAMES = [
   "ppl",
   "journal",
 ];
-const SUPER_SECTOR = 8;
 /** Of one guest. */
 const AT_A_TIME = 60;
 
@@ -44,12 +42,6 @@ function scenarios(): readonly Scenario[] {
     if (found === undefined) throw new Error(`there is no scenario ${name}`);
     return found;
   });
-}
-
-function hasSuperblock(image: Uint8Array): boolean {
-  const place = { sector: SUPER_SECTOR, deviceSectors: image.length / SECTOR_BYTES };
-  const from = SUPER_SECTOR * SECTOR_BYTES;
-  return decodeSuperblock1(image.subarray(from, from + 4096), "1.2", place).kind === "ok";
 }
 
 peerDescribe(GUEST_PROGRAMS, `${CRASHES} simulated power cuts, seed ${SEED}`, () => {
@@ -72,7 +64,7 @@ peerDescribe(GUEST_PROGRAMS, `${CRASHES} simulated power cuts, seed ${SEED}`, ()
     const name = `c${copies.length}`;
     mkdirSync(join(folder, name));
     // mdadm takes no device whose superblock is torn, or that was never told that it is a member.
-    const images = disks.filter(hasSuperblock).map((image, disk) => {
+    const images = disks.filter(superblockIn).map((image, disk) => {
       const path = join(folder, name, `${disk}.img`);
       writeFileSync(path, image);
       return path;

@@ -195,13 +195,9 @@ export class RingLoop {
     }
     const startMs = nodeClock.monotonicMs();
     const untilMs = startMs + this.#polling.ms;
-    while (!ring.isStirring) {
-      if (nodeClock.monotonicMs() < untilMs) continue;
-      ring.submitAndWait(LINGER_MS);
-      this.#polling.waited(nodeClock.monotonicMs() - startMs);
-      return;
-    }
-    ring.submitAndWait(0);
+    while (!ring.isStirring && nodeClock.monotonicMs() < untilMs) continue;
+    // What stirs becomes a completion first, and then there is nothing to wait for.
+    ring.submitAndWait(LINGER_MS);
     this.#polling.waited(nodeClock.monotonicMs() - startMs);
   }
 

@@ -87,9 +87,9 @@ interface Run {
 /** The member in the slot and then its replacement, those that have everything below the member sector. */
 function holdersOf({ slots }: AssemblyPlan, slot: number, endSector: number): JudgedCandidate[] {
   const { member, replacement } = slots[slot]!;
-  return [member, replacement].filter(
-    (one) => one !== null && holds(one, endSector),
-  ) as JudgedCandidate[];
+  return [member, replacement].flatMap((one) =>
+    one !== null && holds(one, endSector) ? [one] : [],
+  );
 }
 
 function describe(counts: Counts): string {

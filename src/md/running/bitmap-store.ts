@@ -16,7 +16,7 @@ import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES, alignUp } from "../../base/units.ts";
 import { BioFlags } from "../../block/bio.ts";
 import type { BioEnd } from "../../block/bio.ts";
-import { flush, writeSectors } from "../../block/promises.ts";
+import { ended, flush, writeSectors } from "../../block/promises.ts";
 import { BITMAP_STATE, bitmapSuper } from "../../formats/md/bitmap.ts";
 import type { MdBitmap } from "../../formats/md/bitmap.ts";
 import type { NewBitmap } from "../../formats/md/bitmap-image.ts";
@@ -142,7 +142,7 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
    */
   async #settled(failures: Failures): Promise<void> {
     await this.#report(failures);
-    await recorded(this.#options.whenRecorded);
+    await ended(this.#options.whenRecorded);
   }
 
   async writeSuperblock(events: number): Promise<readonly Failure[]> {
@@ -248,22 +248,12 @@ export class MemberBitmapStore implements BitmapStore, BitmapRecord {
   async #report(failures: Failures): Promise<void> {
     const { members, memberFailed, name } = this.#options;
     const reports = [...failures].map(([member, error]) =>
-      recorded((end) => memberFailed(member, error, end)),
+      ended((end) => memberFailed(member, error, end)),
     );
     await allEnded(reports);
     if (members.attached.some((member) => member.slot !== null)) return;
     throw new HoldfastError("io", `${name} has no member left to keep its bitmap on.`);
   }
-}
-
-/** As a promise, which rejects with what has broken the array. */
-function recorded(start: (end: BioEnd) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    start((broken) => {
-      if (broken === null) resolve();
-      else reject(broken);
-    });
-  });
 }
 
 /** Waits for all of them, whatever becomes of each; then rejects as the first that did. */

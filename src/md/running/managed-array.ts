@@ -9,6 +9,7 @@
  * "clean".
  */
 import { HoldfastError } from "../../base/errors.ts";
+import { ended } from "../../block/promises.ts";
 import { OneByOne } from "../../base/one-by-one.ts";
 import { ignore } from "../../base/nothing.ts";
 import type { BitmapTracker } from "../../regions/bitmap-tracker.ts";
@@ -172,12 +173,7 @@ export class ManagedArray {
 
   /** Somebody wants it out; resolves when the others' superblocks say so. @throws HoldfastError when the array cannot do without it */
   failMember(member: Member, why: HoldfastError): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.array.memberFailed(member, why, (error) => {
-        if (error === null) resolve();
-        else reject(error);
-      });
-    });
+    return ended((end) => this.array.memberFailed(member, why, end));
   }
 
   /** Lets go of a spare, or of a faulty device, once nothing is under way to it. @throws as RunningArray.detach */

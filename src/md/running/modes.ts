@@ -10,6 +10,7 @@ import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { ignore } from "../../base/nothing.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import type { BlockLimits } from "../../block/device.ts";
+import { ended } from "../../block/promises.ts";
 import { readOnlyError } from "../../block/refuse.ts";
 import type { ArrayMode, WantedState } from "./array-state.ts";
 import type { RunningLevel } from "./core.ts";
@@ -157,9 +158,7 @@ export class Modes {
     const why = this.#options.level.whyReadOnly?.() ?? null;
     if (why !== null) throw why;
     if (this.#mode === "read-write") return;
-    await new Promise<void>((resolve, reject) => {
-      this.#begin((error) => (error === null ? resolve() : reject(error)));
-    });
+    await ended((end) => this.#begin(end));
   }
 
   /** A write has come. True: it waits until the array is ready for writing, which the first one brings about. */

@@ -61,11 +61,7 @@ const BITMAP: Scenario = {
   name: "bitmap",
   about: "first writes to regions of an array with a bitmap, and power cuts",
   make: (prng) => {
-    const shape = shapeOf(prng, ALL, {
-      consistency: "bitmap",
-      assumeClean: true,
-      componentSectors: 1024,
-    });
+    const shape = withRegions(prng);
     const round = (): Step[] => [
       // All bits of a new bitmap are set, and those that a crash leaves.
       wait(prng, 16_000, 17_000),
@@ -82,11 +78,7 @@ const BITMAP_FAILURE: Scenario = {
   about:
     "a member hangs or is gone amid first writes to regions, the power fails soon after, and the disk is back",
   make: (prng) => {
-    const shape = shapeOf(prng, ALL, {
-      consistency: "bitmap",
-      assumeClean: true,
-      componentSectors: 1024,
-    });
+    const shape = withRegions(prng);
     const round = (): Step[] => [
       wait(prng, 16_000, 17_000),
       ...writes(prng, prng.between(1, 3), { events: 8 }),
@@ -128,6 +120,14 @@ const BUFFERS: Scenario = {
     return { shape, steps: rounds(prng, 3, round) };
   },
 };
+
+function withRegions(prng: Prng): Shape {
+  return shapeOf(prng, ALL, {
+    consistency: "bitmap",
+    assumeClean: true,
+    componentSectors: 1024,
+  });
+}
 
 function sharing(prng: Prng): Shape {
   return shapeOf(prng, MIRRORS, {

@@ -188,10 +188,8 @@ export class MirrorSync {
 
   async #overwrite(sector: number, sectors: number, buffers: WorkBuffers): Promise<RunResult> {
     const copies = this.#options.copies.at(sector);
-    const [first] = copies;
-    if (first === undefined) return { mismatches: 0, error: null, isFatal: false };
     // Whatever the first has must come from it: what is written behind it may be on no other, though it was acknowledged.
-    const whole = await this.#readWhole([first], sectors, buffers, ignore);
+    const whole = await this.#readWhole(copies.slice(0, 1), sectors, buffers, ignore);
     const read = whole ?? (await this.#readParts(copies, sectors, buffers));
     const targets = copies.filter((copy) => copy !== read.source);
     return this.#writeTo(targets, read);

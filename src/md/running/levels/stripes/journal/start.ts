@@ -11,7 +11,7 @@
 import { HoldfastError } from "../../../../../base/errors.ts";
 import { ignore } from "../../../../../base/nothing.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
-import { flush, writeSectors } from "../../../../../block/promises.ts";
+import { ended, flush, writeSectors } from "../../../../../block/promises.ts";
 import { R5_BLOCK_SECTORS, r5Advance } from "../../../../../formats/md/r5-log.ts";
 import type { R5Log } from "../../../../../formats/md/r5-log.ts";
 import { emptyR5Meta } from "../../../../../formats/md/r5-log-write.ts";
@@ -73,9 +73,7 @@ export async function replayOnto(
 
 /** Everything to the members, flushed. */
 export function writeOut(core: ArrayCore, { replayed }: LeftBehind): Promise<void> {
-  return new Promise((resolve, reject) => {
-    replayed.writeOut(core, (error) => (error === null ? resolve() : reject(error)));
-  });
+  return ended((end) => replayed.writeOut(core, end));
 }
 
 /** A log on a device that has none. The clock is ahead of all numbers that an older log there may have. */
