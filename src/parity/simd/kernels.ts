@@ -30,6 +30,7 @@ export interface SimdModule {
   mul(target: number, source: number, length: number, added: boolean): void;
   solveTwo(x: number, y: number, length: number): void;
   compare(left: number, right: number, length: number): number;
+  verify(p: number, q: number, count: number, length: number): number;
   prepareCrc32c(): void;
   crc32c(seed: number, data: number, length: number): number;
   readonly SOURCES: WasmGlobal;
@@ -37,6 +38,8 @@ export interface SimdModule {
   readonly MORE_DOUBLINGS: WasmGlobal;
   readonly PRODUCTS: WasmGlobal;
   readonly DIFFERENCE: WasmGlobal;
+  readonly MAX_VERIFIED: WasmGlobal;
+  readonly VERIFY_STEP: WasmGlobal;
   readonly PIECE_P: WasmGlobal;
   readonly PIECE_Q: WasmGlobal;
   readonly PIECE_BYTES: WasmGlobal;
@@ -45,12 +48,15 @@ export interface SimdModule {
 /** No row has more data blocks with different coefficients. */
 const MAX_DATA = 255;
 const NO_BLOCK = 0;
+const NO_DIFFERENCE: ParityDifference = { p: null, q: null };
 
 export class SimdKernels implements ParityKernels {
   readonly name = "wasm-simd";
   readonly #arena: Arena;
   readonly #wasm: SimdModule;
   readonly #maxSources: number;
+  readonly #maxVerified: number;
+  readonly #verifyStep: number;
   readonly #pieceP: number;
   readonly #pieceQ: number;
   readonly #pieceBytes: number;
@@ -68,6 +74,8 @@ export class SimdKernels implements ParityKernels {
     this.#arena = arena;
     this.#wasm = wasm;
     this.#maxSources = wasm.MAX_SOURCES.value;
+    this.#maxVerified = wasm.MAX_VERIFIED.value;
+    this.#verifyStep = wasm.VERIFY_STEP.value;
     this.#pieceP = wasm.PIECE_P.value;
     this.#pieceQ = wasm.PIECE_Q.value;
     this.#pieceBytes = wasm.PIECE_BYTES.value;
@@ -137,6 +145,7 @@ export class SimdKernels implements ParityKernels {
       return oracleKernels.check(p, q, data, coefficients);
     }
     if (q !== null) this.#sort(coefficients, data.length);
+    if (this.#isRight(p, q, data, coefficients)) return NO_DIFFERENCE;
     let differenceOfP: DifferingBytes | null = null;
     let differenceOfQ: DifferingBytes | null = null;
     for (let start = 0; start < p.length; start += this.#pieceBytes) {
@@ -155,6 +164,27 @@ export class SimdKernels implements ParityKernels {
   crc32cUpdate(seed: number, data: Uint8Array): number {
     if (!this.#arena.contains(data)) return oracleKernels.crc32cUpdate(seed, data);
     return this.#wasm.crc32c(seed, data.byteOffset, data.length) >>> 0;
+  }
+
+  /**
+   * The quick look, for rows as nearly all are: few blocks, the coefficients without a gap. #sorted is set if there is a Q.
+   * False: something is wrong, or this is another kind of row.
+   */
+  #isRight(
+    p: Uint8Array,
+    q: Uint8Array | null,
+    data: readonly Uint8Array[],
+    coefficients: readonly number[],
+  ): boolean {
+    const count = data.length;
+    if (count < 2 || count > this.#maxVerified || p.length % this.#verifyStep !== 0) return false;
+    for (let place = 0; place < count; place += 1) {
+      const index = q === null ? place : this.#sorted[place]!;
+      if (q !== null && coefficients[index] !== count - 1 - place) return false;
+      this.#sources[place] = data[index]!.byteOffset;
+    }
+    const addressQ = q === null ? NO_BLOCK : q.byteOffset;
+    return this.#wasm.verify(p.byteOffset, addressQ, count, p.length) !== 0;
   }
 
   /** Does the block lie in the arena? It has the length of the others, or the caller is wrong. */

@@ -6,7 +6,7 @@ import type { SimdModule } from "./kernels.ts";
 
 /** V8 (11.3, Node 20) replaced each kernel within 8 runs over so many bytes. */
 const ROUNDS = 24;
-/** There is a loop for each number of sources from 2 to this (assembly/xor.ts). */
+/** There is a loop for each number of sources from 2 to this (assembly/xor.ts); in assembly/verify.ts from 2 to MAX_VERIFIED. */
 const MOST_SUMMED = 8;
 
 /** @param buffer the memory the module works on; only its scratch is written to */
@@ -22,6 +22,10 @@ export function warmUp(wasm: SimdModule, buffer: ArrayBuffer): void {
     wasm.mul(p, q, bytes, round % 2 === 0);
     wasm.solveTwo(p, q, bytes);
     wasm.compare(p, q, bytes);
+    for (let count = 2; count <= wasm.MAX_VERIFIED.value; count += 1) {
+      wasm.verify(p, 0, count, bytes);
+      wasm.verify(p, q, count, bytes);
+    }
     wasm.crc32c(round, p, bytes);
   }
 }

@@ -8,7 +8,7 @@ import { MORE_DOUBLINGS, PRODUCTS, SOURCES } from "./layout.ts";
 
 const STEP: usize = 64;
 
-function double(x: v128): v128 {
+export function double(x: v128): v128 {
   const carry = i8x16.gt_s(i8x16.splat(0), x);
   return v128.xor(i8x16.add(x, x), v128.and(carry, i8x16.splat(0x1d)));
 }

@@ -12,22 +12,26 @@ import {
   PRODUCTS,
   SOURCES,
 } from "./layout.ts";
+import { MAX_VERIFIED, VERIFY_STEP, verify } from "./verify.ts";
 import { xor } from "./xor.ts";
 
 export {
   DIFFERENCE,
   MAX_SOURCES,
+  MAX_VERIFIED,
   MORE_DOUBLINGS,
   PIECE_BYTES,
   PIECE_P,
   PIECE_Q,
   PRODUCTS,
   SOURCES,
+  VERIFY_STEP,
   compare,
   crc32c,
   mul,
   pq,
   prepareCrc32c,
   solveTwo,
+  verify,
   xor,
 };
