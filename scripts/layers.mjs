@@ -33,6 +33,7 @@ export const RULES = {
     ["copy", "regions", "sync"],
     ["filesystems"],
     ["md"],
+    ["dm"],
     ["volume"],
     ["nbd", "host"],
     ["engine"],

@@ -1,0 +1,16 @@
+/** The target types there are. A new one is a folder here and a line in the list. */
+import { HoldfastError } from "../../base/errors.ts";
+import type { TargetType } from "../target.ts";
+import { ERROR } from "./error/error.ts";
+import { LINEAR } from "./linear/linear.ts";
+import { ZERO } from "./zero/zero.ts";
+
+export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, ZERO];
+
+/** @throws HoldfastError `unsupported` with the names there are */
+export function targetType(name: string): TargetType {
+  const type = TARGET_TYPES.find((each) => each.name === name);
+  if (type !== undefined) return type;
+  const names = TARGET_TYPES.map((each) => each.name).join(", ");
+  throw new HoldfastError("unsupported", `There is no target "${name}" here; there are ${names}.`);
+}

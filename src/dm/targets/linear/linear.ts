@@ -1,0 +1,28 @@
+/** linear: a range of one device. `DEVICE OFFSET` */
+import { quoteWord } from "../../table.ts";
+import { OneDeviceTarget, checkRange } from "../../one-device-target.ts";
+import type { TargetType } from "../../target.ts";
+
+class LinearTarget extends OneDeviceTarget {
+  status(): string {
+    return "";
+  }
+
+  table(): string {
+    return `${quoteWord(this.devices[0]!.id)} ${this.offset}`;
+  }
+}
+
+export const LINEAR: TargetType = {
+  name: "linear",
+  version: [1, 4, 0],
+  isSingleton: false,
+  construct: async (context, words) => {
+    const word = words.word("the device");
+    const offset = words.number("the offset in sectors");
+    words.end();
+    const device = await context.open(word);
+    checkRange(device, offset, context.sectors, (why) => words.wrong(why));
+    return new LinearTarget(device, offset);
+  },
+};
