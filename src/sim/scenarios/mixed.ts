@@ -2,9 +2,9 @@
 import type { Prng } from "../../base/prng.ts";
 import { mixed } from "../scenario.ts";
 import type { Scenario, Weighted } from "../scenario.ts";
-import { randomShape } from "../shape.ts";
+import { dataOffsetOf, randomShape } from "../shape.ts";
 import type { Shape } from "../shape.ts";
-import { ANYWHERE } from "./steps.ts";
+import { ANYWHERE, cut, writes } from "./steps.ts";
 
 const WORDS = ["check", "repair", "frozen", "idle"] as const;
 const STATES = ["readonly", "read-auto", "active", "active", "clean"] as const;
@@ -79,7 +79,7 @@ export const MIXED: Scenario = {
   },
 };
 
-/** The plainest: for how fast it is, and as an example. */
+/** The plainest: as an example. */
 export const CRASH: Scenario = {
   name: "crash",
   about: "a raid5 of three disks is created, written, loses power, recovers, and is read",
@@ -95,5 +95,26 @@ export const CRASH: Scenario = {
     });
     const steps = mixed(prng, prng.between(5, 25), 6, clientActions(false));
     return { shape, steps: [...steps, { action: { do: "cut", away: [] }, events: 0 }] };
+  },
+};
+
+/** What `bench/sim.mjs` plays: always as much to do, whatever the seed. */
+export const POWER_CUT: Scenario = {
+  name: "power-cut",
+  about:
+    "a raid5 of three disks of 1 MiB is created, written three dozen times, loses power, recovers, and is read",
+  make: (prng) => {
+    const consistency = prng.pick(["resync", "bitmap"] as const);
+    const shape = randomShape(prng, {
+      level: "raid5",
+      disks: 3,
+      spares: 0,
+      consistency,
+      chunkSectors: 128,
+      componentSectors: 2048 - dataOffsetOf({ consistency }),
+      assumeClean: true,
+    });
+    const steps = [...writes(prng, 36, { fua: 0.2, flush: 0.2 }), cut()];
+    return { shape, steps };
   },
 };
