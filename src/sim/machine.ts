@@ -178,8 +178,8 @@ export class Machine {
       this.wrong.push(`the event count went from ${this.#events} back to ${events}`);
     this.#events = events;
     if (this.wasForced || !this.isHonest || this.wrong.length > 0) return;
-    const images = new Map(this.disks.map((disk) => [disk.name, disk.image()]));
-    const wrong = await judgeImages(plan, ({ path }) => images.get(path)!);
+    const byName = new Map(this.disks.map((disk) => [disk.name, disk.content]));
+    const wrong = await judgeImages(plan, ({ path }) => byName.get(path)!);
     this.wrong.push(...wrong);
   }
 
