@@ -14,6 +14,7 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { BioFlags } from "../block/bio.ts";
 import type { Bio } from "../block/bio.ts";
 import { Medium } from "./medium.ts";
+import { copyOf } from "./slab.ts";
 import type { World } from "./world.ts";
 
 /** How it answers. Gone: with errors, at once. Hung: not at all, until it is well again. */
@@ -154,7 +155,7 @@ export class SimDisk {
     const isFua = (bio.flags & BioFlags.fua) !== 0;
     // Memory is read when the disk gets round to it: somebody may have changed it since.
     const isEarly = this.#prng.chance(0.5);
-    const write: Write = { sector: bio.sector, data: bio.data.slice(), order: 0 };
+    const write: Write = { sector: bio.sector, data: copyOf(bio.data), order: 0 };
     this.#underWay.add(write);
     this.#later(isFua ? us + this.#latencyUs("flush") : us, () => {
       if (!isEarly) write.data.set(bio.data);

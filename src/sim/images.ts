@@ -110,14 +110,13 @@ function judgeParity(
   return wrong.slice(0, 3);
 }
 
+const sum = new Int32Array((PAGE_SECTORS * SECTOR_BYTES) / 4);
+
 /** Whichever of them is parity, it is right: all of them together are zero. */
 function cancelOut(pages: readonly Int32Array[]): boolean {
-  const [first, second, ...others] = pages;
-  for (let i = 0; i < first!.length; i += 1) {
-    let sum = first![i]! ^ (second?.[i] ?? 0);
-    for (const page of others) sum ^= page[i]!;
-    if (sum !== 0) return false;
-  }
+  sum.fill(0);
+  for (const page of pages) for (let i = 0; i < sum.length; i += 1) sum[i]! ^= page[i]!;
+  for (let i = 0; i < sum.length; i += 1) if (sum[i] !== 0) return false;
   return true;
 }
 

@@ -1,13 +1,9 @@
 /** Medium: what is stored on a disk. Pages exist once something was written there: most of a disk never is, and runs are many. */
 import { SECTOR_BYTES } from "../base/units.ts";
+import { cut } from "./slab.ts";
 
 export const PAGE_SECTORS = 8;
 const PAGE_BYTES = PAGE_SECTORS * SECTOR_BYTES;
-
-const SLAB_PAGES = 256;
-/** Pages are cut from one piece of memory after the other: a run needs a hundred, and the garbage collector is slow with many small ones. */
-let slab = new ArrayBuffer(0);
-let slabUsed = 0;
 
 /** Of one piece of memory, both. */
 class Page {
@@ -15,13 +11,9 @@ class Page {
   readonly words: Int32Array;
 
   constructor() {
-    if (slabUsed === slab.byteLength) {
-      slab = new ArrayBuffer(SLAB_PAGES * PAGE_BYTES);
-      slabUsed = 0;
-    }
-    this.bytes = new Uint8Array(slab, slabUsed, PAGE_BYTES);
-    this.words = new Int32Array(slab, slabUsed, PAGE_BYTES / 4);
-    slabUsed += PAGE_BYTES;
+    const { buffer, offset } = cut(PAGE_BYTES);
+    this.bytes = new Uint8Array(buffer, offset, PAGE_BYTES);
+    this.words = new Int32Array(buffer, offset, PAGE_BYTES / 4);
   }
 }
 

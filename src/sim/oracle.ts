@@ -6,8 +6,7 @@
  * What nobody can promise is noted as lost, each with its reason in whoever says so: sectors of stripes that were being written while parity was
  * short of a member and no log stood in for it.
  */
-import { SECTOR_BYTES } from "../base/units.ts";
-import { stamp, stamped, versionsIn } from "./stamp.ts";
+import { isBlank, stamp, stamped, versionsIn, wordsOf } from "./stamp.ts";
 
 export interface Writing {
   /** Versions that may be found of it: more than one if its buffer was changed while it was under way. */
@@ -17,8 +16,6 @@ export interface Writing {
   readonly sectors: number;
   readonly data: Uint8Array;
 }
-
-const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
 
 /** What a read must not be older than. */
 export type Floor = "durable" | "acknowledged";
@@ -134,12 +131,12 @@ export class Oracle {
   /** What is wrong with what was read, a line each. @param least as of when the read was asked for */
   wrongIn(sector: number, data: Uint8Array, least: Int32Array): string[] {
     const wrong: string[] = [];
+    const words = wordsOf(data);
     for (let i = 0; i < least.length; i += 1) {
       const at = sector + i;
-      const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
       // Most of a volume was never written.
-      if (least[i] === 0 && isZero(bytes)) continue;
-      const found = versionsIn(bytes, at);
+      if (least[i] === 0 && isBlank(words, i)) continue;
+      const found = versionsIn(words, i, at);
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
       const what = found === null ? "what nobody wrote there" : `write ${found.low}`;
@@ -147,8 +144,4 @@ export class Oracle {
     }
     return wrong;
   }
-}
-
-function isZero(sector: Uint8Array): boolean {
-  return Buffer.compare(sector, ZERO_SECTOR) === 0;
 }
