@@ -13,7 +13,7 @@ const { runCampaign } = await import("../src/sim/runner.ts");
 const { SCENARIOS } = await import("../src/sim/scenarios/index.ts");
 
 /** Runs in which V8 compiles what is new to it: a campaign is of minutes. */
-const WARM_UP_RUNS = 400;
+const WARM_UP_RUNS = 1000;
 
 const { values } = parseArgs({
   options: {

@@ -16,7 +16,7 @@ import { replayJournal } from "../md/replay/journal.ts";
 import { recoverPpl } from "../md/replay/ppl.ts";
 import type { PplRecovery } from "../md/replay/ppl.ts";
 import { oracleKernels } from "../parity/oracle.ts";
-import { PAGE_SECTORS } from "./medium.ts";
+import { PAGE_SECTORS, Page } from "./medium.ts";
 import type { Medium } from "./medium.ts";
 
 interface Holder {
@@ -100,7 +100,7 @@ function judgeParity(
   for (let first = 0; first < geometry.usedSectors; first += step) {
     // Where nothing was written parity is right, and that is most of it; and most of the rest is right at once.
     const pages = all
-      .map(({ content, dataOffset }) => content.wordsAt(dataOffset + first))
+      .map(({ content, dataOffset }) => content.pageAt(dataOffset + first))
       .filter((page) => page !== null);
     if (pages.length === 0 || (isPlain && cancelOut(pages))) continue;
     for (let at = first; at < first + step; at += 1)
@@ -110,14 +110,17 @@ function judgeParity(
   return wrong.slice(0, 3);
 }
 
-const sum = new Int32Array((PAGE_SECTORS * SECTOR_BYTES) / 4);
+const EMPTY_PAGE = new Page();
+const sum = new Page();
 
-/** Whichever of them is parity, it is right: all of them together are zero. */
-function cancelOut(pages: readonly Int32Array[]): boolean {
-  sum.fill(0);
-  for (const page of pages) for (let i = 0; i < sum.length; i += 1) sum[i]! ^= page[i]!;
-  for (let i = 0; i < sum.length; i += 1) if (sum[i] !== 0) return false;
-  return true;
+/** Whichever of them is parity, it is right: one of them is the sum of all others. */
+function cancelOut([one, other = EMPTY_PAGE, ...more]: readonly Page[]): boolean {
+  const last = more.pop();
+  if (last === undefined) return Buffer.compare(one!.bytes, other.bytes) === 0;
+  sum.words.set(one!.words);
+  for (const { words } of [other, ...more])
+    for (let i = 0; i < words.length; i += 1) sum.words[i]! ^= words[i]!;
+  return Buffer.compare(sum.bytes, last.bytes) === 0;
 }
 
 /** Or nobody can tell. */

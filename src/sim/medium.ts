@@ -6,7 +6,7 @@ export const PAGE_SECTORS = 8;
 const PAGE_BYTES = PAGE_SECTORS * SECTOR_BYTES;
 
 /** Of one piece of memory, both. */
-class Page {
+export class Page {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
 
@@ -67,9 +67,9 @@ export class Medium {
     this.#own(Math.floor(byte / PAGE_BYTES)).bytes[byte % PAGE_BYTES]! ^= 1 << bit;
   }
 
-  /** The words of the page that the sector lies in; null: nothing was ever written there. Only to be read. */
-  wordsAt(sector: number): Int32Array | null {
-    return this.#held(Math.floor(sector / PAGE_SECTORS))?.words ?? null;
+  /** The page that the sector lies in; null: nothing was ever written there. Only to be read. */
+  pageAt(sector: number): Page | null {
+    return this.#held(Math.floor(sector / PAGE_SECTORS)) ?? null;
   }
 
   /** One sector; null: nothing was ever written there. Only to be read. */

@@ -6,7 +6,8 @@
  * What nobody can promise is noted as lost, each with its reason in whoever says so: sectors of stripes that were being written while parity was
  * short of a member and no log stood in for it.
  */
-import { isBlank, stamp, stamped, versionsIn, wordsOf } from "./stamp.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { stamp, stamped, versionsIn, wordsOf } from "./stamp.ts";
 
 export interface Writing {
   /** Versions that may be found of it: more than one if its buffer was changed while it was under way. */
@@ -133,9 +134,13 @@ export class Oracle {
     const wrong: string[] = [];
     const words = wordsOf(data);
     for (let i = 0; i < least.length; i += 1) {
-      const at = sector + i;
       // Most of a volume was never written.
-      if (least[i] === 0 && isBlank(words, i)) continue;
+      const blank = blankFrom(data, least, i);
+      if (blank > 0) {
+        i += blank - 1;
+        continue;
+      }
+      const at = sector + i;
       const found = versionsIn(words, i, at);
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
@@ -144,4 +149,20 @@ export class Oracle {
     }
     return wrong;
   }
+}
+
+const BLANK = Buffer.alloc(16 * SECTOR_BYTES);
+
+/** How many sectors from the one with this index on nobody has written, and hold nothing; there may be more behind them. */
+function blankFrom(data: Uint8Array, least: Int32Array, index: number): number {
+  let sectors = 0;
+  const most = Math.min(least.length - index, BLANK.length / SECTOR_BYTES);
+  while (sectors < most && least[index + sectors] === 0) sectors += 1;
+  const holdsNothing = (count: number): boolean => {
+    const from = index * SECTOR_BYTES;
+    const bytes = count * SECTOR_BYTES;
+    return BLANK.compare(data, from, from + bytes, 0, bytes) === 0;
+  };
+  if (sectors > 0 && holdsNothing(sectors)) return sectors;
+  return sectors > 1 && holdsNothing(1) ? 1 : 0;
 }

@@ -42,10 +42,3 @@ export function versionsIn(
   }
   return { low, high };
 }
-
-/** Nothing was ever written there. */
-export function isBlank(words: Uint32Array, behind: number): boolean {
-  for (let at = behind * WORDS; at < (behind + 1) * WORDS; at += 1)
-    if (words[at] !== 0) return false;
-  return true;
-}
