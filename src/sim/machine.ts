@@ -30,11 +30,22 @@ import type { World } from "./world.ts";
 
 const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
+/** What is lost of the arena before it is made anew. */
+const MOST_LOST_BYTES = 16 * 1024 * 1024;
+
 let engine: ParityEngine | undefined;
-/** One for all runs of a thread: it holds no state of anybody's. */
+/** One for all runs of a thread, which come one after the other. */
 function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
+}
+
+/**
+ * Nobody runs: what is taken of the arena processes had that were killed, and is never given back. Without room in it parity would be computed
+ * by slow kernels, and not by those that everybody else has.
+ */
+function renewParityEngine(): void {
+  if ((engine?.arena?.counters().bytes ?? 0) > MOST_LOST_BYTES) engine = undefined;
 }
 
 export class Machine {
@@ -126,6 +137,7 @@ export class Machine {
   async start(force = false): Promise<void> {
     this.life += 1;
     this.hasLostCache = false;
+    renewParityEngine();
     this.#process = new SimProcess(this.world);
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);
