@@ -41,6 +41,7 @@ export class Life {
       machine.usersSynced = async () => life !== null && life.clients.writeAltered();
     await world.until("the first start", machine.start());
     life = new Life(machine, new Oracle(machine.managed.array.sectors));
+    await world.until("connecting", life.clients.seats.whenUp());
     return life;
   }
 
@@ -48,10 +49,12 @@ export class Life {
     const { machine, clients } = this;
     switch (action.do) {
       case "write": {
-        const { sector, sectors } = this.#inside(action);
-        clients.write(sector, sectors, action.fua ?? false, action.preflush ?? false);
+        clients.write({ ...action, ...this.#inside(action) });
         return;
       }
+      case "break-connection":
+        if (clients.seats.break(action.connection)) this.world.say(describeAction(action));
+        return;
       case "alter":
         if (machine.shape.sharesBuffers) clients.alter();
         return;
@@ -202,7 +205,8 @@ export class Life {
   async #stop(): Promise<void> {
     const { world, machine, clients, oracle, atlas } = this;
     world.say(`stop, with ${clients.writes} writes under way`);
-    await world.until("stopping", machine.managed.close());
+    await world.until("stopping", machine.close());
+    await world.until("clients to hear of it", clients.seats.whenDown());
     if (clients.writes > 0) clients.wrong.push(`stopped while ${clients.writes} are written`);
     const { isShort } = atlas;
     machine.cut();
@@ -227,6 +231,7 @@ export class Life {
     this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
+    machine.hangUp();
     const { isShort } = atlas;
     atlas.takeRisk(oracle);
     if (isPowerCut) machine.cut();
@@ -251,6 +256,11 @@ export class Life {
 
   /** By force only where nothing else is to be expected. */
   async #startAgain(isShort: boolean): Promise<void> {
+    await this.#startIfItMay(isShort);
+    await this.world.until("connecting again", this.clients.seats.whenUp());
+  }
+
+  async #startIfItMay(isShort: boolean): Promise<void> {
     const { machine, world } = this;
     try {
       await world.until("starting", machine.start());
@@ -272,6 +282,10 @@ export class Life {
     await world.until("becoming active", managed.setState("active"));
     managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
+    if (this.clients.seats.isRemote) {
+      await world.until("answers", this.clients.whenAnswered());
+      await world.until("connections", this.clients.seats.whenUp());
+    }
     await world.until("a flush", flush(managed.array));
   }
 
@@ -285,5 +299,15 @@ export class Life {
       await world.until("writing again", this.clients.writeAltered());
     await world.until("background sync", machine.managed.sync.whenAtRest());
     await world.until("a flush", flush(machine.managed.array));
+  }
+
+  /** Clients go, and nobody is served any more. */
+  async dismiss(): Promise<void> {
+    const { machine, world, clients } = this;
+    const { service } = machine;
+    if (service === null) return;
+    await world.until("clients to go", clients.seats.leave());
+    await world.until("the end of the NBD server", service.stop());
+    clients.wrong.push(...service.leftovers());
   }
 }

@@ -24,8 +24,11 @@ import { judgeImages } from "./images.ts";
 import type { Mutant } from "./mutant.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
+import { Service } from "./service.ts";
+import type { ServiceWatcher } from "./service.ts";
 import { JOURNAL_SECTORS, dataOffsetOf, requestOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
+import { SimNetwork } from "./sockets.ts";
 import type { World } from "./world.ts";
 
 const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
@@ -53,6 +56,10 @@ export class Machine {
   #process: SimProcess;
   #managed: ManagedArray | null = null;
   #front: BlockDevice | null = null;
+  readonly network: SimNetwork;
+  /** Null: clients use the array's bios, or it does not run. */
+  service: Service | null = null;
+  watcher: ServiceWatcher | null = null;
   /** Counts starts. */
   life = 0;
   /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
@@ -73,6 +80,7 @@ export class Machine {
     this.shape = shape;
     this.#mutant = mutant;
     this.#process = new SimProcess(world);
+    this.network = new SimNetwork(world);
     this.disks = newDisks(world, shape);
   }
 
@@ -150,6 +158,14 @@ export class Machine {
     if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
     mutant?.started?.(this.#managed, this.world);
     this.#front = endingOnce(array);
+    if (this.shape.connections !== undefined) this.service = await this.#serve(this.#front);
+  }
+
+  #serve(array: BlockDevice): Promise<Service> {
+    const { world, network } = this;
+    const watcher = (): ServiceWatcher | null => this.watcher;
+    const mutant = this.#mutant;
+    return Service.start({ world, network, process: this.#process, array, mutant, watcher });
   }
 
   /** Who is there, and what is to become of it. */
@@ -196,17 +212,29 @@ export class Machine {
 
   /** The process dies; the disks keep what they have in their caches. */
   kill(): void {
+    this.network.died(this.#process);
     this.#process.kill();
     for (const disk of this.disks) disk.abandon();
     this.#managed = null;
+    this.service = null;
     this.errands = new Set();
     this.returning = new Set();
   }
 
-  /** Orderly. */
-  async stop(): Promise<void> {
+  /** Orderly: nobody is served any more, then it is stopped. */
+  async close(): Promise<void> {
+    await this.service?.stop();
     await this.managed.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.close();
     this.kill();
+  }
+
+  /** What the process has answered up to now may still arrive; nothing else does. */
+  hangUp(): void {
+    this.network.died(this.#process);
   }
 
   /** The power fails for all. */

@@ -16,6 +16,7 @@ export interface Writing {
   readonly sector: number;
   readonly sectors: number;
   readonly data: Uint8Array;
+  readonly isZeros: boolean;
 }
 
 const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
@@ -32,6 +33,8 @@ export class Oracle {
   readonly #busy = new Set<number>();
   readonly #unflushed = new Set<number>();
   readonly #lost = new Set<number>();
+  /** By sector: versions that are zeros. */
+  readonly #zeros = new Map<number, number[]>();
 
   constructor(sectors: number) {
     this.sectors = sectors;
@@ -55,7 +58,7 @@ export class Oracle {
   }
 
   /** Null where a write is under way: what two writers at a time leave nobody can say. */
-  begin(sector: number, sectors: number): Writing | null {
+  begin(sector: number, sectors: number, isZeros = false): Writing | null {
     for (let at = sector; at < sector + sectors; at += 1) if (this.#busy.has(at)) return null;
     this.#version += 1;
     const version = this.#version;
@@ -64,8 +67,16 @@ export class Oracle {
       this.#unflushed.add(at);
       this.#newest[at] = version;
     }
-    const data = stamped(sector, sectors, version);
-    return { low: version, high: version, sector, sectors, data };
+    const data = isZeros
+      ? this.#zeroed(sector, sectors, version)
+      : stamped(sector, sectors, version);
+    return { low: version, high: version, sector, sectors, data, isZeros };
+  }
+
+  #zeroed(sector: number, sectors: number, version: number): Uint8Array {
+    for (let at = sector; at < sector + sectors; at += 1)
+      this.#zeros.set(at, [...(this.#zeros.get(at) ?? []), version]);
+    return new Uint8Array(sectors * SECTOR_BYTES);
   }
 
   /** Its writer changes the buffer while it is under way. */
@@ -138,7 +149,7 @@ export class Oracle {
       const at = sector + i;
       const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
       // Most of a volume was never written.
-      if (least[i] === 0 && isZero(bytes)) continue;
+      if (isZero(bytes) && this.#mayBeZero(at, least[i]!)) continue;
       const found = versionsIn(bytes, at);
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
@@ -146,6 +157,10 @@ export class Oracle {
       wrong.push(`sector ${at} holds ${what}, not ${least[i]} to ${this.#newest[at]}`);
     }
     return wrong;
+  }
+
+  #mayBeZero(at: number, least: number): boolean {
+    return least === 0 || this.#zeros.get(at)?.some((version) => version >= least) === true;
   }
 }
 

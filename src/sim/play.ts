@@ -50,6 +50,7 @@ async function live(life: Life, { steps }: Script): Promise<void> {
     if (life.machine.wrong.length > 0) return;
   }
   await life.rest();
+  await life.dismiss();
 }
 
 /** With its stack where it is a mistake in the code; what is told to users says it all by itself. */

@@ -14,11 +14,15 @@ export type Action =
       readonly sectors: number;
       readonly fua?: true;
       readonly preflush?: true;
+      /** Zeros; over NBD without sending them. */
+      readonly zeros?: true;
     }
   /** Changes the buffers of writes that are under way. */
   | { readonly do: "alter" }
   | { readonly do: "read"; readonly sector: number; readonly sectors: number }
   | { readonly do: "flush" }
+  /** One of the clients' connections; passed over where they have none. */
+  | { readonly do: "break-connection"; readonly connection: number }
   /** A disk fails, or falls ill. */
   | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
   | {

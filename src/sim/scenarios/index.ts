@@ -2,5 +2,6 @@
 import type { Scenario } from "../scenario.ts";
 import { LAW_SCENARIOS } from "./laws.ts";
 import { CRASH, MIXED } from "./mixed.ts";
+import { NBD } from "./nbd.ts";
 
-export const SCENARIOS: readonly Scenario[] = [CRASH, MIXED, ...LAW_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [CRASH, MIXED, NBD, ...LAW_SCENARIOS];

@@ -9,7 +9,7 @@ import { ANYWHERE } from "./steps.ts";
 const WORDS = ["check", "repair", "frozen", "idle"] as const;
 const STATES = ["readonly", "read-auto", "active", "active", "clean"] as const;
 
-function clientActions(isLong: boolean): Weighted[] {
+export function clientActions(isLong: boolean): Weighted[] {
   return [
     [
       40,
@@ -26,7 +26,7 @@ function clientActions(isLong: boolean): Weighted[] {
   ];
 }
 
-function trouble({ disks, spares }: Shape): Weighted[] {
+export function trouble({ disks, spares }: Shape): Weighted[] {
   const disk = (prng: Prng): number => prng.below(disks + spares);
   return [
     [
