@@ -25,8 +25,8 @@ export class Clients {
   /** What they were told that was wrong. */
   readonly wrong: string[] = [];
   readonly #underWay = new Set<Writing>();
-  /** The array has been asked for them. */
-  readonly #arrived = new Set<Writing>();
+  /** How many sectors of them the array has been asked for. */
+  readonly #arrived = new Map<Writing, number>();
   /** Their connection is lost: they may arrive as long as the server has it or works for it. */
   readonly #orphans = new Map<Writing, Link>();
   #unanswered = 0;
@@ -180,12 +180,13 @@ export class Clients {
   #noteArrived(sector: number, sectors: number): void {
     for (const write of this.#underWay)
       if (write.sector < sector + sectors && sector < write.sector + write.sectors)
-        this.#arrived.add(write);
+        this.#arrived.set(write, (this.#arrived.get(write) ?? 0) + sectors);
   }
 
   /** Nobody tells what has become of it (law 7 forbids that where the server closes by itself). */
   #orphan(write: Writing, link: Link): void {
-    if (this.#arrived.has(write) && !link.wasBroken && this.#machine.service?.isImpatient !== true)
+    const hasArrived = this.#arrived.get(write) === write.sectors;
+    if (hasArrived && !link.wasBroken && this.#machine.service?.isImpatient !== true)
       this.wrong.push(`write ${write.low} had arrived, and its client was left without an answer`);
     this.#orphans.set(write, link);
     this.#settleOrphans();

@@ -10,6 +10,7 @@ import { HoldfastError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { Connection, ConnectionHandlers } from "../env/sockets.ts";
 import type { SimProcess } from "./process.ts";
+import { UnderWay } from "./under-way.ts";
 import type { World } from "./world.ts";
 
 const DELAY_US = [5, 150] as const;
@@ -44,8 +45,7 @@ export class SimConnection implements Connection {
   #queuedBytes = 0;
   #wasFull = false;
   /** Bytes that the system took from the other end. */
-  #coming: Uint8Array[] = [];
-  #comingBytes = 0;
+  readonly #coming: UnderWay;
   #lent: Uint8Array | null = null;
   #isPaused = false;
   #isDelivering = false;
@@ -65,6 +65,7 @@ export class SimConnection implements Connection {
     this.#process = process;
     this.#prng = prng;
     this.peer = peer;
+    this.#coming = new UnderWay(prng);
     this.#asksForRoom = prng.chance(0.5);
     this.#systemBytes = prng.pick([2048, 8192, 65536]);
   }
@@ -120,7 +121,7 @@ export class SimConnection implements Connection {
   destroy(error?: Error): void {
     if (this.#closed !== null) return;
     // Who closes while bytes come that it has not read resets the connection.
-    this.#other.#finish(this.#comingBytes > 0 || this.#prng.chance(0.3) ? "reset" : "end");
+    this.#other.#finish(this.#coming.bytes > 0 || this.#prng.chance(0.3) ? "reset" : "end");
     this.#close(error ?? null);
   }
 
@@ -138,8 +139,8 @@ export class SimConnection implements Connection {
   die(): void {
     const other = this.#other;
     this.#queue = [];
-    other.#keepSome();
-    while (other.#comingBytes > 0 && other.#isListening && !other.#isPaused) other.#deliver();
+    other.#coming.cutOff();
+    while (other.#coming.bytes > 0 && other.#isListening && !other.#isPaused) other.#deliver();
     other.#finish("reset");
     this.onGone();
   }
@@ -153,15 +154,9 @@ export class SimConnection implements Connection {
   }
 
   #cutOff(): void {
-    this.#keepSome();
+    this.#coming.cutOff();
     if (this.#prng.chance(0.5)) this.#finish("reset");
     else this.#close(brokenError());
-  }
-
-  #keepSome(): void {
-    const kept = joined(this.#coming).subarray(0, this.#prng.below(this.#comingBytes + 1));
-    this.#coming = [kept];
-    this.#comingBytes = kept.length;
   }
 
   /** Nothing more comes from the other end. */
@@ -183,8 +178,7 @@ export class SimConnection implements Connection {
     if (closed.isTold) return;
     this.#giveRoomBack();
     closed.isTold = true;
-    this.#coming = [];
-    this.#comingBytes = 0;
+    this.#coming.clear();
     const queue = this.#queue.splice(0);
     this.#queuedBytes = 0;
     for (const { sent } of queue) sent?.();
@@ -201,7 +195,7 @@ export class SimConnection implements Connection {
     this.#handlers!.onFilled!(0);
   }
 
-  /** Soon the system takes of the queue what it has room for. */
+  /** Soon the system takes what it has room for. */
   #handOver(): void {
     if (this.#isTaking || this.#closed !== null) return;
     this.#isTaking = true;
@@ -226,33 +220,28 @@ export class SimConnection implements Connection {
     const isHeard = other.#mayHearMore && this.#ending !== "reset";
     while (this.#queue.length > 0) {
       const first = this.#queue[0]!;
-      const room = isHeard ? this.#systemBytes - other.#comingBytes : Infinity;
+      const room = isHeard ? this.#systemBytes - other.#coming.bytes : Infinity;
       const fits = Math.min(first.left.length, Math.floor(room / WORD_BYTES) * WORD_BYTES);
       if (fits <= 0 && first.left.length > 0) break;
-      if (isHeard) other.#come(first.left.slice(0, fits));
+      if (isHeard) other.#coming.push(new Uint8Array(first.left.subarray(0, fits)));
       first.left = first.left.subarray(fits);
       this.#queuedBytes -= fits;
       if (first.left.length > 0) break;
       this.#queue.shift();
       first.sent?.();
     }
-  }
-
-  #come(bytes: Uint8Array): void {
-    this.#coming.push(bytes);
-    this.#comingBytes += bytes.length;
-    this.#expect();
+    other.#expect();
   }
 
   /** After a while the next bytes arrive, or the end of them, if anybody wants them then. */
   #expect(): void {
     if (this.#isDelivering || !this.#isListening || this.#isPaused) return;
-    if (this.#comingBytes === 0 && this.#ending === "none") return;
+    if (this.#coming.bytes === 0 && this.#ending === "none") return;
     this.#isDelivering = true;
     this.#later(() => {
       this.#isDelivering = false;
       if (!this.#isListening || this.#isPaused) return;
-      if (this.#comingBytes > 0) this.#deliver();
+      if (this.#coming.bytes > 0) this.#deliver();
       else this.#arrive();
       this.#expect();
     });
@@ -278,19 +267,14 @@ export class SimConnection implements Connection {
 
   #deliver(): void {
     const handlers = this.#handlers!;
-    const bytes = this.#next();
     const room = this.#lent ?? this.#room();
     this.#lent = null;
+    const bytes = this.#coming.take(room?.length ?? Infinity);
     if (room === null) {
       handlers.onData(bytes);
     } else {
-      const fits = bytes.subarray(0, room.length);
-      room.set(fits);
-      if (fits.length < bytes.length) {
-        this.#coming.unshift(Uint8Array.from(bytes.subarray(fits.length)));
-        this.#comingBytes += bytes.length - fits.length;
-      }
-      handlers.onFilled!(fits.length);
+      room.set(bytes);
+      handlers.onFilled!(bytes.length);
     }
     bytes.fill(SPOILT);
     // Some systems take the room for the bytes after next before they are there.
@@ -302,34 +286,12 @@ export class SimConnection implements Connection {
     return this.#asksForRoom ? (this.#handlers!.room?.() ?? null) : null;
   }
 
-  /** The piece that has come. */
-  #next(): Uint8Array {
-    const all = joined(this.#coming);
-    const bytes = all.subarray(0, this.#pieceBytes(all.length));
-    const rest = all.subarray(bytes.length);
-    this.#coming = rest.length === 0 ? [] : [rest];
-    this.#comingBytes = rest.length;
-    return bytes;
-  }
-
-  #pieceBytes(most: number): number {
-    const prng = this.#prng;
-    if (prng.chance(0.6)) return most;
-    return prng.between(1, prng.chance(0.7) ? most : Math.min(most, 8));
-  }
-
   #later(happen: () => void): void {
     const factor = this.#prng.chance(HICCUP.chance) ? HICCUP.factor : 1;
     this.#world.after(this.#prng.between(...DELAY_US) * factor, () => {
       if (this.#process.isAlive) happen();
     });
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length === 1) return pieces[0]!;
-  const { buffer, byteOffset, byteLength } = Buffer.concat(pieces);
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function brokenError(): Error {

@@ -9,6 +9,7 @@ import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
+import { answered, withdraw } from "./serving.ts";
 import { dataOffsetOf, mayNeedForce } from "./shape.ts";
 import { World } from "./world.ts";
 
@@ -52,6 +53,8 @@ export class Life {
         clients.write({ ...action, ...this.#inside(action) });
         return;
       }
+      case "withdraw":
+        return withdraw(this);
       case "break-connection":
         if (clients.seats.break(action.connection)) this.world.say(describeAction(action));
         return;
@@ -256,11 +259,6 @@ export class Life {
 
   /** By force only where nothing else is to be expected. */
   async #startAgain(isShort: boolean): Promise<void> {
-    await this.#startIfItMay(isShort);
-    await this.world.until("connecting again", this.clients.seats.whenUp());
-  }
-
-  async #startIfItMay(isShort: boolean): Promise<void> {
     const { machine, world } = this;
     try {
       await world.until("starting", machine.start());
@@ -270,6 +268,7 @@ export class Life {
       world.say(`by force: ${error.message}`);
       await world.until("starting by force", machine.start(true));
     }
+    await world.until("connecting again", this.clients.seats.whenUp());
   }
 
   /** All faults are over and nobody holds it up: what was asked ends. */
@@ -282,10 +281,7 @@ export class Life {
     await world.until("becoming active", managed.setState("active"));
     managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
-    if (this.clients.seats.isRemote) {
-      await world.until("answers", this.clients.whenAnswered());
-      await world.until("connections", this.clients.seats.whenUp());
-    }
+    await answered(this);
     await world.until("a flush", flush(managed.array));
   }
 
@@ -299,15 +295,5 @@ export class Life {
       await world.until("writing again", this.clients.writeAltered());
     await world.until("background sync", machine.managed.sync.whenAtRest());
     await world.until("a flush", flush(machine.managed.array));
-  }
-
-  /** Clients go, and nobody is served any more. */
-  async dismiss(): Promise<void> {
-    const { machine, world, clients } = this;
-    const { service } = machine;
-    if (service === null) return;
-    await world.until("clients to go", clients.seats.leave());
-    await world.until("the end of the NBD server", service.stop());
-    clients.wrong.push(...service.leftovers());
   }
 }

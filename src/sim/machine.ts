@@ -5,8 +5,6 @@
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
-import { planCreate } from "../md/create/plan-create.ts";
-import type { NewDevice } from "../md/create/request.ts";
 import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
@@ -18,15 +16,15 @@ import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
 import { HoldfastError } from "../base/errors.ts";
-import { SimDisk } from "./disk.ts";
+import type { SimDisk } from "./disk.ts";
 import { endingOnce } from "./front.ts";
 import { judgeImages } from "./images.ts";
 import type { Mutant } from "./mutant.ts";
+import { newDisks } from "./new-disks.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
 import { Service } from "./service.ts";
 import type { ServiceWatcher } from "./service.ts";
-import { JOURNAL_SECTORS, dataOffsetOf, requestOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
 import { SimNetwork } from "./sockets.ts";
 import type { World } from "./world.ts";
@@ -223,7 +221,7 @@ export class Machine {
 
   /** Orderly: nobody is served any more, then it is stopped. */
   async close(): Promise<void> {
-    await this.service?.stop();
+    if (this.service !== null) this.wrong.push(...(await this.service.stop()));
     await this.managed.close();
   }
 
@@ -245,57 +243,4 @@ export class Machine {
       disk.health = "well";
     }
   }
-}
-
-/** Disks on which the array was created. */
-function newDisks(world: World, shape: Shape): SimDisk[] {
-  const prng = world.prng("create");
-  const sectors = dataOffsetOf(shape) + shape.componentSectors;
-  const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
-  const hasJournal = shape.consistency === "journal";
-  if (hasJournal) sizes.push(dataOffsetOf(shape) + JOURNAL_SECTORS);
-  const uuid = (): Uint8Array => {
-    const bytes = new Uint8Array(16);
-    prng.fill(bytes);
-    return bytes;
-  };
-  const devices = sizes.map((size, index): NewDevice => ({
-    label: `disk${index}`,
-    sectors: size,
-    deviceUuid: uuid(),
-    isJournal: hasJournal && index === sizes.length - 1,
-    writeMostly: shape.writeBehind > 0 && index === 1,
-    failFast: false,
-    dataOffsetSectors: null,
-    node: null,
-    oldSuperblockSectors: [],
-  }));
-  const decision = planCreate({
-    version: "1.2",
-    level: shape.level,
-    layout: null,
-    chunkSectors: null,
-    raidDisks: shape.disks,
-    spareDisks: shape.spares,
-    devices,
-    componentSectors: null,
-    dataOffsetSectors: null,
-    bitmap: null,
-    consistencyPolicy: null,
-    assumeClean: false,
-    force: true,
-    badBlockLog: true,
-    name: "0",
-    homehost: "sim",
-    arrayUuid: uuid(),
-    createdSeconds: Math.floor(world.wallMs / 1000),
-    preferredMinor: 0,
-    journalSequence: 0x1234n,
-    ...requestOf(shape),
-  });
-  if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
-  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
-  for (const { index, writes } of decision.plan.devices)
-    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
-  return disks;
 }

@@ -23,6 +23,8 @@ export type Action =
   | { readonly do: "flush" }
   /** One of the clients' connections; passed over where they have none. */
   | { readonly do: "break-connection"; readonly connection: number }
+  /** The NBD server offers the array no more, while it is in use; then it does again (law 7). */
+  | { readonly do: "withdraw" }
   /** A disk fails, or falls ill. */
   | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
   | {

@@ -3,6 +3,7 @@ import { Bio } from "../block/bio.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { LogLevel } from "../env/env.ts";
 import type { SocketAddress } from "../env/sockets.ts";
+import type { NbdExport } from "../nbd/exports.ts";
 import type { NbdLimits } from "../nbd/limits.ts";
 import { startNbdServer } from "../nbd/server.ts";
 import type { NbdEnv, NbdServer } from "../nbd/server.ts";
@@ -12,8 +13,9 @@ import type { SimNetwork } from "./sockets.ts";
 import { standIn } from "./stand-in.ts";
 import type { World } from "./world.ts";
 
+const NAME = "array";
 export const NBD_ADDRESS: SocketAddress = { kind: "tcp", host: "array", port: 10809 };
-export const NBD_URI = "nbd://array:10809/array";
+export const NBD_URI = `nbd://array:10809/${NAME}`;
 
 const STOP_TIMEOUT_MS = 30_000;
 const KIB = 1024;
@@ -39,11 +41,14 @@ export interface ServiceOptions {
 export class Service {
   readonly #options: ServiceOptions;
   readonly #underWay = new Set<Bio>();
-  #server!: Pick<NbdServer, "stop" | "stats">;
-  #stoppingUs = Infinity;
+  readonly #exported: NbdExport;
+  #server!: NbdServer;
+  #endingUs = Infinity;
 
   private constructor(options: ServiceOptions) {
     this.#options = options;
+    const watched = this.#watched(options.array);
+    this.#exported = { name: NAME, device: options.mutant?.served?.(watched) ?? watched };
   }
 
   static async start(options: ServiceOptions): Promise<Service> {
@@ -60,33 +65,47 @@ export class Service {
           sockets.listen(address, (one) => accept(mutant?.accepted?.(one) ?? one)),
       },
     };
-    const watched = service.#watched(options.array);
-    const server = await startNbdServer(env, {
+    service.#server = await startNbdServer(env, {
       listen: NBD_ADDRESS,
-      exports: [{ name: "array", device: mutant?.served?.(watched) ?? watched }],
+      exports: [service.#exported],
       limits: { ...randomLimits(world), ...mutant?.nbdLimits },
       arena: null,
     });
-    service.#server = server;
     return service;
   }
 
   /** It has waited for requests as long as it must. */
   get isImpatient(): boolean {
-    return this.#options.world.nowUs - this.#stoppingUs >= STOP_TIMEOUT_MS * 1000;
+    return this.#options.world.nowUs - this.#endingUs >= STOP_TIMEOUT_MS * 1000;
   }
 
-  stop(): Promise<void> {
-    this.#stoppingUs = this.#options.world.nowUs;
-    return this.#server.stop();
-  }
-
-  /** What is wrong with a server that was stopped. */
-  leftovers(): string[] {
+  /** @returns what is wrong with what is left then */
+  async stop(): Promise<string[]> {
+    this.#endingUs = this.#options.world.nowUs;
+    await this.#server.stop();
     const { connections, heldBytes } = this.#server.stats;
-    const left = { connections, "bytes of payload": heldBytes, requests: this.#underWay.size };
-    return Object.entries(left).flatMap(([what, count]) =>
-      count === 0 ? [] : [`the NBD server was stopped, and ${count} ${what} are left`],
+    return this.#left({
+      connections,
+      "bytes of payload": heldBytes,
+      requests: this.#underWay.size,
+    });
+  }
+
+  /** The array is not offered any more, then it is again. @returns as `stop` does */
+  async withdraw(): Promise<string[]> {
+    this.#endingUs = this.#options.world.nowUs;
+    await this.#server.removeExport(NAME);
+    const wrong = this.#left({ requests: this.#underWay.size });
+    // Who was cut off may not have heard of it yet.
+    if (!this.isImpatient) this.#endingUs = Infinity;
+    this.#server.addExport(this.#exported);
+    return wrong;
+  }
+
+  #left(counts: Readonly<Record<string, number>>): string[] {
+    if (this.isImpatient) return [];
+    return Object.entries(counts).flatMap(([what, count]) =>
+      count === 0 ? [] : [`the NBD server has ended its service, and ${count} ${what} are left`],
     );
   }
 

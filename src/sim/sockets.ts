@@ -43,6 +43,7 @@ export class SimNetwork {
   readonly #world: World;
   readonly #prng: Prng;
   readonly #listening = new Map<string, Listening>();
+  #links = 0;
   #ends: { readonly process: SimProcess; readonly end: SimConnection }[] = [];
 
   constructor(world: World) {
@@ -78,13 +79,16 @@ export class SimNetwork {
     });
   }
 
-  #link(client: SimProcess, server: SimProcess, name: string): Link {
+  #link(client: SimProcess, server: SimProcess, address: string): Link {
+    this.#links += 1;
+    const name = `client ${this.#links}`;
     const end = (process: SimProcess, peer: string): SimConnection => {
-      const made = new SimConnection(this.#world, process, this.#prng, peer);
+      const chance = this.#world.prng(`${name} to ${peer}`);
+      const made = new SimConnection(this.#world, process, chance, peer);
       this.#ends.push({ process, end: made });
       return made;
     };
-    return new Link(end(client, name), end(server, "a client"));
+    return new Link(end(client, address), end(server, name));
   }
 
   #listen(

@@ -96,7 +96,8 @@ export const NBD_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "nbd-answered-early",
-    about: "the NBD server answers a write, and uses its buffer again, while the array works for it",
+    about:
+      "the NBD server answers a write, and uses its buffer again, while the array works for it",
     law: 7,
     origin: null,
     scenario: "nbd",

@@ -18,6 +18,7 @@ const REMOTE: readonly Weighted[] = [
   ],
   [4, () => ({ do: "alter" })],
   [4, (prng) => ({ do: "break-connection", connection: prng.below(4) })],
+  [1, () => ({ do: "withdraw" })],
   [1, () => ({ do: "stop" })],
   [1, () => ({ do: "cut", away: [] })],
 ];
