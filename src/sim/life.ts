@@ -9,6 +9,7 @@ import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
+import { answered, withdraw } from "./serving.ts";
 import { dataOffsetOf, mayNeedForce } from "./shape.ts";
 import { World } from "./world.ts";
 
@@ -41,6 +42,7 @@ export class Life {
       machine.usersSynced = async () => life !== null && life.clients.writeAltered();
     await world.until("the first start", machine.start());
     life = new Life(machine, new Oracle(machine.managed.array.sectors));
+    await world.until("connecting", life.clients.seats.whenUp());
     return life;
   }
 
@@ -48,10 +50,14 @@ export class Life {
     const { machine, clients } = this;
     switch (action.do) {
       case "write": {
-        const { sector, sectors } = this.#inside(action);
-        clients.write(sector, sectors, action.fua ?? false, action.preflush ?? false);
+        clients.write({ ...action, ...this.#inside(action) });
         return;
       }
+      case "withdraw":
+        return withdraw(this);
+      case "break-connection":
+        if (clients.seats.break(action.connection)) this.world.say(describeAction(action));
+        return;
       case "alter":
         if (machine.shape.sharesBuffers) clients.alter();
         return;
@@ -202,7 +208,8 @@ export class Life {
   async #stop(): Promise<void> {
     const { world, machine, clients, oracle, atlas } = this;
     world.say(`stop, with ${clients.writes} writes under way`);
-    await world.until("stopping", machine.managed.close());
+    await world.until("stopping", machine.close());
+    await world.until("clients to hear of it", clients.seats.whenDown());
     if (clients.writes > 0) clients.wrong.push(`stopped while ${clients.writes} are written`);
     const { isShort } = atlas;
     machine.cut();
@@ -227,6 +234,7 @@ export class Life {
     this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
+    machine.hangUp();
     const { isShort } = atlas;
     atlas.takeRisk(oracle);
     if (isPowerCut) machine.cut();
@@ -260,6 +268,7 @@ export class Life {
       world.say(`by force: ${error.message}`);
       await world.until("starting by force", machine.start(true));
     }
+    await world.until("connecting again", this.clients.seats.whenUp());
   }
 
   /** All faults are over and nobody holds it up: what was asked ends. */
@@ -272,6 +281,7 @@ export class Life {
     await world.until("becoming active", managed.setState("active"));
     managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
+    await answered(this);
     await world.until("a flush", flush(managed.array));
   }
 

@@ -5,8 +5,6 @@
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
-import { planCreate } from "../md/create/plan-create.ts";
-import type { NewDevice } from "../md/create/request.ts";
 import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
@@ -18,14 +16,17 @@ import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
 import { HoldfastError } from "../base/errors.ts";
-import { SimDisk } from "./disk.ts";
+import type { SimDisk } from "./disk.ts";
 import { endingOnce } from "./front.ts";
 import { judgeImages } from "./images.ts";
 import type { Mutant } from "./mutant.ts";
+import { newDisks } from "./new-disks.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
-import { JOURNAL_SECTORS, dataOffsetOf, requestOf } from "./shape.ts";
+import { Service } from "./service.ts";
+import type { ServiceWatcher } from "./service.ts";
 import type { Shape } from "./shape.ts";
+import { SimNetwork } from "./sockets.ts";
 import type { World } from "./world.ts";
 
 const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
@@ -64,6 +65,10 @@ export class Machine {
   #process: SimProcess;
   #managed: ManagedArray | null = null;
   #front: BlockDevice | null = null;
+  readonly network: SimNetwork;
+  /** Null: clients use the array's bios, or it does not run. */
+  service: Service | null = null;
+  watcher: ServiceWatcher | null = null;
   /** Counts starts. */
   life = 0;
   /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
@@ -84,6 +89,7 @@ export class Machine {
     this.shape = shape;
     this.#mutant = mutant;
     this.#process = new SimProcess(world);
+    this.network = new SimNetwork(world);
     this.disks = newDisks(world, shape);
   }
 
@@ -162,6 +168,14 @@ export class Machine {
     if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
     mutant?.started?.(this.#managed, this.world);
     this.#front = endingOnce(array);
+    if (this.shape.connections !== undefined) this.service = await this.#serve(this.#front);
+  }
+
+  #serve(array: BlockDevice): Promise<Service> {
+    const { world, network } = this;
+    const watcher = (): ServiceWatcher | null => this.watcher;
+    const mutant = this.#mutant;
+    return Service.start({ world, network, process: this.#process, array, mutant, watcher });
   }
 
   /** Who is there, and what is to become of it. */
@@ -208,17 +222,29 @@ export class Machine {
 
   /** The process dies; the disks keep what they have in their caches. */
   kill(): void {
+    this.network.died(this.#process);
     this.#process.kill();
     for (const disk of this.disks) disk.abandon();
     this.#managed = null;
+    this.service = null;
     this.errands = new Set();
     this.returning = new Set();
   }
 
-  /** Orderly. */
-  async stop(): Promise<void> {
+  /** Orderly: nobody is served any more, then it is stopped. */
+  async close(): Promise<void> {
+    if (this.service !== null) this.wrong.push(...(await this.service.stop()));
     await this.managed.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.close();
     this.kill();
+  }
+
+  /** What the process has answered up to now may still arrive; nothing else does. */
+  hangUp(): void {
+    this.network.died(this.#process);
   }
 
   /** The power fails for all. */
@@ -229,57 +255,4 @@ export class Machine {
       disk.health = "well";
     }
   }
-}
-
-/** Disks on which the array was created. */
-function newDisks(world: World, shape: Shape): SimDisk[] {
-  const prng = world.prng("create");
-  const sectors = dataOffsetOf(shape) + shape.componentSectors;
-  const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
-  const hasJournal = shape.consistency === "journal";
-  if (hasJournal) sizes.push(dataOffsetOf(shape) + JOURNAL_SECTORS);
-  const uuid = (): Uint8Array => {
-    const bytes = new Uint8Array(16);
-    prng.fill(bytes);
-    return bytes;
-  };
-  const devices = sizes.map((size, index): NewDevice => ({
-    label: `disk${index}`,
-    sectors: size,
-    deviceUuid: uuid(),
-    isJournal: hasJournal && index === sizes.length - 1,
-    writeMostly: shape.writeBehind > 0 && index === 1,
-    failFast: false,
-    dataOffsetSectors: null,
-    node: null,
-    oldSuperblockSectors: [],
-  }));
-  const decision = planCreate({
-    version: "1.2",
-    level: shape.level,
-    layout: null,
-    chunkSectors: null,
-    raidDisks: shape.disks,
-    spareDisks: shape.spares,
-    devices,
-    componentSectors: null,
-    dataOffsetSectors: null,
-    bitmap: null,
-    consistencyPolicy: null,
-    assumeClean: false,
-    force: true,
-    badBlockLog: true,
-    name: "0",
-    homehost: "sim",
-    arrayUuid: uuid(),
-    createdSeconds: Math.floor(world.wallMs / 1000),
-    preferredMinor: 0,
-    journalSequence: 0x1234n,
-    ...requestOf(shape),
-  });
-  if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
-  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
-  for (const { index, writes } of decision.plan.devices)
-    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
-  return disks;
 }

@@ -16,6 +16,7 @@ export interface Writing {
   readonly sector: number;
   readonly sectors: number;
   readonly data: Uint8Array;
+  readonly isZeros: boolean;
 }
 
 /** What a read must not be older than. */
@@ -30,6 +31,8 @@ export class Oracle {
   readonly #busy = new Set<number>();
   readonly #unflushed = new Set<number>();
   readonly #lost = new Set<number>();
+  /** By sector: versions that are zeros. */
+  readonly #zeros = new Map<number, number[]>();
 
   constructor(sectors: number) {
     this.sectors = sectors;
@@ -53,7 +56,7 @@ export class Oracle {
   }
 
   /** Null where a write is under way: what two writers at a time leave nobody can say. */
-  begin(sector: number, sectors: number): Writing | null {
+  begin(sector: number, sectors: number, isZeros = false): Writing | null {
     for (let at = sector; at < sector + sectors; at += 1) if (this.#busy.has(at)) return null;
     this.#version += 1;
     const version = this.#version;
@@ -62,8 +65,16 @@ export class Oracle {
       this.#unflushed.add(at);
       this.#newest[at] = version;
     }
-    const data = stamped(sector, sectors, version);
-    return { low: version, high: version, sector, sectors, data };
+    const data = isZeros
+      ? this.#zeroed(sector, sectors, version)
+      : stamped(sector, sectors, version);
+    return { low: version, high: version, sector, sectors, data, isZeros };
+  }
+
+  #zeroed(sector: number, sectors: number, version: number): Uint8Array {
+    for (let at = sector; at < sector + sectors; at += 1)
+      this.#zeros.set(at, [...(this.#zeros.get(at) ?? []), version]);
+    return new Uint8Array(sectors * SECTOR_BYTES);
   }
 
   /** Its writer changes the buffer while it is under way. */
@@ -142,6 +153,7 @@ export class Oracle {
       }
       const at = sector + i;
       const found = versionsIn(words, i, at);
+      if (found === null && this.#mayBeZero(at, least[i]!) && isBlank(data, i, 1)) continue;
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
       const what = found === null ? "what nobody wrote there" : `write ${found.low}`;
@@ -149,20 +161,25 @@ export class Oracle {
     }
     return wrong;
   }
+
+  #mayBeZero(at: number, least: number): boolean {
+    return least === 0 || this.#zeros.get(at)?.some((version) => version >= least) === true;
+  }
 }
 
 const BLANK = Buffer.alloc(16 * SECTOR_BYTES);
+
+function isBlank(data: Uint8Array, index: number, sectors: number): boolean {
+  const from = index * SECTOR_BYTES;
+  const bytes = sectors * SECTOR_BYTES;
+  return BLANK.compare(data, from, from + bytes, 0, bytes) === 0;
+}
 
 /** How many sectors from the one with this index on nobody has written, and hold nothing; there may be more behind them. */
 function blankFrom(data: Uint8Array, least: Int32Array, index: number): number {
   let sectors = 0;
   const most = Math.min(least.length - index, BLANK.length / SECTOR_BYTES);
   while (sectors < most && least[index + sectors] === 0) sectors += 1;
-  const holdsNothing = (count: number): boolean => {
-    const from = index * SECTOR_BYTES;
-    const bytes = count * SECTOR_BYTES;
-    return BLANK.compare(data, from, from + bytes, 0, bytes) === 0;
-  };
-  if (sectors > 0 && holdsNothing(sectors)) return sectors;
-  return sectors > 1 && holdsNothing(1) ? 1 : 0;
+  if (sectors > 0 && isBlank(data, index, sectors)) return sectors;
+  return sectors > 1 && isBlank(data, index, 1) ? 1 : 0;
 }

@@ -4,6 +4,7 @@ import { checkAtRest, checkContent } from "./checks.ts";
 import { Life } from "./life.ts";
 import type { Mutant } from "./mutant.ts";
 import { Strays } from "./pump.ts";
+import { dismiss } from "./serving.ts";
 import type { Script } from "./script.ts";
 import { World } from "./world.ts";
 
@@ -50,6 +51,7 @@ async function live(life: Life, { steps }: Script): Promise<void> {
     if (life.machine.wrong.length > 0) return;
   }
   await life.rest();
+  await dismiss(life);
 }
 
 /** With its stack where it is a mistake in the code; what is told to users says it all by itself. */

@@ -14,11 +14,17 @@ export type Action =
       readonly sectors: number;
       readonly fua?: true;
       readonly preflush?: true;
+      /** Zeros; over NBD without sending them. */
+      readonly zeros?: true;
     }
   /** Changes the buffers of writes that are under way. */
   | { readonly do: "alter" }
   | { readonly do: "read"; readonly sector: number; readonly sectors: number }
   | { readonly do: "flush" }
+  /** One of the clients' connections; passed over where they have none. */
+  | { readonly do: "break-connection"; readonly connection: number }
+  /** The NBD server offers the array no more, while it is in use; then it does again (law 7). */
+  | { readonly do: "withdraw" }
   /** A disk fails, or falls ill. */
   | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
   | {

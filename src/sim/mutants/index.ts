@@ -5,6 +5,7 @@ import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
 import { LOG_MUTANTS } from "./logs.ts";
+import { NBD_MUTANTS } from "./nbd.ts";
 import { RETURNING_MUTANTS } from "./returning.ts";
 import { SUPERBLOCK_MUTANTS } from "./superblocks.ts";
 import { SYNC_MUTANTS } from "./sync.ts";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEVEL_MUTANTS,
   ...LOG_MUTANTS,
   ...FLUSH_MUTANTS,
+  ...NBD_MUTANTS,
 ];

@@ -3,13 +3,14 @@ import type { Prng } from "../../base/prng.ts";
 import { mixed } from "../scenario.ts";
 import type { Scenario, Weighted } from "../scenario.ts";
 import { dataOffsetOf, randomShape } from "../shape.ts";
+import type { Step } from "../script.ts";
 import type { Shape } from "../shape.ts";
 import { ANYWHERE, cut, writes } from "./steps.ts";
 
 const WORDS = ["check", "repair", "frozen", "idle"] as const;
 const STATES = ["readonly", "read-auto", "active", "active", "clean"] as const;
 
-function clientActions(isLong: boolean): Weighted[] {
+export function clientActions(isLong: boolean): Weighted[] {
   return [
     [
       40,
@@ -26,7 +27,7 @@ function clientActions(isLong: boolean): Weighted[] {
   ];
 }
 
-function trouble({ disks, spares }: Shape): Weighted[] {
+export function trouble({ disks, spares }: Shape): Weighted[] {
   const disk = (prng: Prng): number => prng.below(disks + spares);
   return [
     [
@@ -116,5 +117,30 @@ export const POWER_CUT: Scenario = {
     });
     const steps = [...writes(prng, 36, { fua: 0.2, flush: 0.2 }), cut()];
     return { shape, steps };
+  },
+};
+
+/** One crash after the other, so that very many of them can be tried. */
+export const CRASHES: Scenario = {
+  name: "crashes",
+  about:
+    "a small array of any level is written, loses power or its process, recovers, is written again, dozens of times",
+  make: (prng) => {
+    const shape = randomShape(prng, { componentSectors: prng.pick([128, 256, 512]) });
+    const disk = (): number => prng.below(shape.disks + shape.spares);
+    const crash = (): Step => {
+      if (prng.chance(0.2)) return { action: { do: "kill" }, events: 0 };
+      const away = prng.chance(0.1) ? [disk()] : [];
+      const again = prng.chance(0.3) ? { again: prng.below(60) } : {};
+      return { action: { do: "cut", away, ...again }, events: prng.below(20) };
+    };
+    const round = (): Step[] => {
+      const steps = writes(prng, prng.between(1, 6), { events: 4, fua: 0.2, flush: 0.2 });
+      if (prng.chance(0.1)) steps.push({ action: { do: "return", disk: disk() }, events: 4 });
+      if (prng.chance(0.05))
+        steps.push({ action: { do: "wait", ms: prng.between(1, 8000) }, events: 0 });
+      return [...steps, crash()];
+    };
+    return { shape, steps: Array.from({ length: 40 }, round).flat() };
   },
 };
