@@ -133,6 +133,7 @@ export class Life {
     this.world.say(describeAction(action));
     switch (action.do) {
       case "ail":
+        if (action.amidSync === true) atlas.takeDoubt(this.oracle);
         disk.health = action.health;
         return;
       case "bad-sector": {
@@ -173,7 +174,7 @@ export class Life {
     const member = memberOn(machine, action.disk);
     switch (action.do) {
       case "ail":
-        return action.health === "slow" || atlas.mayLose(action.disk);
+        return action.health === "slow" || atlas.mayLose(action.disk, action.amidSync);
       case "bad-sector":
         return atlas.maySicken(action.disk);
       case "return":

@@ -40,6 +40,16 @@ export class Oracle {
     this.#newest = new Int32Array(sectors);
   }
 
+  /** Of the newest write that was asked for; 0: none was. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A write that is newer than that version has been answered. */
+  isWrittenSince(version: number, sector: number): boolean {
+    return this.#acknowledged[sector]! > version;
+  }
+
   /** Sectors of writes that nobody has answered. */
   get busy(): ReadonlySet<number> {
     return this.#busy;

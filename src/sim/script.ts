@@ -20,7 +20,13 @@ export type Action =
   | { readonly do: "read"; readonly sector: number; readonly sectors: number }
   | { readonly do: "flush" }
   /** A disk fails, or falls ill. */
-  | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
+  | {
+      readonly do: "ail";
+      readonly disk: number;
+      readonly health: Exclude<Health, "well">;
+      /** Also before parity that a crash may have left wrong is synced. */
+      readonly amidSync?: true;
+    }
   | {
       readonly do: "bad-sector";
       readonly disk: number;
