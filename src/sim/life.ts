@@ -88,6 +88,7 @@ export class Life {
         await this.#crash(false, []);
         return;
       case "cut":
+        machine.holdsSync = action.holdsSync === true;
         await this.#crash(true, action.away, action.again);
         return;
       case "suspend": {

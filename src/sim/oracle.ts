@@ -107,7 +107,9 @@ export class Oracle {
     const versions = quiet.map((at) => [at, this.#newest[at]!] as const);
     return () => {
       for (let at = 0; at < this.sectors; at += 1)
-        if (before[at]! > this.#durable[at]!) this.#keep(at, before[at]!);
+        // Not what was lost meanwhile.
+        if (before[at]! > this.#durable[at]! && this.#acknowledged[at]! >= before[at]!)
+          this.#keep(at, before[at]!);
       for (const [at, version] of versions)
         if (this.#newest[at] === version) this.#unflushed.delete(at);
     };

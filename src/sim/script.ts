@@ -64,6 +64,8 @@ export type Action =
       readonly away: readonly number[];
       /** So many events into the next start the power fails again. */
       readonly again?: number;
+      /** From that start on background sync waits, until all comes to rest. */
+      readonly holdsSync?: true;
     };
 
 export interface Step {

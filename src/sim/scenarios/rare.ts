@@ -11,16 +11,18 @@ const OUTVOTED: Scenario = {
   name: "outvoted",
   about: "a disk is gone while superblocks become clean, durable writes follow, and it is back",
   make: (prng) => {
-    const shape = shapeOf(prng, ALL, { consistency: "resync", assumeClean: true });
-    const round = (): Step[] => [
+    const shape = shapeOf(prng, MIRRORS, { consistency: "resync", assumeClean: true });
+    const steps = [
       ...writes(prng, prng.between(1, 3)),
-      wait(prng, 200, 212),
-      step({ do: "ail", disk: prng.below(2), health: "gone" }, prng.below(4)),
+      // Up to shortly before it is marked clean, and then event by event.
+      step({ do: "wait", ms: prng.between(190, 200) }, prng.between(1, 8)),
+      // The first that is found speaks among equals.
+      step({ do: "ail", disk: prng.pick([0, 0, 0, 1]), health: "gone" }, prng.below(3)),
       ...writes(prng, prng.between(1, 4), { fua: 0.8, flush: 0.3 }),
       wait(prng, 1, 30),
       cut(),
     ];
-    return { shape, steps: rounds(prng, 3, round) };
+    return { shape, steps };
   },
 };
 
@@ -107,15 +109,16 @@ const UNSYNCED: Scenario = {
     const where = { within: 4 * shape.chunkSectors };
     const steps = [
       ...writes(prng, prng.between(6, 12), { ...where, fua: 0.5 }),
-      step({ do: "flush" }, 60),
-      ...writes(prng, prng.between(3, 6), { ...where, events: 2 }),
-      cut(),
-      step({ do: "hold-sync", sector: 0 }),
+      step({ do: "flush" }),
+      wait(prng, 5, 30),
+      ...writes(prng, prng.between(3, 8), { ...where, events: 4 }),
+      step({ do: "cut", away: [], holdsSync: true }),
       ...writes(prng, prng.between(4, 10), { ...where, events: 10 }),
       step({ do: "flush" }),
       wait(prng, 20, 40),
       step({ do: "ail", disk: anyDisk(prng, shape), health: "gone", amidSync: true }),
-      ...Array.from({ length: 4 }, () => step({ do: "read", sector: prng.below(256), sectors: 32 })),
+      step({ do: "read", sector: 0, sectors: where.within }, 40),
+      step({ do: "read", sector: 0, sectors: where.within }, 40),
     ];
     return { shape, steps };
   },
