@@ -9,7 +9,7 @@ import type { ArrayParts } from "../../md/running/parts.ts";
 import type { Mutant } from "../mutant.ts";
 import { shown, standIn } from "../stand-in.ts";
 import { changedOps, coreSeeing, coreSeenThrough } from "./cores.ts";
-import { rewritten } from "./devices.ts";
+import { rewritten, unread } from "./devices.ts";
 
 function changedLevel(change: (level: RunningLevel) => Partial<RunningLevel>): Partial<ArrayParts> {
   return {
@@ -30,15 +30,6 @@ function nowhere(device: BlockDevice): BlockDevice {
     if (op === "read") data.fill(0);
     queueMicrotask(() => end(null));
     return null;
-  });
-}
-
-/** Reads that fail are answered with what is in the buffer. */
-function unread(device: BlockDevice): BlockDevice {
-  return rewritten(device, ({ op, sector, sectors, data, flags, end }) => {
-    const ended = (error: HoldfastError | null): void =>
-      end(op === "read" && sectors < 64 && sector >= 256 ? null : error);
-    return new Bio(op, sector, sectors, data, flags, ended);
   });
 }
 
@@ -103,7 +94,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     name: "parity-believed",
     about: "the parity of a stripe that is not synced yet is taken for right, and modified",
     law: 8,
-    origin: "a7854487cd71: of a dirty raid5 parity is made anew",
+    origin: "md: a dirty raid5 is reconstruct-written",
     scenario: "unsynced",
     parts: () =>
       changedCore((core) =>
@@ -144,7 +135,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     law: 8,
     origin: null,
     scenario: "bad-blocks",
-    device: (disk) => unread(disk),
+    // Short ones of data: metadata that cannot be read is another story.
+    device: (disk) => unread(disk, (sector, sectors) => sectors < 64 && sector >= 256),
   },
   {
     name: "ends-twice",

@@ -201,6 +201,51 @@ const PPL_RETURNS: Scenario = {
   },
 };
 
+const SLOW_ONLY: Scenario = {
+  name: "slow-only",
+  about: "a spare is filled from a member that is written behind, and clients read",
+  make: (prng) => {
+    const shape = shapeOf(prng, ["raid1"], {
+      consistency: "bitmap",
+      assumeClean: true,
+      disks: 2,
+      spares: 1,
+      writeBehind: 8,
+      componentSectors: 1024,
+    });
+    const read = (): Step => step({ do: "read", sector: prng.below(1024), sectors: 64 }, 1);
+    const steps = [
+      ...writes(prng, prng.between(6, 12)),
+      step({ do: "flush" }, 20),
+      step({ do: "ail", disk: 0, health: "gone" }),
+      ...slowly(prng, prng.between(4, 12), 2).flatMap((one) => [one, read()]),
+    ];
+    return { shape, steps };
+  },
+};
+
+const REPLACEMENT_DROPPED: Scenario = {
+  name: "replacement-dropped",
+  about: "a member that is being replaced is gone amid that",
+  make: (prng) => {
+    const shape = shapeOf(prng, ALL, {
+      consistency: prng.pick(["resync", "bitmap"] as const),
+      assumeClean: true,
+      spares: 1,
+      componentSectors: 1024,
+    });
+    const disk = anyDisk(prng, shape);
+    const steps = [
+      ...writes(prng, prng.between(6, 16)),
+      step({ do: "flush" }, 20),
+      step({ do: "replace", disk }, prng.between(5, 25)),
+      step({ do: "ail", disk, health: "gone" }),
+      ...slowly(prng, prng.between(2, 6), 5),
+    ];
+    return { shape, steps };
+  },
+};
+
 export const RARE_SCENARIOS: readonly Scenario[] = [
   OUTVOTED,
   BITMAP_CLEAN,
@@ -211,4 +256,6 @@ export const RARE_SCENARIOS: readonly Scenario[] = [
   READ_ONLY,
   JOURNAL_IDLE,
   PPL_RETURNS,
+  SLOW_ONLY,
+  REPLACEMENT_DROPPED,
 ];
