@@ -98,7 +98,10 @@ export class Atlas {
     const rowSectors = shape.chunkSectors * blocks;
     for (const [sector, version] of this.#doubtful) {
       const first = sector - (sector % rowSectors) + (sector % shape.chunkSectors);
-      const column = Array.from({ length: blocks }, (_, block) => first + block * shape.chunkSectors);
+      const column = Array.from(
+        { length: blocks },
+        (_, block) => first + block * shape.chunkSectors,
+      );
       const isRight =
         column.some((at) => oracle.isWrittenSince(version, at)) &&
         !column.some((at) => oracle.busy.has(at));
