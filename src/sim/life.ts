@@ -94,6 +94,7 @@ export class Life {
         await this.#crash(false, []);
         return;
       case "cut":
+        machine.holdsSync = action.holdsSync === true;
         await this.#crash(true, action.away, action.again);
         return;
       case "suspend": {
@@ -139,6 +140,7 @@ export class Life {
     this.world.say(describeAction(action));
     switch (action.do) {
       case "ail":
+        if (action.amidSync === true) atlas.takeDoubt(this.oracle);
         disk.health = action.health;
         return;
       case "bad-sector": {
@@ -179,7 +181,7 @@ export class Life {
     const member = memberOn(machine, action.disk);
     switch (action.do) {
       case "ail":
-        return action.health === "slow" || atlas.mayLose(action.disk);
+        return action.health === "slow" || atlas.mayLose(action.disk, action.amidSync);
       case "bad-sector":
         return atlas.maySicken(action.disk);
       case "return":

@@ -73,6 +73,8 @@ export class Machine {
   life = 0;
   /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
   wasForced = false;
+  /** At the next start: before background sync can begin it is told to wait (md's sync_max). */
+  holdsSync = false;
   /** Since the start a disk came back that had lost what was in its cache. */
   hasLostCache = false;
   /** No disk lies, loses what it was given, or changes it by itself: copies that differ are then nobody's mistake. */
@@ -166,6 +168,8 @@ export class Machine {
     const { array } = this.#managed;
     // Who may have changed what was written keeps the array dirty: the bitmap alone does not say what a clean one has to sync.
     if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
+    if (this.holdsSync) this.#managed.sync.settings.setMax(0);
+    this.holdsSync = false;
     mutant?.started?.(this.#managed, this.world);
     this.#front = endingOnce(array);
     if (this.shape.connections !== undefined) this.service = await this.#serve(this.#front);

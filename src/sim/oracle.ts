@@ -41,6 +41,16 @@ export class Oracle {
     this.#newest = new Int32Array(sectors);
   }
 
+  /** Of the newest write that was asked for; 0: none was. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A write that is newer than that version has been answered. */
+  isWrittenSince(version: number, sector: number): boolean {
+    return this.#acknowledged[sector]! > version;
+  }
+
   /** Sectors of writes that nobody has answered. */
   get busy(): ReadonlySet<number> {
     return this.#busy;
@@ -106,7 +116,9 @@ export class Oracle {
     const versions = quiet.map((at) => [at, this.#newest[at]!] as const);
     return () => {
       for (let at = 0; at < this.sectors; at += 1)
-        if (before[at]! > this.#durable[at]!) this.#keep(at, before[at]!);
+        // Not what was lost meanwhile.
+        if (before[at]! > this.#durable[at]! && this.#acknowledged[at]! >= before[at]!)
+          this.#keep(at, before[at]!);
       for (const [at, version] of versions)
         if (this.#newest[at] === version) this.#unflushed.delete(at);
     };

@@ -26,7 +26,13 @@ export type Action =
   /** The NBD server offers the array no more, while it is in use; then it does again (law 7). */
   | { readonly do: "withdraw" }
   /** A disk fails, or falls ill. */
-  | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
+  | {
+      readonly do: "ail";
+      readonly disk: number;
+      readonly health: Exclude<Health, "well">;
+      /** Also before parity that a crash may have left wrong is synced. */
+      readonly amidSync?: true;
+    }
   | {
       readonly do: "bad-sector";
       readonly disk: number;
@@ -64,6 +70,8 @@ export type Action =
       readonly away: readonly number[];
       /** So many events into the next start the power fails again. */
       readonly again?: number;
+      /** From that start on background sync waits, until all comes to rest. */
+      readonly holdsSync?: true;
     };
 
 export interface Step {

@@ -3,6 +3,7 @@ import type { Scenario } from "../scenario.ts";
 import { LAW_SCENARIOS } from "./laws.ts";
 import { CRASH, CRASHES, MIXED, POWER_CUT } from "./mixed.ts";
 import { NBD } from "./nbd.ts";
+import { RARE_SCENARIOS } from "./rare.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   CRASH,
@@ -11,4 +12,5 @@ export const SCENARIOS: readonly Scenario[] = [
   MIXED,
   NBD,
   ...LAW_SCENARIOS,
+  ...RARE_SCENARIOS,
 ];
