@@ -28,6 +28,7 @@ it.each(PARTS)(
         ...bounds,
         depths,
         mutant: null,
+        shard: [1, 1],
         seed: seedOfRun(),
         mostCuts: MOST_CUTS,
         forMs: FOR_MS,

@@ -12,6 +12,7 @@ const LITTLE: Exploration = {
   depths: [1, 1],
   mostCuts: 3,
   oneOf: 1,
+  shard: [1, 1],
   mostRuns: Infinity,
   forMs: Infinity,
   keepsGoing: false,
