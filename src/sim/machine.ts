@@ -50,6 +50,8 @@ export class Machine {
   returning = new Set<number>();
   /** How the process reaches each disk. */
   #guards: DeadlineDevice[] = [];
+  /** How it reached those that were plugged in again. */
+  #formerGuards: DeadlineDevice[] = [];
   #process: SimProcess;
   #managed: ManagedArray | null = null;
   #front: BlockDevice | null = null;
@@ -111,6 +113,7 @@ export class Machine {
     await old.whenQuiet();
     this.hasLostCache ||= this.disks[disk]!.isVolatile;
     this.disks[disk]!.losePower();
+    this.#formerGuards.push(old);
     this.#guards[disk] = this.#guard(disk);
     return this.#guards[disk];
   }
@@ -127,6 +130,7 @@ export class Machine {
     this.life += 1;
     this.hasLostCache = false;
     this.#process = new SimProcess(this.world);
+    this.#formerGuards = [];
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);
     const fates = plan.judged.map(({ candidate, fate }) => `${candidate.path} ${fate}`);
@@ -134,12 +138,13 @@ export class Machine {
     await this.judge(plan, force);
     const process = this.#process;
     const mutant = this.#mutant;
+    const parity = process.books.lending(sharedParityEngine());
     this.#managed = await startManaged(mutant?.plan?.(plan) ?? plan, {
       name: "array",
       mode: "read-write",
       clock: process,
       timers: process,
-      parity: sharedParityEngine,
+      parity: () => parity,
       scheduler: new SyncScheduler(),
       systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
       syncUsers: mutant?.ignoresUsers === true ? null : this.usersSynced,
@@ -207,6 +212,12 @@ export class Machine {
   async stop(): Promise<void> {
     await this.managed.close();
     this.kill();
+  }
+
+  /** The process closes all disks. */
+  async letGo(): Promise<void> {
+    const guards = [...this.#guards, ...this.#formerGuards];
+    await Promise.all(guards.map((guard) => guard.close()));
   }
 
   /** The power fails for all. */

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 import { ASSEMBLY_MUTANTS } from "./assembly.ts";
 import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
+import { KEPT_MUTANTS } from "./kept.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
 import { LOG_MUTANTS } from "./logs.ts";
 import { RETURNING_MUTANTS } from "./returning.ts";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEVEL_MUTANTS,
   ...LOG_MUTANTS,
   ...FLUSH_MUTANTS,
+  ...KEPT_MUTANTS,
 ];
