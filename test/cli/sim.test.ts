@@ -78,7 +78,7 @@ describe("holdfast sim", () => {
       [["--explore", "5"], "--explore takes 1 to 4 operations"],
       [["--explore", "1", "--shard", "3/2"], "--shard takes K/N"],
       [["--kernel"], "--images says where they lie"],
-      [["--images", "src"], "src is not empty"],
+      [["--images", process.cwd()], "is not empty"],
       [["--log"], "--scenario says of which kind"],
       [["--replay", "package.json"], "is no script of the simulator"],
       [["--replay", "README.md"], "it is no JSON"],
