@@ -91,7 +91,7 @@ export class Life {
         await this.#stop();
         return;
       case "kill":
-        await this.#crash(false, []);
+        await this.#crash(false, [], action.again);
         return;
       case "cut":
         machine.holdsSync = action.holdsSync === true;
@@ -226,7 +226,7 @@ export class Life {
     const stay = away.filter((disk) => atlas.ailing.includes(disk));
     const isShort = this.crash(isPowerCut);
     for (const disk of stay) machine.away.add(disk);
-    if (again !== undefined) await this.#cutWhileStarting(again);
+    if (again !== undefined) await this.#crashWhileStarting(isPowerCut, again);
     await this.#startAgain(isShort);
   }
 
@@ -247,7 +247,7 @@ export class Life {
     return isShort;
   }
 
-  async #cutWhileStarting(events: number): Promise<void> {
+  async #crashWhileStarting(isPowerCut: boolean, events: number): Promise<void> {
     const { machine, world } = this;
     // Whether it would have started is seen when nothing disturbs it.
     machine.start().catch((error: unknown) => {
@@ -255,8 +255,9 @@ export class Life {
     });
     await world.steps(events);
     this.#crashes += 1;
-    world.say("power cut again");
-    machine.cut();
+    world.say(isPowerCut ? "power cut again" : "killed again");
+    if (isPowerCut) machine.cut();
+    else machine.kill();
   }
 
   /** By force only where nothing else is to be expected. */

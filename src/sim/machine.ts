@@ -31,22 +31,11 @@ import type { World } from "./world.ts";
 
 const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
-/** What is lost of the arena before it is made anew. */
-const MOST_LOST_BYTES = 16 * 1024 * 1024;
-
 let engine: ParityEngine | undefined;
 /** One for all runs of a thread, which come one after the other. */
 function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
-}
-
-/**
- * Nobody runs: what is taken of the arena processes had that were killed, and is never given back. Without room in it parity would be computed
- * by slow kernels, and not by those that everybody else has.
- */
-function renewParityEngine(): void {
-  if ((engine?.arena?.counters().bytes ?? 0) > MOST_LOST_BYTES) engine = undefined;
 }
 
 export class Machine {
@@ -62,6 +51,8 @@ export class Machine {
   returning = new Set<number>();
   /** How the process reaches each disk. */
   #guards: DeadlineDevice[] = [];
+  /** How it reached those that were plugged in again. */
+  #formerGuards: DeadlineDevice[] = [];
   #process: SimProcess;
   #managed: ManagedArray | null = null;
   #front: BlockDevice | null = null;
@@ -130,6 +121,7 @@ export class Machine {
     await old.whenQuiet();
     this.hasLostCache ||= this.disks[disk]!.isVolatile;
     this.disks[disk]!.losePower();
+    this.#formerGuards.push(old);
     this.#guards[disk] = this.#guard(disk);
     return this.#guards[disk];
   }
@@ -145,8 +137,8 @@ export class Machine {
   async start(force = false): Promise<void> {
     this.life += 1;
     this.hasLostCache = false;
-    renewParityEngine();
     this.#process = new SimProcess(this.world);
+    this.#formerGuards = [];
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);
     const fates = plan.judged.map(({ candidate, fate }) => `${candidate.path} ${fate}`);
@@ -154,12 +146,13 @@ export class Machine {
     await this.judge(plan, force);
     const process = this.#process;
     const mutant = this.#mutant;
+    const parity = process.books.lending(sharedParityEngine());
     this.#managed = await startManaged(mutant?.plan?.(plan) ?? plan, {
       name: "array",
       mode: "read-write",
       clock: process,
       timers: process,
-      parity: sharedParityEngine,
+      parity: () => parity,
       scheduler: new SyncScheduler(),
       systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
       syncUsers: mutant?.ignoresUsers === true ? null : this.usersSynced,
@@ -249,6 +242,12 @@ export class Machine {
   /** What the process has answered up to now may still arrive; nothing else does. */
   hangUp(): void {
     this.network.died(this.#process);
+  }
+
+  /** The process closes all disks. */
+  async letGo(): Promise<void> {
+    const guards = [...this.#guards, ...this.#formerGuards];
+    await Promise.all(guards.map((guard) => guard.close()));
   }
 
   /** The power fails for all. */

@@ -152,6 +152,11 @@ export class Oracle {
     return floors;
   }
 
+  /** The newest that may be found, sector by sector; 0: nobody wrote there. */
+  newest(): Int32Array {
+    return this.#newest.slice();
+  }
+
   /** What is wrong with what was read, a line each. @param least as of when the read was asked for */
   wrongIn(sector: number, data: Uint8Array, least: Int32Array): string[] {
     const wrong: string[] = [];

@@ -63,7 +63,11 @@ export type Action =
   | { readonly do: "restart" }
   /** Stopped while it is in use, then the power fails, and it is started again (laws 7 and 8). */
   | { readonly do: "stop" }
-  | { readonly do: "kill" }
+  | {
+      readonly do: "kill";
+      /** So many events into the next start it is killed again. */
+      readonly again?: number;
+    }
   /** Disks that had failed are back afterwards, but for these. */
   | {
       readonly do: "cut";

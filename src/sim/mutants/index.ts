@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 import { ASSEMBLY_MUTANTS } from "./assembly.ts";
 import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
+import { KEPT_MUTANTS } from "./kept.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
 import { LOG_MUTANTS } from "./logs.ts";
 import { NBD_MUTANTS } from "./nbd.ts";
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...LOG_MUTANTS,
   ...FLUSH_MUTANTS,
   ...NBD_MUTANTS,
+  ...KEPT_MUTANTS,
 ];
