@@ -170,7 +170,7 @@ export class Oracle {
       }
       const at = sector + i;
       const found = versionsIn(words, i, at);
-      if (found === null && this.#mayBeZero(at, least[i]!) && isBlank(data, i, 1)) continue;
+      if (found?.high === 0 && this.#mayBeZero(at, least[i]!)) continue;
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
       const what = found === null ? "what nobody wrote there" : `write ${found.low}`;
