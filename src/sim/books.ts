@@ -59,8 +59,9 @@ export class Books {
       count === 0 ? [] : [`${count} requests to ${disk} are under way`],
     );
     if (this.#buffers.size > 0) lines.push(`${this.#buffers.size} buffers are not given back`);
+    // Fewer than none: what a process before it had has come back, late.
     const lent = pooledObjectsLent() - this.#lentBefore;
-    if (lent !== 0) lines.push(`${lent} pooled objects are not given back`);
+    if (lent > 0) lines.push(`${lent} pooled objects are not given back`);
     return lines;
   }
 }

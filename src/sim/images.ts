@@ -16,7 +16,7 @@ import { replayJournal } from "../md/replay/journal.ts";
 import { recoverPpl } from "../md/replay/ppl.ts";
 import type { PplRecovery } from "../md/replay/ppl.ts";
 import { oracleKernels } from "../parity/oracle.ts";
-import { PAGE_SECTORS, Page } from "./medium.ts";
+import { PAGE_BYTES, PAGE_SECTORS, Page } from "./medium.ts";
 import type { Medium } from "./medium.ts";
 
 interface Holder {
@@ -110,8 +110,13 @@ function judgeParity(
   return wrong.slice(0, 3);
 }
 
-const EMPTY_PAGE = new Page();
-const sum = new Page();
+const EMPTY_PAGE = lastingPage();
+const sum = lastingPage();
+
+/** For all runs. */
+function lastingPage(): Page {
+  return new Page({ buffer: new ArrayBuffer(PAGE_BYTES), offset: 0 });
+}
 
 /** Whichever of them is parity, it is right: one of them is the sum of all others. */
 function cancelOut([one, other = EMPTY_PAGE, ...more]: readonly Page[]): boolean {

@@ -3,15 +3,15 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { cut } from "./slab.ts";
 
 export const PAGE_SECTORS = 8;
-const PAGE_BYTES = PAGE_SECTORS * SECTOR_BYTES;
+export const PAGE_BYTES = PAGE_SECTORS * SECTOR_BYTES;
 
 /** Of one piece of memory, both. */
 export class Page {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
 
-  constructor() {
-    const { buffer, offset } = cut(PAGE_BYTES);
+  /** The memory is all zeros, and the run's unless it is given. */
+  constructor({ buffer, offset } = cut(PAGE_BYTES)) {
     this.bytes = new Uint8Array(buffer, offset, PAGE_BYTES);
     this.words = new Int32Array(buffer, offset, PAGE_BYTES / 4);
   }
