@@ -7,6 +7,7 @@ import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
+import { lastMoment } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
 import { answered, withdraw } from "./serving.ts";
@@ -249,6 +250,7 @@ export class Life {
 
   async #crashWhileStarting(isPowerCut: boolean, events: number): Promise<void> {
     const { machine, world } = this;
+    await lastMoment();
     // Whether it would have started is seen when nothing disturbs it.
     machine.start().catch((error: unknown) => {
       if (!(error instanceof HoldfastError)) throw error;
@@ -263,6 +265,7 @@ export class Life {
   /** By force only where nothing else is to be expected. */
   async #startAgain(isShort: boolean): Promise<void> {
     const { machine, world } = this;
+    await lastMoment();
     try {
       await world.until("starting", machine.start());
     } catch (error) {

@@ -23,7 +23,6 @@ import type { Mutant } from "./mutant.ts";
 import { newDisks } from "./new-disks.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
-import { pump } from "./pump.ts";
 import { Service } from "./service.ts";
 import type { ServiceWatcher } from "./service.ts";
 import type { Shape } from "./shape.ts";
@@ -138,8 +137,6 @@ export class Machine {
   async start(force = false): Promise<void> {
     this.life += 1;
     this.hasLostCache = false;
-    // Promises that were kept before the last process died still have it run for a moment: what it takes then is not the next one's.
-    await pump(() => false);
     this.#process = new SimProcess(this.world);
     this.#formerGuards = [];
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));

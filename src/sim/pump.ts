@@ -36,6 +36,11 @@ export function pump(step: () => boolean): Promise<void> {
   });
 }
 
+/** Promises that were kept before a process died still have it run for a moment: what it takes then is not the next one's. */
+export function lastMoment(): Promise<void> {
+  return pump(() => false);
+}
+
 /**
  * Errors in promises that nobody waits for: a mistake somewhere, that would end the process without a word about the run. Whoever
  * listens otherwise (a test runner does) is not told of them: they are the run's.
