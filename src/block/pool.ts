@@ -18,10 +18,16 @@ export interface Pooled {
 const MAX_SPARE = 1024;
 
 let madeByAll = 0;
+let lentByAll = 0;
 
 /** Objects that all pools of this thread have made so far: it stands still while requests are all like earlier ones. For tests. */
 export function pooledObjectsMade(): number {
   return madeByAll;
+}
+
+/** Objects that all pools of this thread have lent and not got back: none while nothing is under way. */
+export function pooledObjectsLent(): number {
+  return lentByAll;
 }
 
 export class Pool<T extends Pooled> {
@@ -37,6 +43,7 @@ export class Pool<T extends Pooled> {
 
   take(): T {
     this.#lent += 1;
+    lentByAll += 1;
     const one = this.#spare.pop();
     if (one === undefined) {
       madeByAll += 1;
@@ -50,6 +57,7 @@ export class Pool<T extends Pooled> {
   give(one: T): void {
     assert(!one.isSpare && this.#lent > 0, "what is used again is given back once");
     this.#lent -= 1;
+    lentByAll -= 1;
     one.isSpare = true;
     if (this.#spare.length < MAX_SPARE) this.#spare.push(one);
   }

@@ -19,10 +19,13 @@ import { EXIT_DONE, EXIT_FAILED } from "./exit-codes.ts";
 import type { ExitCode } from "./exit-codes.ts";
 import { ProgressLine, formatDuration } from "./progress.ts";
 import type { Standing } from "./progress.ts";
+import { dumpImages } from "./sim-images.ts";
+import type { ImagesRequest } from "./sim-images.ts";
 import { brokenLines, figuresLine, listLines } from "./views/sim-view.ts";
 import type { Broken } from "./views/sim-view.ts";
 
 const DEFAULT_SEEDS = 100;
+const DEFAULT_IMAGES = 24;
 
 export async function simulate(context: CommandContext, args: ParsedArguments): Promise<ExitCode> {
   if (args.has("list")) return list(context, args);
@@ -33,11 +36,21 @@ export async function simulate(context: CommandContext, args: ParsedArguments): 
   }
   if (args.has("explore")) return search(context, explorationOf(args), args.has("json"));
   const campaign = campaignOf(args);
+  const folder = args.value("images");
+  if (folder !== undefined) return dumpImages(context, imagesOf(args, campaign, folder));
+  if (args.has("kernel"))
+    throw new HoldfastError("usage", "sim: --kernel judges images: --images says where they lie.");
   if (!args.has("log")) return search(context, huntOf(campaign), args.has("json"));
   const [scenario, ...others] = campaign.scenarios;
   if (scenario === undefined || others.length > 0)
     throw new HoldfastError("usage", "sim: --log tells one run: --scenario says of which kind.");
   return tell(context, scriptOf(scenario, campaign.firstSeed), campaign.mutant);
+}
+
+/** @throws HoldfastError `usage` */
+function imagesOf(args: ParsedArguments, campaign: Campaign, folder: string): ImagesRequest {
+  const count = numberOf(args, "runs", true) ?? DEFAULT_IMAGES;
+  return { folder, campaign, count, asksKernel: args.has("kernel"), isJson: args.has("json") };
 }
 
 async function list({ output }: CommandContext, args: ParsedArguments): Promise<ExitCode> {
@@ -110,6 +123,7 @@ function explorationOf(args: ParsedArguments): Hunt {
     depths: [1, depth] as const,
     mostCuts: Infinity,
     oneOf: 1,
+    shard: shardOf(args),
     mostRuns: Infinity,
     forMs,
     keepsGoing: args.has("keep-going"),
@@ -122,6 +136,15 @@ function explorationOf(args: ParsedArguments): Hunt {
       explore(exploration, clock, (tally, { operations }) => told(tally, operations.join(" "))),
     share: (_tally, elapsedMs) => (forMs === Infinity ? null : elapsedMs / forMs),
   };
+}
+
+/** @throws HoldfastError `usage` */
+function shardOf(args: ParsedArguments): readonly [number, number] {
+  const text = args.value("shard") ?? "1/1";
+  const [, k, n] = /^(\d{1,3})\/(\d{1,3})$/.exec(text) ?? [];
+  const [share, shares] = [Number(k), Number(n)];
+  if (share >= 1 && share <= shares) return [share, shares];
+  throw new HoldfastError("usage", `sim: --shard takes K/N, with K from 1 to N; '${text}' is not.`);
 }
 
 function mutantOf(args: ParsedArguments): Mutant | null {

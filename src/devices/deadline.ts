@@ -18,12 +18,15 @@ import { aim, aimParts, dropData, ownBio } from "../block/bio.ts";
 import type { Bio, OwnBio } from "../block/bio.ts";
 import type { BlockDevice, Extent } from "../block/device.ts";
 import { DeviceOver } from "../block/over.ts";
+import { LargeMemory } from "../block/large-memory.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
 import type { Clock, Timer, Timers } from "../env/env.ts";
 
 /** Memory that a step keeps for the next read. */
 const KEPT_BYTES = 64 * 1024;
+/** For longer reads, such as those of background sync: of all devices of a thread. */
+const largeMemory = new LargeMemory(16 * 1024 * 1024);
 
 export interface DeadlineOptions {
   readonly clock: Clock;
@@ -46,7 +49,7 @@ class Step implements Pooled {
   next: Step | null = null;
   readonly bio: OwnBio;
   /** Of the last read, as long as it was. */
-  #memory = NO_DATA;
+  #memory: Uint8Array<ArrayBuffer> = NO_DATA;
 
   constructor(answered: (step: Step, error: HoldfastError | null) => void) {
     this.bio = ownBio((error) => answered(this, error));
@@ -57,13 +60,18 @@ class Step implements Pooled {
       this.#memory =
         bytes <= this.#memory.buffer.byteLength
           ? new Uint8Array(this.#memory.buffer, 0, bytes)
-          : new Uint8Array(bytes);
+          : bytes <= KEPT_BYTES
+            ? new Uint8Array(bytes)
+            : largeMemory.take(bytes);
     return this.#memory;
   }
 
+  /** It is answered: nobody writes into its memory any more. */
   rest(): void {
     dropData(this.bio);
-    if (this.#memory.length > KEPT_BYTES) this.#memory = NO_DATA;
+    if (this.#memory.buffer.byteLength <= KEPT_BYTES) return;
+    largeMemory.give(this.#memory.buffer);
+    this.#memory = NO_DATA;
   }
 }
 

@@ -18,8 +18,8 @@ import type { BlockLimits, Extent } from "../block/device.ts";
 import { InFlight } from "../block/in-flight.ts";
 import { admit, afterPreflush } from "../block/admit.ts";
 import { submitSplit } from "../block/split.ts";
-import type { Env } from "../env/env.ts";
-import type { Connection } from "../env/sockets.ts";
+import type { Timers } from "../env/env.ts";
+import type { Connection, Sockets } from "../env/sockets.ts";
 import {
   Command,
   CommandFlag,
@@ -70,12 +70,18 @@ function limitsOf(remote: RemoteExport, readOnly: boolean): BlockLimits {
   };
 }
 
+/** What a client needs of the world. */
+interface ClientEnv {
+  readonly timers: Timers;
+  readonly sockets: Pick<Sockets, "connect">;
+}
+
 class NbdDevice implements OpenedDevice {
   readonly name: string;
   readonly sectors: number;
   readonly limits: BlockLimits;
   readonly notes: readonly string[];
-  readonly #env: Env;
+  readonly #env: ClientEnv;
   readonly #stream: NbdStream;
   readonly #flags: number;
   readonly #dataSectors: number;
@@ -88,7 +94,13 @@ class NbdDevice implements OpenedDevice {
   #lost: HoldfastError | null = null;
 
   /** Takes the stream over; the handshake is done. */
-  constructor(env: Env, name: string, stream: NbdStream, remote: RemoteExport, readOnly: boolean) {
+  constructor(
+    env: ClientEnv,
+    name: string,
+    stream: NbdStream,
+    remote: RemoteExport,
+    readOnly: boolean,
+  ) {
     this.#env = env;
     this.name = name;
     this.#stream = stream;
@@ -243,7 +255,7 @@ function checkUsable(remote: RemoteExport, readOnly: boolean, name: string): voi
   }
 }
 
-async function connect(env: Env, uri: NbdUri, name: string): Promise<Connection> {
+async function connect(env: ClientEnv, uri: NbdUri, name: string): Promise<Connection> {
   if (uri.tls === "require")
     throw new HoldfastError(
       "unsupported",
@@ -254,7 +266,7 @@ async function connect(env: Env, uri: NbdUri, name: string): Promise<Connection>
 
 /** @throws HoldfastError as Sockets.connect and shakeHands do; `read-only`, `unsupported`, `timeout`, `usage` for a bad URI */
 export async function openNbdDevice(
-  env: Env,
+  env: ClientEnv,
   text: string,
   options: { readonly readOnly: boolean },
 ): Promise<OpenedDevice> {

@@ -52,10 +52,7 @@ export function planAssembly(
 ): AssemblyPlan | null {
   const freshest = findFreshest(set);
   if (freshest === null) return null;
-  const superblock = {
-    ...freshest.superblock,
-    raid0Layout: freshest.superblock.raid0Layout ?? options.raid0Layout ?? null,
-  };
+  const superblock = withLayout(freshest.superblock, options.raid0Layout ?? null);
   const judged = judgeCandidates(set, freshest);
   const common = { freshest, superblock };
 
@@ -70,6 +67,12 @@ export function planAssembly(
     return { ...common, ...plain.arrangement, judged, verdict, forced: [] };
   }
   return { ...common, ...force(plain) };
+}
+
+/** A copy describes all of its fields: none is made for nothing. */
+function withLayout(superblock: MdSuperblock, raid0Layout: Raid0Layout | null): MdSuperblock {
+  const isGiven = superblock.raid0Layout === null && raid0Layout !== null;
+  return isGiven ? { ...superblock, raid0Layout } : superblock;
 }
 
 /** The highest slot number in use is one less than this: both shapes of a reshape count. */

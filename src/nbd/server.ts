@@ -31,6 +31,9 @@ export interface NbdTls {
   readonly settings: TlsSettings;
 }
 
+/** What the server needs of the world. */
+export type NbdEnv = Pick<Env, "clock" | "timers" | "sockets" | "log">;
+
 /** A place to listen at. */
 export interface NbdListen {
   /** A TCP port of 0 is chosen by the system; `server.address` has it. */
@@ -58,14 +61,14 @@ const HANDSHAKE_GRACE_MS = 1000;
 /**
  * Rejects with `usage` for exports, limits or certificates that make no sense, and as Sockets.listen does.
  */
-export async function startNbdServer(env: Env, options: NbdServerOptions): Promise<NbdServer> {
+export async function startNbdServer(env: NbdEnv, options: NbdServerOptions): Promise<NbdServer> {
   const server = new NbdServer(env, options);
   await server.start();
   return server;
 }
 
 export class NbdServer {
-  readonly #env: Env;
+  readonly #env: NbdEnv;
   readonly #places: readonly NbdListen[];
   readonly #exports: ExportTable;
   readonly #context: Omit<ServerContext, "tlsMode">;
@@ -74,7 +77,7 @@ export class NbdServer {
   #check: Timer | null = null;
   #stopping: Promise<void> | null = null;
 
-  constructor(env: Env, options: NbdServerOptions) {
+  constructor(env: NbdEnv, options: NbdServerOptions) {
     const limits = checkedLimits({ ...DEFAULT_NBD_LIMITS, ...options.limits });
     this.#env = env;
     this.#places = [options, ...(options.alsoListen ?? [])];

@@ -11,6 +11,9 @@ export class Atlas {
   /** Has bad sectors, or had: counts as lost for whatever else is to be lost. Null: none. */
   sick: number | null = null;
 
+  /** Sectors that were being written at a crash, and the newest version then: their parity may be wrong until it is synced, or made anew. */
+  readonly #doubtful = new Map<number, number>();
+
   constructor(machine: Machine) {
     this.#machine = machine;
   }
@@ -23,15 +26,21 @@ export class Atlas {
     );
   }
 
-  /** The array could do without this disk as well. */
-  mayLose(disk: number): boolean {
+  /**
+   * The array could do without this disk as well.
+   * @param amidSync also where parity may be wrong; `takeDoubt` then says what that costs
+   */
+  mayLose(disk: number, amidSync = false): boolean {
     const { shape, managed, disks } = this.#machine;
     if (this.ailing.includes(disk) || disks[disk] === undefined) return false;
     // A journal that is lost is lost: what was written in it only is gone.
     if (shape.consistency === "journal" && disk === disks.length - 1) return false;
     const { members, record } = managed.array;
+    const here = members.attached.find(({ label }) => label === disks[disk]!.name);
+    // Nobody needs it yet.
+    if (here !== undefined && !here.isInSync && !here.isFaulty) return true;
     // Parity that was never computed cannot stand in for anything.
-    if (record.resyncOffsetSectors < Infinity && parityDisks(shape) > 0) return false;
+    if (!amidSync && record.resyncOffsetSectors < Infinity && parityDisks(shape) > 0) return false;
     const isNews = (other: number): boolean =>
       members.attached.some(({ label, isFaulty }) => label === `disk${other}` && !isFaulty);
     const sick = this.sick !== null && this.sick !== disk && !this.ailing.includes(this.sick);
@@ -61,13 +70,42 @@ export class Atlas {
   takeRisk(oracle: Oracle): void {
     const { shape } = this.#machine;
     const parity = parityDisks(shape);
-    if (parity === 0 || shape.consistency === "journal" || !this.isShort) return;
+    if (parity === 0 || shape.consistency === "journal") return;
+    this.#noteDoubt(oracle);
+    if (!this.isShort) return;
     const isLogged = shape.consistency === "ppl";
     const rowSectors = shape.chunkSectors * (shape.disks - parity);
     for (const sector of oracle.unflushed) {
       const from = isLogged ? sector : Math.floor(sector / rowSectors) * rowSectors;
       const to = Math.min(oracle.sectors, from + (isLogged ? 1 : rowSectors));
       for (let at = from; at < to; at += 1) oracle.lose(at);
+    }
+  }
+
+  #noteDoubt(oracle: Oracle): void {
+    if (this.#machine.managed.array.record.resyncOffsetSectors === Infinity) this.#doubtful.clear();
+    for (const sector of oracle.unflushed) this.#doubtful.set(sector, oracle.version);
+  }
+
+  /**
+   * Tells the oracle what the loss of a member now may take, where a crash may have left parity wrong: the same sector of all blocks of a
+   * stripe, unless one of them was written since, and parity made anew with it.
+   */
+  takeDoubt(oracle: Oracle): void {
+    const { shape, managed } = this.#machine;
+    if (managed.array.record.resyncOffsetSectors === Infinity) return;
+    const blocks = shape.disks - parityDisks(shape);
+    const rowSectors = shape.chunkSectors * blocks;
+    for (const [sector, version] of this.#doubtful) {
+      const first = sector - (sector % rowSectors) + (sector % shape.chunkSectors);
+      const column = Array.from(
+        { length: blocks },
+        (_, block) => first + block * shape.chunkSectors,
+      );
+      const isRight =
+        column.some((at) => oracle.isWrittenSince(version, at)) &&
+        !column.some((at) => oracle.busy.has(at));
+      if (!isRight) for (const at of column) oracle.lose(at);
     }
   }
 }

@@ -4,8 +4,11 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { readInto } from "../block/promises.ts";
 import type { Life } from "./life.ts";
+import type { Machine } from "./machine.ts";
 
 const PIECE_SECTORS = 256;
+const REST_MS = 10_000;
+const REST_STEP_MS = 20;
 /** For all runs of a thread, which come one after the other: what is read, and read again. */
 const scratch = [new Uint8Array(0), new Uint8Array(0)];
 
@@ -34,6 +37,13 @@ export async function checkContent({ machine, oracle, world }: Life): Promise<st
     wrong.push(...oracle.wrongIn(0, second, least).map((text) => `read again: ${text}`));
   }
   return wrong;
+}
+
+/** Background work (marking it clean, clearing bits) takes a moment at a time and ends: what is out all the while is never given back. */
+async function outAtRest({ process, world }: Machine): Promise<string[]> {
+  for (let leftMs = REST_MS; process.books.out.length > 0 && leftMs > 0; leftMs -= REST_STEP_MS)
+    await world.pass(REST_STEP_MS * 1000);
+  return process.books.out;
 }
 
 /** A check finds nothing, it can be stopped, and it leaves nothing behind. */
@@ -65,12 +75,17 @@ export async function checkAtRest({ machine, oracle, world }: Life): Promise<str
     wrong.push(`the last ${sync.last} found ${sync.mismatches} sectors that differ`);
   if (array.broken !== null) wrong.push(array.broken.message);
   if (oracle.busy.size > 0) wrong.push("writes have not ended");
+  wrong.push(...(await outAtRest(machine)).map((line) => `at rest ${line}`));
   await world.until("stopping", managed.close());
+  const { books } = machine.process;
+  wrong.push(...books.out.map((line) => `after it was stopped ${line}`));
   if (array.locks.entries > 0) wrong.push(`${array.locks.entries} range locks are left`);
   if (!array.record.isClean) wrong.push("it was not marked clean");
   if (wrong.length === 0) {
     await world.until("a last look at the disks", machine.look());
     wrong.push(...machine.wrong);
   }
+  await world.until("letting go of the disks", machine.letGo());
+  if (books.timers > 0) wrong.push(`${books.timers} timers are left`);
   return wrong;
 }

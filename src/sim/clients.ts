@@ -1,25 +1,48 @@
-/** Clients: they write, read and flush the array through its bios, and hold it to what it has promised. */
-import { HoldfastError } from "../base/errors.ts";
-import { BioFlags } from "../block/bio.ts";
-import { flush, readSectors, writeSectors } from "../block/promises.ts";
+/** Clients: they write, read and flush the array through its bios or over NBD, and hold it to what it has promised. */
+import type { HoldfastError } from "../base/errors.ts";
+import { NO_DATA } from "../base/nothing.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { Bio, BioFlags } from "../block/bio.ts";
+import { flush, writeSectors } from "../block/promises.ts";
 import type { Machine } from "./machine.ts";
 import type { Oracle, Writing } from "./oracle.ts";
+import type { Action } from "./script.ts";
+import { Seats } from "./seats.ts";
+import type { Seat } from "./seats.ts";
+import type { Link } from "./sockets.ts";
 
 /** More sectors than that are not written at a time. */
 const MOST_BUSY = 128;
 
+type Request = Pick<Bio, "op" | "sector" | "sectors" | "data" | "flags">;
+
+const FLUSH: Request = { op: "flush", sector: 0, sectors: 0, data: NO_DATA, flags: 0 };
+
 export class Clients {
+  readonly seats: Seats;
   readonly #machine: Machine;
   readonly #oracle: Oracle;
   /** What they were told that was wrong. */
   readonly wrong: string[] = [];
   readonly #underWay = new Set<Writing>();
+  /** How many sectors of them the array has been asked for. */
+  readonly #arrived = new Map<Writing, number>();
+  /** Their connection is lost: they may arrive as long as the server has it or works for it. */
+  readonly #orphans = new Map<Writing, Link>();
+  #unanswered = 0;
+  #waiting: (() => void)[] = [];
   /** Sectors of which the writer has something newer than what was written. */
   readonly #altered = new Set<number>();
 
   constructor(machine: Machine, oracle: Oracle) {
     this.#machine = machine;
     this.#oracle = oracle;
+    this.seats = new Seats(machine);
+    this.seats.onServerGone = () => this.#settleOrphans();
+    machine.watcher = {
+      arrived: (sector, sectors) => this.#noteArrived(sector, sectors),
+      ended: () => this.#settleOrphans(),
+    };
   }
 
   /** Requests that have not been answered. */
@@ -27,19 +50,25 @@ export class Clients {
     return this.#underWay.size;
   }
 
-  write(sector: number, sectors: number, isFua: boolean, isPreflush: boolean): void {
+  write({ sector, sectors, ...how }: Extract<Action, { readonly do: "write" }>): void {
     const { world } = this.#machine;
-    if (this.#oracle.busy.size + sectors > MOST_BUSY) return;
-    const write = this.#oracle.begin(sector, sectors);
+    const { fua: isFua = false, preflush: isPreflush = false, zeros: isZeros = false } = how;
+    const seat = this.seats.any();
+    if (seat === null || this.#oracle.busy.size + sectors > MOST_BUSY) return;
+    const write = this.#oracle.begin(sector, sectors, isZeros);
     if (write === null) return;
     this.#underWay.add(write);
     const flags = (isFua ? BioFlags.fua : 0) | (isPreflush ? BioFlags.preflush : 0);
-    world.say(
-      `write ${write.low}: ${sector}+${sectors}${isFua ? " fua" : ""}${isPreflush ? " preflush" : ""}`,
-    );
+    const words = `${isFua ? " fua" : ""}${isPreflush ? " preflush" : ""}${isZeros ? " zeros" : ""}`;
+    world.say(`write ${write.low}: ${sector}+${sectors}${words}`);
     const flushed = isPreflush ? this.#oracle.flush() : null;
-    this.#answered(
-      writeSectors(this.#machine.front, sector, write.data, flags),
+    const hasZeroes = isZeros && seat.device.limits.writeZeroes;
+    const what: Request = hasZeroes
+      ? { op: "write-zeroes", sector, sectors, data: NO_DATA, flags }
+      : { op: "write", sector, sectors, data: write.data, flags };
+    this.#ask(
+      seat,
+      what,
       () => {
         this.#underWay.delete(write);
         world.say(`write ${write.low} done`);
@@ -50,7 +79,8 @@ export class Clients {
       (error) => {
         this.#underWay.delete(write);
         world.say(`write ${write.low} failed: ${error.message}`);
-        this.#oracle.fail(write);
+        if (seat.link?.client.isGone === true) this.#orphan(write, seat.link);
+        else this.#oracle.fail(write);
       },
     );
   }
@@ -58,6 +88,7 @@ export class Clients {
   /** Changes the buffers of all writes under way. */
   alter(): void {
     for (const write of this.#underWay) {
+      if (write.isZeros) continue;
       this.#oracle.alter(write);
       this.#machine.world.say(`write ${write.low} becomes ${write.high} under way`);
     }
@@ -80,7 +111,12 @@ export class Clients {
       // Somebody writes there: that it was altered is known as long as it is so.
       if (write === null) return false;
       this.#machine.world.say(`write ${write.low}: ${first}+${end - first} again`);
-      await writeSectors(front, first, write.data);
+      try {
+        await writeSectors(front, first, write.data);
+      } catch (error) {
+        this.#oracle.fail(write);
+        throw error;
+      }
       this.#oracle.acknowledge(write, false);
       this.#noteAltered(write);
     }
@@ -89,11 +125,14 @@ export class Clients {
   }
 
   flush(): void {
+    const { world } = this.#machine;
+    const seat = this.seats.any();
+    if (seat === null) return;
     const flushed = this.#oracle.flush();
-    const { world, front } = this.#machine;
     world.say("flush");
-    this.#answered(
-      flush(front),
+    this.#ask(
+      seat,
+      FLUSH,
       () => {
         world.say("flushed");
         flushed();
@@ -103,40 +142,88 @@ export class Clients {
   }
 
   read(sector: number, sectors: number): void {
-    const { front } = this.#machine;
+    const seat = this.seats.any();
+    if (seat === null) return;
     const least = this.#oracle.floors(sector, sectors, "acknowledged");
-    this.#answered(
-      readSectors(front, sector, sectors),
-      (data) => {
+    const data = new Uint8Array(sectors * SECTOR_BYTES);
+    this.#ask(
+      seat,
+      { op: "read", sector, sectors, data, flags: 0 },
+      () => {
         const wrong = this.#oracle.wrongIn(sector, data, least);
         this.wrong.push(...wrong.map((text) => `a client reads: ${text}`));
       },
-      (error) => this.wrong.push(`a client cannot read ${sector}+${sectors}: ${error.message}`),
+      (error) => {
+        // Who is turned away, or whose connection is lost, has read nothing.
+        if (seat.link?.client.isGone === true || error.code === "shutdown") return;
+        this.wrong.push(`a client cannot read ${sector}+${sectors}: ${error.message}`);
+      },
     );
+  }
+
+  /** All that was asked is answered, or can be answered no more. */
+  async whenAnswered(): Promise<void> {
+    while (this.#unanswered > 0 || this.#orphans.size > 0)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** They die with the process, or are cut off from it. */
   crash(): void {
     this.#underWay.clear();
+    this.#arrived.clear();
+    this.#orphans.clear();
     this.#altered.clear();
+    this.#unanswered = 0;
+    this.#changed();
+  }
+
+  #noteArrived(sector: number, sectors: number): void {
+    for (const write of this.#underWay)
+      if (write.sector < sector + sectors && sector < write.sector + write.sectors)
+        this.#arrived.set(write, (this.#arrived.get(write) ?? 0) + sectors);
+  }
+
+  /** Nobody tells what has become of it (law 7 forbids that where the server closes by itself). */
+  #orphan(write: Writing, link: Link): void {
+    const hasArrived = this.#arrived.get(write) === write.sectors;
+    if (hasArrived && !link.wasBroken && this.#machine.service?.isImpatient !== true)
+      this.wrong.push(`write ${write.low} had arrived, and its client was left without an answer`);
+    this.#orphans.set(write, link);
+    this.#settleOrphans();
+  }
+
+  #settleOrphans(): void {
+    const { service } = this.#machine;
+    for (const [write, link] of this.#orphans) {
+      const { sector, sectors } = write;
+      if (!link.server.isGone || service?.isWriting(sector, sectors) === true) continue;
+      this.#machine.world.say(`write ${write.low} is over`);
+      this.#orphans.delete(write);
+      this.#oracle.fail(write);
+    }
+    this.#changed();
+  }
+
+  #changed(): void {
+    for (const go of this.#waiting.splice(0)) go();
   }
 
   /** Only what is answered by the process that was asked counts. */
-  #answered<T>(
-    answer: Promise<T>,
-    well: (value: T) => void,
+  #ask(
+    { device }: Seat,
+    { op, sector, sectors, data, flags }: Request,
+    well: () => void,
     badly: (error: HoldfastError) => void,
   ): void {
     const { life } = this.#machine;
-    const isCurrent = (): boolean => life === this.#machine.life && this.#machine.isRunning;
-    answer.then(
-      (value) => {
-        if (isCurrent()) well(value);
-      },
-      (error: unknown) => {
-        if (!(error instanceof HoldfastError)) throw error;
-        if (isCurrent()) badly(error);
-      },
-    );
+    this.#unanswered += 1;
+    const ended = (error: HoldfastError | null): void => {
+      if (life !== this.#machine.life || !this.#machine.isRunning) return;
+      this.#unanswered -= 1;
+      if (error === null) well();
+      else badly(error);
+      this.#changed();
+    };
+    device.submit(new Bio(op, sector, sectors, data, flags, ended));
   }
 }

@@ -14,6 +14,7 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import { BioFlags } from "../block/bio.ts";
 import type { Bio } from "../block/bio.ts";
 import { Medium } from "./medium.ts";
+import { copyOf } from "./slab.ts";
 import type { World } from "./world.ts";
 
 /** How it answers. Gone: with errors, at once. Hung: not at all, until it is well again. */
@@ -53,8 +54,8 @@ export class SimDisk {
   readonly #world: World;
   readonly #prng: Prng;
   readonly #durable: Medium;
-  /** What is read: the durable under the cache. */
-  readonly #content: Medium;
+  /** What is read: the durable under the cache. Only to be read. */
+  readonly content: Medium;
   /** By sector: the order of the newest write that is durable there. */
   readonly #durableOrder: Uint32Array;
   #order = 0;
@@ -70,20 +71,20 @@ export class SimDisk {
     this.name = name;
     this.sectors = sectors;
     this.#durable = new Medium(sectors);
-    this.#content = new Medium(sectors);
+    this.content = new Medium(sectors);
     this.#durableOrder = new Uint32Array(this.sectors);
   }
 
   /** Lies there before anything begins. */
   put(sector: number, bytes: Uint8Array): void {
-    this.#content.write(sector, bytes);
+    this.content.write(sector, bytes);
     this.#durable.write(sector, bytes);
   }
 
   /** What a read of all of it would find now. */
   image(): Uint8Array {
     const image = new Uint8Array(this.sectors * SECTOR_BYTES);
-    this.#content.read(0, image);
+    this.content.read(0, image);
     return image;
   }
 
@@ -136,7 +137,7 @@ export class SimDisk {
   #read({ sector, sectors, data }: Bio): HoldfastError | null {
     const bad = firstIn(this.badReads, sector, sectors);
     if (bad !== null) return this.#badSector("read", bad);
-    this.#content.read(sector, data);
+    this.content.read(sector, data);
     return null;
   }
 
@@ -154,7 +155,7 @@ export class SimDisk {
     const isFua = (bio.flags & BioFlags.fua) !== 0;
     // Memory is read when the disk gets round to it: somebody may have changed it since.
     const isEarly = this.#prng.chance(0.5);
-    const write: Write = { sector: bio.sector, data: bio.data.slice(), order: 0 };
+    const write: Write = { sector: bio.sector, data: copyOf(bio.data), order: 0 };
     this.#underWay.add(write);
     this.#later(isFua ? us + this.#latencyUs("flush") : us, () => {
       if (!isEarly) write.data.set(bio.data);
@@ -173,7 +174,7 @@ export class SimDisk {
     there.order = this.#order;
     const count = there.data.length / SECTOR_BYTES;
     for (let i = 0; this.badReads.size > 0 && i < count; i += 1) this.badReads.delete(to + i);
-    this.#content.write(to, there.data);
+    this.content.write(to, there.data);
     if (isFua && !this.liesAboutFlush) this.#store(there, null);
     else this.#cached.push(there);
   }
@@ -196,13 +197,25 @@ export class SimDisk {
 
   /** Onto the medium, but where something newer is already. @param isThere null: all of its sectors */
   #store({ sector, data, order }: Write, isThere: ((sector: number) => boolean) | null): void {
-    const sectors = data.length / SECTOR_BYTES;
-    for (let i = 0; i < sectors; i += 1) {
-      const at = sector + i;
-      if (this.#durableOrder[at]! > order || (isThere !== null && !isThere(at))) continue;
-      this.#durableOrder[at] = order;
-      this.#durable.write(at, data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES));
+    const end = sector + data.length / SECTOR_BYTES;
+    let from = sector;
+    for (let at = sector; at < end; at += 1) {
+      const isNew = this.#durableOrder[at]! <= order && (isThere === null || isThere(at));
+      if (isNew) {
+        this.#durableOrder[at] = order;
+        continue;
+      }
+      this.#storeRun(sector, data, from, at);
+      from = at + 1;
     }
+    this.#storeRun(sector, data, from, end);
+  }
+
+  /** Of a write that begins at `sector` the sectors from `from` to before `end`. */
+  #storeRun(sector: number, data: Uint8Array, from: number, end: number): void {
+    if (from === end) return;
+    const bytes = data.subarray((from - sector) * SECTOR_BYTES, (end - sector) * SECTOR_BYTES);
+    this.#durable.write(from, bytes);
   }
 
   /** Who asked is dead: what was under way is done, or never will be. Nobody else gets at the disk before that: it was had exclusively. */
@@ -228,7 +241,7 @@ export class SimDisk {
     for (const write of this.#underWay) keep({ ...write, order: this.#order + 1 });
     this.#cached = [];
     this.#underWay.clear();
-    this.#content.become(this.#durable);
+    this.content.become(this.#durable);
   }
 
   /** It answers again; what it was asked while it hung is done first. */
@@ -241,7 +254,7 @@ export class SimDisk {
   rot(sector: number): void {
     const at = sector * SECTOR_BYTES + this.#prng.below(SECTOR_BYTES);
     const bit = this.#prng.below(8);
-    this.#content.flipBit(at, bit);
+    this.content.flipBit(at, bit);
     this.#durable.flipBit(at, bit);
   }
 }

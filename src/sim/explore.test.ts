@@ -12,6 +12,7 @@ const LITTLE: Exploration = {
   depths: [1, 1],
   mostCuts: 3,
   oneOf: 1,
+  shard: [1, 1],
   mostRuns: Infinity,
   forMs: Infinity,
   keepsGoing: false,
@@ -46,7 +47,7 @@ describe("sequences", () => {
 
   it("try members that fail in both ways, and other sequences once", () => {
     const all = [...sequences(1)];
-    const first = all.filter(({ shape }) => shape === all[0]!.shape);
+    const first = all.filter(({ shape, end }) => shape === all[0]!.shape && end === "cut");
     const dos = first.flatMap(({ steps }) => steps.map(({ action }) => action.do));
     expect(dos.toSorted()).toEqual([
       "ail",
@@ -57,9 +58,38 @@ describe("sequences", () => {
       "write",
     ]);
   });
+
+  it("crash in both ways, and take every kind of array", () => {
+    const all = [...sequences(2)];
+    const crashes = all.flatMap(({ steps }) => steps.map(({ action }) => action.do));
+    expect(crashes).toEqual(expect.arrayContaining(["cut", "kill"]));
+    const shapes = all.map(({ shape }) => shape);
+    for (const consistency of ["ppl", "journal", "bitmap", "resync"])
+      expect(shapes).toContainEqual(expect.objectContaining({ level: "raid5", consistency }));
+    expect(shapes).toContainEqual(expect.objectContaining({ spares: 1 }));
+    expect(shapes).toContainEqual(expect.objectContaining({ assumeClean: false }));
+  });
 });
 
 describe("exploring", () => {
+  it("is divided into shares that have each sequence once", async () => {
+    const played = async (shard: readonly [number, number]): Promise<string[]> => {
+      const told: string[] = [];
+      await explore(
+        { ...LITTLE, mostCuts: 0, shard },
+        nodeClock,
+        (_explored, { shape, end, steps }) => {
+          told.push(JSON.stringify({ shape, end, steps }));
+          return true;
+        },
+      );
+      return told;
+    };
+    const all = await played([1, 1]);
+    const shares = [...(await played([1, 2])), ...(await played([2, 2]))];
+    expect(shares.toSorted()).toEqual(all.toSorted());
+  });
+
   it("plays each sequence, and again with cuts", async () => {
     const told: string[] = [];
     const explored = await explore(LITTLE, nodeClock, (_explored, { operations }) => {

@@ -16,9 +16,11 @@ import { replayJournal } from "../md/replay/journal.ts";
 import { recoverPpl } from "../md/replay/ppl.ts";
 import type { PplRecovery } from "../md/replay/ppl.ts";
 import { oracleKernels } from "../parity/oracle.ts";
+import { PAGE_BYTES, PAGE_SECTORS, Page } from "./medium.ts";
+import type { Medium } from "./medium.ts";
 
 interface Holder {
-  readonly content: Uint8Array;
+  readonly content: Medium;
   readonly dataOffset: number;
   /** Sectors of the device that are known bad. */
   readonly bad: ReadonlySet<number>;
@@ -28,16 +30,16 @@ type Covered = (position: number) => boolean;
 
 /**
  * @param found who is there; their disks are not read
- * @param contentOf copies of what is on their disks, which are changed
+ * @param contentOf what is on their disks: only read
  * @returns a line for each run of sectors that differ and of which nothing says so.
  */
 export async function judgeImages(
   found: AssemblyPlan,
-  contentOf: (candidate: MdCandidate) => Uint8Array,
+  contentOf: (candidate: MdCandidate) => Medium,
 ): Promise<string[]> {
-  const contents = new Map<MdCandidate, Uint8Array>();
+  const contents = new Map<MdCandidate, Medium>();
   for (const { candidate } of found.judged) {
-    const content = contentOf(candidate);
+    const content = contentOf(candidate).overlay();
     contents.set({ ...candidate, device: asDevice(content) }, content);
   }
   const plan = planAssembly([...contents.keys()], { force: false, backupGiven: false });
@@ -48,7 +50,7 @@ export async function judgeImages(
   for (const { candidate, fate, slot, replacement } of plan.judged) {
     const content = contents.get(candidate)!;
     for (const { sector, data } of log?.replay.members.get(candidate) ?? [])
-      content.set(data, sector * SECTOR_BYTES);
+      content.write(sector, data);
     if (fate === "in-sync" && !replacement) holders.set(slot!, await holderOf(candidate, content));
   }
   const covered = log?.isMended === true ? NOWHERE : await coverOf(plan);
@@ -61,7 +63,7 @@ export async function judgeImages(
     for (const { slot, memberSector } of geometry.copies(sector, [])) {
       const copy = sectorOf(holders.get(slot), memberSector);
       if (copy === null) continue;
-      if (first !== null && Buffer.compare(first, copy) !== 0 && !covered(sector)) {
+      if (first !== null && !isSame(first, copy) && !covered(sector)) {
         wrong.push(`copies of sector ${sector} differ, and nothing says so`);
         break;
       }
@@ -69,6 +71,11 @@ export async function judgeImages(
     }
   }
   return wrong.slice(0, 3);
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  // Where neither was ever written they are one.
+  return one === other || Buffer.compare(one, other) === 0;
 }
 
 const NOWHERE: Covered = () => false;
@@ -86,41 +93,77 @@ function judgeParity(
   covered: Covered,
 ): string[] {
   const wrong: string[] = [];
-  for (let sector = 0; sector < geometry.usedSectors; sector += 1) {
-    const { data, coefficients, p, q } = geometry.rowLayout(geometry.rowOfMemberSector(sector));
-    const at = (slot: number): Uint8Array | null => sectorOf(holders.get(slot), sector);
-    // Where nothing was written its parity is right, and that is most of it.
-    if ([...data, p, q ?? p].every((slot) => isEmpty(at(slot)))) continue;
-    const sources = data.map(at).filter((found) => found !== null);
-    if (sources.length < data.length || covered(sector)) continue;
-    const madeP = new Uint8Array(SECTOR_BYTES);
-    const madeQ = new Uint8Array(SECTOR_BYTES);
-    if (q === null) oracleKernels.xor(madeP, sources);
-    else oracleKernels.pq(madeP, madeQ, sources, coefficients);
-    const differs = (slot: number, made: Uint8Array): boolean => {
-      const found = at(slot);
-      return found !== null && Buffer.compare(found, made) !== 0;
-    };
-    if (differs(p, madeP) || (q !== null && differs(q, madeQ)))
-      wrong.push(`parity of member sector ${sector} is wrong, and nothing says so`);
+  const all = [...holders.values()];
+  const step = all.every(({ dataOffset }) => dataOffset % PAGE_SECTORS === 0) ? PAGE_SECTORS : 1;
+  const isReadable = all.length === geometry.raidDisks && all.every(({ bad }) => bad.size === 0);
+  const isPlain = isReadable && step === PAGE_SECTORS && geometry.level !== "raid6";
+  for (let first = 0; first < geometry.usedSectors; first += step) {
+    // Where nothing was written parity is right, and that is most of it; and most of the rest is right at once.
+    const pages = all
+      .map(({ content, dataOffset }) => content.pageAt(dataOffset + first))
+      .filter((page) => page !== null);
+    if (pages.length === 0 || (isPlain && cancelOut(pages))) continue;
+    for (let at = first; at < first + step; at += 1)
+      if (!isParityRight(geometry, holders, at) && !covered(at))
+        wrong.push(`parity of member sector ${at} is wrong, and nothing says so`);
   }
   return wrong.slice(0, 3);
+}
+
+const EMPTY_PAGE = lastingPage();
+const sum = lastingPage();
+
+/** For all runs. */
+function lastingPage(): Page {
+  return new Page({ buffer: new ArrayBuffer(PAGE_BYTES), offset: 0 });
+}
+
+/** Whichever of them is parity, it is right: one of them is the sum of all others. */
+function cancelOut([one, other = EMPTY_PAGE, ...more]: readonly Page[]): boolean {
+  const last = more.pop();
+  if (last === undefined) return Buffer.compare(one!.bytes, other.bytes) === 0;
+  sum.words.set(one!.words);
+  for (const { words } of [other, ...more])
+    for (let i = 0; i < words.length; i += 1) sum.words[i]! ^= words[i]!;
+  return Buffer.compare(sum.bytes, last.bytes) === 0;
+}
+
+/** Or nobody can tell. */
+function isParityRight(
+  geometry: StripeGeometry,
+  holders: ReadonlyMap<number, Holder>,
+  sector: number,
+): boolean {
+  const { data, coefficients, p, q } = geometry.rowLayout(geometry.rowOfMemberSector(sector));
+  const at = (slot: number): Uint8Array | null => sectorOf(holders.get(slot), sector);
+  if ([...data, p, q ?? p].every((slot) => isEmpty(at(slot)))) return true;
+  const sources = data.map(at).filter((found) => found !== null);
+  if (sources.length < data.length) return true;
+  const madeP = new Uint8Array(SECTOR_BYTES);
+  const madeQ = new Uint8Array(SECTOR_BYTES);
+  if (q === null) oracleKernels.xor(madeP, sources);
+  else oracleKernels.pq(madeP, madeQ, sources, coefficients);
+  const agrees = (slot: number, made: Uint8Array): boolean => {
+    const found = at(slot);
+    return found === null || Buffer.compare(found, made) === 0;
+  };
+  return agrees(p, madeP) && (q === null || agrees(q, madeQ));
 }
 
 const EMPTY = new Uint8Array(SECTOR_BYTES);
 
 function isEmpty(found: Uint8Array | null): boolean {
-  return found === null || Buffer.compare(found, EMPTY) === 0;
+  return found === null || found === EMPTY || Buffer.compare(found, EMPTY) === 0;
 }
 
 function sectorOf(holder: Holder | undefined, memberSector: number): Uint8Array | null {
   if (holder === undefined) return null;
   const at = holder.dataOffset + memberSector;
   if (holder.bad.has(at)) return null;
-  return holder.content.subarray(at * SECTOR_BYTES, (at + 1) * SECTOR_BYTES);
+  return holder.content.sectorAt(at) ?? EMPTY;
 }
 
-async function holderOf({ superblock, device }: MdCandidate, content: Uint8Array): Promise<Holder> {
+async function holderOf({ superblock, device }: MdCandidate, content: Medium): Promise<Holder> {
   const bad = new Set<number>();
   if (superblock.badBlockLog?.inUse === true) {
     const decoded = await readBadBlocks(device, superblock);
@@ -131,13 +174,13 @@ async function holderOf({ superblock, device }: MdCandidate, content: Uint8Array
 }
 
 /** It is only read. */
-function asDevice(content: Uint8Array): BlockDevice {
+function asDevice(content: Medium): BlockDevice {
   return {
     name: "image",
-    sectors: content.length / SECTOR_BYTES,
+    sectors: content.sectors,
     limits: READ_ONLY_LIMITS,
     submit: ({ sector, data, end }) => {
-      data.set(content.subarray(sector * SECTOR_BYTES, sector * SECTOR_BYTES + data.length));
+      content.read(sector, data);
       end(null);
     },
     extents: (sector, sectors) => [{ sector, sectors, kind: "data" }],

@@ -7,8 +7,10 @@ import { Clients } from "./clients.ts";
 import { Machine } from "./machine.ts";
 import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
+import { lastMoment } from "./pump.ts";
 import { describeAction } from "./script.ts";
 import type { Action, Script } from "./script.ts";
+import { answered, withdraw } from "./serving.ts";
 import { dataOffsetOf, mayNeedForce } from "./shape.ts";
 import { World } from "./world.ts";
 
@@ -41,6 +43,7 @@ export class Life {
       machine.usersSynced = async () => life !== null && life.clients.writeAltered();
     await world.until("the first start", machine.start());
     life = new Life(machine, new Oracle(machine.managed.array.sectors));
+    await world.until("connecting", life.clients.seats.whenUp());
     return life;
   }
 
@@ -48,10 +51,14 @@ export class Life {
     const { machine, clients } = this;
     switch (action.do) {
       case "write": {
-        const { sector, sectors } = this.#inside(action);
-        clients.write(sector, sectors, action.fua ?? false, action.preflush ?? false);
+        clients.write({ ...action, ...this.#inside(action) });
         return;
       }
+      case "withdraw":
+        return withdraw(this);
+      case "break-connection":
+        if (clients.seats.break(action.connection)) this.world.say(describeAction(action));
+        return;
       case "alter":
         if (machine.shape.sharesBuffers) clients.alter();
         return;
@@ -85,9 +92,10 @@ export class Life {
         await this.#stop();
         return;
       case "kill":
-        await this.#crash(false, []);
+        await this.#crash(false, [], action.again);
         return;
       case "cut":
+        machine.holdsSync = action.holdsSync === true;
         await this.#crash(true, action.away, action.again);
         return;
       case "suspend": {
@@ -133,6 +141,7 @@ export class Life {
     this.world.say(describeAction(action));
     switch (action.do) {
       case "ail":
+        if (action.amidSync === true) atlas.takeDoubt(this.oracle);
         disk.health = action.health;
         return;
       case "bad-sector": {
@@ -173,7 +182,7 @@ export class Life {
     const member = memberOn(machine, action.disk);
     switch (action.do) {
       case "ail":
-        return action.health === "slow" || atlas.mayLose(action.disk);
+        return action.health === "slow" || atlas.mayLose(action.disk, action.amidSync);
       case "bad-sector":
         return atlas.maySicken(action.disk);
       case "return":
@@ -202,7 +211,8 @@ export class Life {
   async #stop(): Promise<void> {
     const { world, machine, clients, oracle, atlas } = this;
     world.say(`stop, with ${clients.writes} writes under way`);
-    await world.until("stopping", machine.managed.close());
+    await world.until("stopping", machine.close());
+    await world.until("clients to hear of it", clients.seats.whenDown());
     if (clients.writes > 0) clients.wrong.push(`stopped while ${clients.writes} are written`);
     const { isShort } = atlas;
     machine.cut();
@@ -217,7 +227,7 @@ export class Life {
     const stay = away.filter((disk) => atlas.ailing.includes(disk));
     const isShort = this.crash(isPowerCut);
     for (const disk of stay) machine.away.add(disk);
-    if (again !== undefined) await this.#cutWhileStarting(again);
+    if (again !== undefined) await this.#crashWhileStarting(isPowerCut, again);
     await this.#startAgain(isShort);
   }
 
@@ -227,6 +237,7 @@ export class Life {
     this.#crashes += 1;
     const { record } = machine.managed.array;
     world.say(`${isPowerCut ? "power cut" : "killed"}, ${record.isClean ? "clean" : "dirty"}`);
+    machine.hangUp();
     const { isShort } = atlas;
     atlas.takeRisk(oracle);
     if (isPowerCut) machine.cut();
@@ -237,21 +248,24 @@ export class Life {
     return isShort;
   }
 
-  async #cutWhileStarting(events: number): Promise<void> {
+  async #crashWhileStarting(isPowerCut: boolean, events: number): Promise<void> {
     const { machine, world } = this;
+    await lastMoment();
     // Whether it would have started is seen when nothing disturbs it.
     machine.start().catch((error: unknown) => {
       if (!(error instanceof HoldfastError)) throw error;
     });
     await world.steps(events);
     this.#crashes += 1;
-    world.say("power cut again");
-    machine.cut();
+    world.say(isPowerCut ? "power cut again" : "killed again");
+    if (isPowerCut) machine.cut();
+    else machine.kill();
   }
 
   /** By force only where nothing else is to be expected. */
   async #startAgain(isShort: boolean): Promise<void> {
     const { machine, world } = this;
+    await lastMoment();
     try {
       await world.until("starting", machine.start());
     } catch (error) {
@@ -260,6 +274,7 @@ export class Life {
       world.say(`by force: ${error.message}`);
       await world.until("starting by force", machine.start(true));
     }
+    await world.until("connecting again", this.clients.seats.whenUp());
   }
 
   /** All faults are over and nobody holds it up: what was asked ends. */
@@ -272,6 +287,7 @@ export class Life {
     await world.until("becoming active", managed.setState("active"));
     managed.sync.settings.setMax(Infinity);
     await world.until("idle", managed.sync.setAction("idle"));
+    await answered(this);
     await world.until("a flush", flush(managed.array));
   }
 

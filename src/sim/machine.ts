@@ -5,8 +5,6 @@
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { BlockDevice } from "../block/device.ts";
 import type { MdSuperblock } from "../formats/md/superblock.ts";
-import { planCreate } from "../md/create/plan-create.ts";
-import type { NewDevice } from "../md/create/request.ts";
 import { planAssembly } from "../md/plan.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import { probeMdSuperblocks } from "../md/probe.ts";
@@ -18,20 +16,23 @@ import { createParityEngine } from "../parity/engine.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import { SyncScheduler } from "../sync/scheduler.ts";
 import { HoldfastError } from "../base/errors.ts";
-import { SimDisk } from "./disk.ts";
+import type { SimDisk } from "./disk.ts";
 import { endingOnce } from "./front.ts";
 import { judgeImages } from "./images.ts";
 import type { Mutant } from "./mutant.ts";
+import { newDisks } from "./new-disks.ts";
 import { DiskPort } from "./port.ts";
 import { SimProcess } from "./process.ts";
-import { JOURNAL_SECTORS, dataOffsetOf, requestOf } from "./shape.ts";
+import { Service } from "./service.ts";
+import type { ServiceWatcher } from "./service.ts";
 import type { Shape } from "./shape.ts";
+import { SimNetwork } from "./sockets.ts";
 import type { World } from "./world.ts";
 
 const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
 let engine: ParityEngine | undefined;
-/** One for all runs of a thread: it holds no state of anybody's. */
+/** One for all runs of a thread, which come one after the other. */
 function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
@@ -50,13 +51,21 @@ export class Machine {
   returning = new Set<number>();
   /** How the process reaches each disk. */
   #guards: DeadlineDevice[] = [];
+  /** How it reached those that were plugged in again. */
+  #formerGuards: DeadlineDevice[] = [];
   #process: SimProcess;
   #managed: ManagedArray | null = null;
   #front: BlockDevice | null = null;
+  readonly network: SimNetwork;
+  /** Null: clients use the array's bios, or it does not run. */
+  service: Service | null = null;
+  watcher: ServiceWatcher | null = null;
   /** Counts starts. */
   life = 0;
   /** The array without its bitmap's bits, or parity that nobody computed, was taken for clean: by force. */
   wasForced = false;
+  /** At the next start: before background sync can begin it is told to wait (md's sync_max). */
+  holdsSync = false;
   /** Since the start a disk came back that had lost what was in its cache. */
   hasLostCache = false;
   /** No disk lies, loses what it was given, or changes it by itself: copies that differ are then nobody's mistake. */
@@ -73,6 +82,7 @@ export class Machine {
     this.shape = shape;
     this.#mutant = mutant;
     this.#process = new SimProcess(world);
+    this.network = new SimNetwork(world);
     this.disks = newDisks(world, shape);
   }
 
@@ -111,6 +121,7 @@ export class Machine {
     await old.whenQuiet();
     this.hasLostCache ||= this.disks[disk]!.isVolatile;
     this.disks[disk]!.losePower();
+    this.#formerGuards.push(old);
     this.#guards[disk] = this.#guard(disk);
     return this.#guards[disk];
   }
@@ -127,6 +138,7 @@ export class Machine {
     this.life += 1;
     this.hasLostCache = false;
     this.#process = new SimProcess(this.world);
+    this.#formerGuards = [];
     this.#guards = this.disks.map((_disk, index) => this.#guard(index));
     const plan = await this.#planned(force);
     const fates = plan.judged.map(({ candidate, fate }) => `${candidate.path} ${fate}`);
@@ -134,12 +146,13 @@ export class Machine {
     await this.judge(plan, force);
     const process = this.#process;
     const mutant = this.#mutant;
+    const parity = process.books.lending(sharedParityEngine());
     this.#managed = await startManaged(mutant?.plan?.(plan) ?? plan, {
       name: "array",
       mode: "read-write",
       clock: process,
       timers: process,
-      parity: sharedParityEngine,
+      parity: () => parity,
       scheduler: new SyncScheduler(),
       systemLimits: { minKiBps: 1000, maxKiBps: 200_000 },
       syncUsers: mutant?.ignoresUsers === true ? null : this.usersSynced,
@@ -148,8 +161,18 @@ export class Machine {
     const { array } = this.#managed;
     // Who may have changed what was written keeps the array dirty: the bitmap alone does not say what a clean one has to sync.
     if (this.shape.sharesBuffers) array.safeModeDelayMs = 0;
+    if (this.holdsSync) this.#managed.sync.settings.setMax(0);
+    this.holdsSync = false;
     mutant?.started?.(this.#managed, this.world);
     this.#front = endingOnce(array);
+    if (this.shape.connections !== undefined) this.service = await this.#serve(this.#front);
+  }
+
+  #serve(array: BlockDevice): Promise<Service> {
+    const { world, network } = this;
+    const watcher = (): ServiceWatcher | null => this.watcher;
+    const mutant = this.#mutant;
+    return Service.start({ world, network, process: this.#process, array, mutant, watcher });
   }
 
   /** Who is there, and what is to become of it. */
@@ -178,8 +201,8 @@ export class Machine {
       this.wrong.push(`the event count went from ${this.#events} back to ${events}`);
     this.#events = events;
     if (this.wasForced || !this.isHonest || this.wrong.length > 0) return;
-    const images = new Map(this.disks.map((disk) => [disk.name, disk.image()]));
-    const wrong = await judgeImages(plan, ({ path }) => images.get(path)!);
+    const byName = new Map(this.disks.map((disk) => [disk.name, disk.content]));
+    const wrong = await judgeImages(plan, ({ path }) => byName.get(path)!);
     this.wrong.push(...wrong);
   }
 
@@ -196,17 +219,35 @@ export class Machine {
 
   /** The process dies; the disks keep what they have in their caches. */
   kill(): void {
+    this.network.died(this.#process);
     this.#process.kill();
     for (const disk of this.disks) disk.abandon();
     this.#managed = null;
+    this.service = null;
     this.errands = new Set();
     this.returning = new Set();
   }
 
-  /** Orderly. */
-  async stop(): Promise<void> {
+  /** Orderly: nobody is served any more, then it is stopped. */
+  async close(): Promise<void> {
+    if (this.service !== null) this.wrong.push(...(await this.service.stop()));
     await this.managed.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.close();
     this.kill();
+  }
+
+  /** What the process has answered up to now may still arrive; nothing else does. */
+  hangUp(): void {
+    this.network.died(this.#process);
+  }
+
+  /** The process closes all disks. */
+  async letGo(): Promise<void> {
+    const guards = [...this.#guards, ...this.#formerGuards];
+    await Promise.all(guards.map((guard) => guard.close()));
   }
 
   /** The power fails for all. */
@@ -217,57 +258,4 @@ export class Machine {
       disk.health = "well";
     }
   }
-}
-
-/** Disks on which the array was created. */
-function newDisks(world: World, shape: Shape): SimDisk[] {
-  const prng = world.prng("create");
-  const sectors = dataOffsetOf(shape) + shape.componentSectors;
-  const sizes = Array.from({ length: shape.disks + shape.spares }, () => sectors);
-  const hasJournal = shape.consistency === "journal";
-  if (hasJournal) sizes.push(dataOffsetOf(shape) + JOURNAL_SECTORS);
-  const uuid = (): Uint8Array => {
-    const bytes = new Uint8Array(16);
-    prng.fill(bytes);
-    return bytes;
-  };
-  const devices = sizes.map((size, index): NewDevice => ({
-    label: `disk${index}`,
-    sectors: size,
-    deviceUuid: uuid(),
-    isJournal: hasJournal && index === sizes.length - 1,
-    writeMostly: shape.writeBehind > 0 && index === 1,
-    failFast: false,
-    dataOffsetSectors: null,
-    node: null,
-    oldSuperblockSectors: [],
-  }));
-  const decision = planCreate({
-    version: "1.2",
-    level: shape.level,
-    layout: null,
-    chunkSectors: null,
-    raidDisks: shape.disks,
-    spareDisks: shape.spares,
-    devices,
-    componentSectors: null,
-    dataOffsetSectors: null,
-    bitmap: null,
-    consistencyPolicy: null,
-    assumeClean: false,
-    force: true,
-    badBlockLog: true,
-    name: "0",
-    homehost: "sim",
-    arrayUuid: uuid(),
-    createdSeconds: Math.floor(world.wallMs / 1000),
-    preferredMinor: 0,
-    journalSequence: 0x1234n,
-    ...requestOf(shape),
-  });
-  if (decision.kind === "refused") throw new HoldfastError("usage", decision.reason);
-  const disks = sizes.map((size, index) => new SimDisk(world, `disk${index}`, size));
-  for (const { index, writes } of decision.plan.devices)
-    for (const { sector, bytes } of writes) disks[index]!.put(sector, bytes);
-  return disks;
 }

@@ -95,7 +95,10 @@ function* plainerShapes(script: Script): Iterable<Script> {
     { disks: Math.max(fewestDisks(shape.level), shape.disks - 1) },
     { componentSectors: Math.max(256, shape.componentSectors / 2) },
     { consistency: "resync", writeBehind: 0 },
+    ...(shape.connections === undefined ? [] : [{ connections: 1 }]),
   ];
+  const { connections: _, ...local } = shape;
+  if (shape.connections !== undefined) yield { ...script, shape: local };
   for (const change of changes) {
     const changed = { ...shape, ...change };
     if (JSON.stringify(changed) !== JSON.stringify(shape)) yield { ...script, shape: changed };
@@ -123,9 +126,9 @@ function* simpler({ action, events }: Step): Iterable<Step> {
 
 function* simplerActions(action: Action): Iterable<Action> {
   if (action.do === "write") {
-    const { fua, preflush, ...rest } = action;
+    const { fua, preflush, zeros, ...rest } = action;
     if (fua === true && preflush === true) yield { ...rest, fua };
-    if (fua === true || preflush === true) yield rest;
+    if (fua === true || preflush === true || zeros === true) yield rest;
   }
   if (action.do === "write" || action.do === "read") {
     if (action.sectors > 1) yield { ...action, sectors: 1 };

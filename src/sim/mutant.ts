@@ -3,10 +3,12 @@
  * puts something else than what belongs there.
  */
 import type { BlockDevice } from "../block/device.ts";
+import type { Connection } from "../env/sockets.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
 import type { ArrayParts } from "../md/running/parts.ts";
 import type { Rejoin, RejoinRequest } from "../md/running/rejoin.ts";
+import type { NbdLimits } from "../nbd/limits.ts";
 import type { World } from "./world.ts";
 
 export interface Mutant {
@@ -28,6 +30,11 @@ export interface Mutant {
   readonly verdict?: (verdict: Rejoin, request: RejoinRequest) => Rejoin;
   /** Instead of an array that has just been started. */
   readonly started?: (managed: ManagedArray, world: World) => void;
+  /** Instead of the array that the NBD server is given. */
+  readonly served?: (array: BlockDevice) => BlockDevice;
+  /** Instead of a connection that the NBD server accepts. */
+  readonly accepted?: (connection: Connection) => Connection;
+  readonly nbdLimits?: Partial<NbdLimits>;
   /** Whoever uses the array is never asked for what they changed meanwhile. */
   readonly ignoresUsers?: true;
 }

@@ -27,6 +27,10 @@ export const MOST_OPERATIONS = 4;
 /** How members fail: an administrator says so, or their disk does not answer any more and stays away until it is added again. */
 export type Failing = "told" | "found";
 
+/** What crashes are: the power fails, or only the process dies. */
+export const ENDS = ["cut", "kill"] as const;
+export type End = (typeof ENDS)[number];
+
 /** Blocks of one row and of two, and the first one again. */
 const WRITES = [
   { sector: 0, sectors: 6 },
@@ -67,7 +71,7 @@ export function deed(
   operation: Operation,
   before: Situation,
   shape: Shape,
-  failing: Failing,
+  { failing, end }: { readonly failing: Failing; readonly end: End },
 ): Deed | null {
   const after = { ...before, last: operation };
   switch (operation) {
@@ -106,8 +110,11 @@ export function deed(
     case "crash": {
       if (before.last === null || before.last === "crash") return null;
       const away = failing === "found" ? before.failed : [];
-      const calm = { isFlushed: true, isFrozen: false, isSuspended: false };
-      return { action: { do: "cut", away }, after: { ...after, ...calm } };
+      // What a process that died had written is in the disks' caches yet.
+      const isFlushed = end === "cut" || before.isFlushed;
+      const calm = { isFlushed, isFrozen: false, isSuspended: false };
+      const action: Action = end === "cut" ? { do: "cut", away } : { do: "kill" };
+      return { action, after: { ...after, ...calm } };
     }
   }
 }

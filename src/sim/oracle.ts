@@ -7,7 +7,7 @@
  * short of a member and no log stood in for it.
  */
 import { SECTOR_BYTES } from "../base/units.ts";
-import { stamp, stamped, versionsIn } from "./stamp.ts";
+import { stamp, stamped, versionsIn, wordsOf } from "./stamp.ts";
 
 export interface Writing {
   /** Versions that may be found of it: more than one if its buffer was changed while it was under way. */
@@ -16,9 +16,8 @@ export interface Writing {
   readonly sector: number;
   readonly sectors: number;
   readonly data: Uint8Array;
+  readonly isZeros: boolean;
 }
-
-const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
 
 /** What a read must not be older than. */
 export type Floor = "durable" | "acknowledged";
@@ -32,12 +31,24 @@ export class Oracle {
   readonly #busy = new Set<number>();
   readonly #unflushed = new Set<number>();
   readonly #lost = new Set<number>();
+  /** By sector: versions that are zeros. */
+  readonly #zeros = new Map<number, number[]>();
 
   constructor(sectors: number) {
     this.sectors = sectors;
     this.#durable = new Int32Array(sectors);
     this.#acknowledged = new Int32Array(sectors);
     this.#newest = new Int32Array(sectors);
+  }
+
+  /** Of the newest write that was asked for; 0: none was. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A write that is newer than that version has been answered. */
+  isWrittenSince(version: number, sector: number): boolean {
+    return this.#acknowledged[sector]! > version;
   }
 
   /** Sectors of writes that nobody has answered. */
@@ -55,7 +66,7 @@ export class Oracle {
   }
 
   /** Null where a write is under way: what two writers at a time leave nobody can say. */
-  begin(sector: number, sectors: number): Writing | null {
+  begin(sector: number, sectors: number, isZeros = false): Writing | null {
     for (let at = sector; at < sector + sectors; at += 1) if (this.#busy.has(at)) return null;
     this.#version += 1;
     const version = this.#version;
@@ -64,8 +75,16 @@ export class Oracle {
       this.#unflushed.add(at);
       this.#newest[at] = version;
     }
-    const data = stamped(sector, sectors, version);
-    return { low: version, high: version, sector, sectors, data };
+    const data = isZeros
+      ? this.#zeroed(sector, sectors, version)
+      : stamped(sector, sectors, version);
+    return { low: version, high: version, sector, sectors, data, isZeros };
+  }
+
+  #zeroed(sector: number, sectors: number, version: number): Uint8Array {
+    for (let at = sector; at < sector + sectors; at += 1)
+      this.#zeros.set(at, [...(this.#zeros.get(at) ?? []), version]);
+    return new Uint8Array(sectors * SECTOR_BYTES);
   }
 
   /** Its writer changes the buffer while it is under way. */
@@ -97,7 +116,9 @@ export class Oracle {
     const versions = quiet.map((at) => [at, this.#newest[at]!] as const);
     return () => {
       for (let at = 0; at < this.sectors; at += 1)
-        if (before[at]! > this.#durable[at]!) this.#keep(at, before[at]!);
+        // Not what was lost meanwhile.
+        if (before[at]! > this.#durable[at]! && this.#acknowledged[at]! >= before[at]!)
+          this.#keep(at, before[at]!);
       for (const [at, version] of versions)
         if (this.#newest[at] === version) this.#unflushed.delete(at);
     };
@@ -131,15 +152,25 @@ export class Oracle {
     return floors;
   }
 
+  /** The newest that may be found, sector by sector; 0: nobody wrote there. */
+  newest(): Int32Array {
+    return this.#newest.slice();
+  }
+
   /** What is wrong with what was read, a line each. @param least as of when the read was asked for */
   wrongIn(sector: number, data: Uint8Array, least: Int32Array): string[] {
     const wrong: string[] = [];
+    const words = wordsOf(data);
     for (let i = 0; i < least.length; i += 1) {
-      const at = sector + i;
-      const bytes = data.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
       // Most of a volume was never written.
-      if (least[i] === 0 && isZero(bytes)) continue;
-      const found = versionsIn(bytes, at);
+      const blank = blankFrom(data, least, i);
+      if (blank > 0) {
+        i += blank - 1;
+        continue;
+      }
+      const at = sector + i;
+      const found = versionsIn(words, i, at);
+      if (found?.high === 0 && this.#mayBeZero(at, least[i]!)) continue;
       const isAllowed = found !== null && found.low >= least[i]! && found.high <= this.#newest[at]!;
       if (isAllowed || least[i]! < 0) continue;
       const what = found === null ? "what nobody wrote there" : `write ${found.low}`;
@@ -147,8 +178,25 @@ export class Oracle {
     }
     return wrong;
   }
+
+  #mayBeZero(at: number, least: number): boolean {
+    return least === 0 || this.#zeros.get(at)?.some((version) => version >= least) === true;
+  }
 }
 
-function isZero(sector: Uint8Array): boolean {
-  return Buffer.compare(sector, ZERO_SECTOR) === 0;
+const BLANK = Buffer.alloc(16 * SECTOR_BYTES);
+
+function isBlank(data: Uint8Array, index: number, sectors: number): boolean {
+  const from = index * SECTOR_BYTES;
+  const bytes = sectors * SECTOR_BYTES;
+  return BLANK.compare(data, from, from + bytes, 0, bytes) === 0;
+}
+
+/** How many sectors from the one with this index on nobody has written, and hold nothing; there may be more behind them. */
+function blankFrom(data: Uint8Array, least: Int32Array, index: number): number {
+  let sectors = 0;
+  const most = Math.min(least.length - index, BLANK.length / SECTOR_BYTES);
+  while (sectors < most && least[index + sectors] === 0) sectors += 1;
+  if (sectors > 0 && isBlank(data, index, sectors)) return sectors;
+  return sectors > 1 && isBlank(data, index, 1) ? 1 : 0;
 }

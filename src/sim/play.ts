@@ -4,7 +4,9 @@ import { checkAtRest, checkContent } from "./checks.ts";
 import { Life } from "./life.ts";
 import type { Mutant } from "./mutant.ts";
 import { Strays } from "./pump.ts";
+import { dismiss } from "./serving.ts";
 import type { Script } from "./script.ts";
+import { beginSlabs } from "./slab.ts";
 import { World } from "./world.ts";
 
 /** What a run has come to. */
@@ -22,6 +24,7 @@ const MOST_LINES = 10;
 
 /** Plays a script. One at a time in a thread: errors that nobody waits for are the run's that is played. */
 export async function play(script: Script, mutant: Mutant | null = null): Promise<Outcome> {
+  beginSlabs();
   const strays = new Strays();
   let life: Life | null = null;
   const wrong: string[] = [];
@@ -50,6 +53,7 @@ async function live(life: Life, { steps }: Script): Promise<void> {
     if (life.machine.wrong.length > 0) return;
   }
   await life.rest();
+  await dismiss(life);
 }
 
 /** With its stack where it is a mistake in the code; what is told to users says it all by itself. */

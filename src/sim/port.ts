@@ -33,7 +33,10 @@ export class DiskPort implements BlockDevice {
       return;
     }
     const { end } = bio;
+    const { books } = this.#process;
+    books.asked(this.name);
     this.#disk.ask(bio, (error) => {
+      books.answered(this.name);
       if (this.#process.isAlive) end(error);
     });
   }

@@ -3,9 +3,11 @@
  * fires any more and no answer reaches it; what it asked of disks goes on without it.
  */
 import type { Clock, Timer, Timers } from "../env/env.ts";
+import { Books } from "./books.ts";
 import type { World } from "./world.ts";
 
 export class SimProcess implements Clock, Timers {
+  readonly books = new Books();
   readonly #world: World;
   #isAlive = true;
 
@@ -19,6 +21,7 @@ export class SimProcess implements Clock, Timers {
 
   kill(): void {
     this.#isAlive = false;
+    this.books.close();
   }
 
   wallMs(): number {
@@ -30,11 +33,20 @@ export class SimProcess implements Clock, Timers {
   }
 
   set(delayMs: number, fire: () => void): Timer {
+    const { books } = this;
+    books.timers += 1;
+    let isSet = true;
+    const over = (): void => {
+      if (isSet) books.timers -= 1;
+      isSet = false;
+    };
     const event = this.#world.after(delayMs * 1000, () => {
+      over();
       if (this.#isAlive) fire();
     });
     return {
       cancel: () => {
+        over();
         event.happen = null;
       },
     };

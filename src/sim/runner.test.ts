@@ -6,6 +6,7 @@ import { minimise, signatureOf } from "./minimise.ts";
 import { runCampaign, scriptOf } from "./runner.ts";
 import type { Campaign } from "./runner.ts";
 import { CRASH, MIXED } from "./scenarios/mixed.ts";
+import { NBD } from "./scenarios/nbd.ts";
 import { replayCommand } from "./story.ts";
 
 const ONCE: Campaign = {
@@ -53,7 +54,7 @@ describe("a campaign", () => {
 
 describe("a run", () => {
   it("is the same each time", async () => {
-    for (const scenario of [CRASH, MIXED]) {
+    for (const scenario of [CRASH, MIXED, NBD]) {
       const script = scriptOf(scenario, 11);
       const [one, two] = [await play(script), await play(script)];
       expect(two.world.log).toEqual(one.world.log);

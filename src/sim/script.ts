@@ -14,13 +14,25 @@ export type Action =
       readonly sectors: number;
       readonly fua?: true;
       readonly preflush?: true;
+      /** Zeros; over NBD without sending them. */
+      readonly zeros?: true;
     }
   /** Changes the buffers of writes that are under way. */
   | { readonly do: "alter" }
   | { readonly do: "read"; readonly sector: number; readonly sectors: number }
   | { readonly do: "flush" }
+  /** One of the clients' connections; passed over where they have none. */
+  | { readonly do: "break-connection"; readonly connection: number }
+  /** The NBD server offers the array no more, while it is in use; then it does again (law 7). */
+  | { readonly do: "withdraw" }
   /** A disk fails, or falls ill. */
-  | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
+  | {
+      readonly do: "ail";
+      readonly disk: number;
+      readonly health: Exclude<Health, "well">;
+      /** Also before parity that a crash may have left wrong is synced. */
+      readonly amidSync?: true;
+    }
   | {
       readonly do: "bad-sector";
       readonly disk: number;
@@ -51,13 +63,19 @@ export type Action =
   | { readonly do: "restart" }
   /** Stopped while it is in use, then the power fails, and it is started again (laws 7 and 8). */
   | { readonly do: "stop" }
-  | { readonly do: "kill" }
+  | {
+      readonly do: "kill";
+      /** So many events into the next start it is killed again. */
+      readonly again?: number;
+    }
   /** Disks that had failed are back afterwards, but for these. */
   | {
       readonly do: "cut";
       readonly away: readonly number[];
       /** So many events into the next start the power fails again. */
       readonly again?: number;
+      /** From that start on background sync waits, until all comes to rest. */
+      readonly holdsSync?: true;
     };
 
 export interface Step {

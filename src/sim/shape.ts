@@ -21,6 +21,8 @@ export interface Shape {
   readonly assumeClean: boolean;
   /** Clients may change a buffer while it is written, and write it again when they are asked to (law 2). */
   readonly sharesBuffers: boolean;
+  /** Clients come over NBD, on so many connections; otherwise they use the array's bios. */
+  readonly connections?: number;
 }
 
 export const JOURNAL_SECTORS = 256;

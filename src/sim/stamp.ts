@@ -5,7 +5,7 @@ const WORDS = SECTOR_BYTES / 4;
 
 /** Fills `data` with sectors from `sector` on, as written by the write `version`. Its length is whole sectors, its start aligned to 4. */
 export function stamp(data: Uint8Array, sector: number, version: number): void {
-  const words = new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+  const words = wordsOf(data);
   for (let at = 0; at < words.length; at += 2) {
     words[at] = sector + Math.floor(at / WORDS) + 1;
     words[at + 1] = version;
@@ -18,17 +18,23 @@ export function stamped(sector: number, sectors: number, version: number): Uint8
   return data;
 }
 
-/** The versions in the sector at the start of `bytes`, lowest and highest; 0: never written. Null: that was never written there. */
+/** As words, of which `versionsIn` reads. Its start is aligned to 4. */
+export function wordsOf(data: Uint8Array): Uint32Array {
+  return new Uint32Array(data.buffer, data.byteOffset, data.length / 4);
+}
+
+/** The versions in the sector that is so many sectors behind the start of `words`, lowest and highest; 0: never written. Null: that was never written there. */
 export function versionsIn(
-  bytes: Uint8Array,
+  words: Uint32Array,
+  behind: number,
   sector: number,
 ): { low: number; high: number } | null {
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, WORDS);
-  let low = words[1]!;
+  const start = behind * WORDS;
+  let low = words[start + 1]!;
   let high = low;
-  const first = words[0]!;
+  const first = words[start]!;
   if (first !== sector + 1 && (first !== 0 || low !== 0)) return null;
-  for (let at = 2; at < WORDS; at += 2) {
+  for (let at = start + 2; at < start + WORDS; at += 2) {
     if (words[at] !== first) return null;
     const version = words[at + 1]!;
     if (version < low) low = version;

@@ -11,6 +11,7 @@ export const LEGEND: readonly string[] = [
   "MS                   virtual time since the array was created, in milliseconds",
   "write N: S+C         a client writes C sectors from S on; in each of them it says N. Done: it was answered",
   "write N becomes M    the client changes its buffer while the write is under way",
+  "write N is over      its connection was lost unanswered, and the server has nothing of it any more",
   "flush, flushed       a client's flush is asked for, and answered",
   "power cut, killed    all disks lose their caches; only the process dies. Behind it: whether superblocks say clean",
   "ail, bad-sector, ... an action of the script (src/sim/script.ts), with its arguments",
@@ -25,6 +26,7 @@ function shapeLine(shape: Shape): string {
     shape.writeBehind > 0 ? `, write-behind ${shape.writeBehind}` : "",
     shape.badBlockLog ? ", bad block log" : "",
     shape.assumeClean ? "" : ", first sync to be done",
+    shape.connections === undefined ? "" : `, clients on ${shape.connections} NBD connections`,
     shape.sharesBuffers ? ", buffers may change under way" : "",
   ];
   const spares = shape.spares === 0 ? "" : ` and ${shape.spares} spare`;

@@ -1,5 +1,5 @@
 /** `holdfast sim`, in process. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { scriptOf } from "../../src/sim/runner.ts";
@@ -76,6 +76,9 @@ describe("holdfast sim", () => {
       [["--runs", "many"], "--runs takes a whole number"],
       [["--minutes", "0"], "--minutes takes a number above 0"],
       [["--explore", "5"], "--explore takes 1 to 4 operations"],
+      [["--explore", "1", "--shard", "3/2"], "--shard takes K/N"],
+      [["--kernel"], "--images says where they lie"],
+      [["--images", process.cwd()], "is not empty"],
       [["--log"], "--scenario says of which kind"],
       [["--replay", "package.json"], "is no script of the simulator"],
       [["--replay", "README.md"], "it is no JSON"],
@@ -84,6 +87,23 @@ describe("holdfast sim", () => {
       const { code, stdout, stderr } = await runInProcess(["sim", ...args]);
       expect([code, stdout]).toEqual([2, ""]);
       expect(stderr).toContain(text);
+    }
+  });
+
+  it("writes what power cuts leave, and what may be read of it", async () => {
+    const folder = join(testFolder("sim-images"), "cuts");
+    const args = ["sim", "--images", folder, "--runs", "3", "--scenario", "durable", "--json"];
+    const { code, stdout } = await runInProcess(args);
+    const told: unknown = JSON.parse(stdout);
+    expect(schemaProblems("sim", told)).toEqual([]);
+    expect([code, told]).toMatchObject([0, { powerCuts: 3, judged: 0, kernel: null, wrong: [] }]);
+    const text = readFileSync(join(folder, "crashes.json"), "utf8");
+    const { crashes } = JSON.parse(text) as { crashes: { images: string[]; holds: unknown[] }[] };
+    expect(crashes).toHaveLength(3);
+    for (const { images, holds } of crashes) {
+      expect(holds.length).toBeGreaterThan(0);
+      for (const image of images)
+        expect(readFileSync(join(folder, image)).readUInt32LE(4096)).toBe(0xa92b4efc);
     }
   });
 

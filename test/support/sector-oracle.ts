@@ -3,7 +3,7 @@
  * Every sector that is written tells which one it is and which write it belongs to.
  */
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import { stamped, versionsIn } from "../../src/sim/stamp.ts";
+import { stamped, versionsIn, wordsOf } from "../../src/sim/stamp.ts";
 
 export interface StampedWrite {
   readonly version: number;
@@ -123,6 +123,6 @@ export class SectorOracle {
 
 /** 0: nothing was ever written there; null: it is nothing that was, or of more than one write. */
 export function versionIn(bytes: Uint8Array, sector: number): number | null {
-  const found = versionsIn(bytes, sector);
+  const found = versionsIn(wordsOf(bytes), 0, sector);
   return found !== null && found.low === found.high ? found.low : null;
 }

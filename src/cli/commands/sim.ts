@@ -34,6 +34,21 @@ const OPTIONS: readonly OptionSpec[] = [
     conflicts: ["scenario", "runs", "log", "replay", "list"],
     text: "no stories by chance, but all of up to D operations (at most 4) on small arrays, with the power cut after every event",
   },
+  {
+    long: "shard",
+    value: { name: "K/N", completes: "nothing" },
+    text: "with --explore: only the Kth of N shares, for programs that run side by side",
+  },
+  {
+    long: "images",
+    value: { name: "DIR", completes: "files" },
+    conflicts: ["minutes", "log", "replay", "list", "explore", "keep-going"],
+    text: "write what power cuts leave on the disks into the new folder DIR, an image for each member and crashes.json; of --runs power cuts, 24 if not given",
+  },
+  {
+    long: "kernel",
+    text: "with --images: have the real kernel (user-mode-linux) start, read, sync and check each of them",
+  },
   { long: "keep-going", text: "go on after a run that is broken" },
   {
     long: "log",
@@ -67,6 +82,10 @@ export const command: Command = {
     examples: [
       { command: "holdfast sim --minutes 5", text: "All scenarios, for five minutes." },
       { command: "holdfast sim --scenario mixed --seed 42 --log", text: "One story, told." },
+      {
+        command: "holdfast sim --images /tmp/cuts --kernel",
+        text: "Let the real kernel judge what 24 power cuts left.",
+      },
       { command: "holdfast sim --list", text: "What there is." },
     ],
   },

@@ -116,9 +116,8 @@ export function decodeBitmap(data: Uint8Array): BitmapDecode {
   if (data.length < BITMAP_SUPER_BYTES) return { kind: "none" };
   const raw = bitmapSuper.decode(data);
   if (raw.magic !== BITMAP_MAGIC) return { kind: "none" };
-  const fields = bitmapSuper.describe(raw);
   const reason = problemOf(raw);
-  if (reason !== null) return { kind: "bad", reason, fields };
+  if (reason !== null) return { kind: "bad", reason, fields: bitmapSuper.describe(raw) };
 
   const lockless = raw.version === 6;
   const syncSectors = sectorNumber(raw.syncSize);
@@ -143,7 +142,10 @@ export function decodeBitmap(data: Uint8Array): BitmapDecode {
       reservedSectors: raw.sectorsReserved,
       nodes: raw.version === 5 ? raw.nodes : 0,
       clusterName: raw.version === 5 ? raw.clusterName : "",
-      fields,
+      // Only examine shows them.
+      get fields(): DescribedField[] {
+        return bitmapSuper.describe(raw);
+      },
     },
   };
 }

@@ -148,8 +148,10 @@ export function decodeSuperblock1(
   version: Exclude<MdVersion, "0.90">,
   place: SuperblockPlace,
 ): SuperblockDecode {
+  // Most places that are looked at hold none.
+  if (new DataView(data.buffer, data.byteOffset).getUint32(0, true) !== MD_MAGIC)
+    return { kind: "none" };
   const raw = superblock1.decode(data);
-  if (raw.magic !== MD_MAGIC) return { kind: "none" };
   const roles = readRoles(data, Math.min(raw.maxDev, MAX_ROLES));
   const reason = superblock1Problem(raw, roles, version, place);
   if (reason !== null) return { kind: "bad", reason, fields: describe(raw, roles) };

@@ -228,8 +228,12 @@ describe("members that come and go", () => {
     const [, failed, spare] = array.members.attached;
     await world.finish(array.detach(failed!));
     expect(world.superblock(0).roles[1]?.kind).toBe("spare");
+    world.takeLog();
     expect(fillSlots(array.members)).toBe(true);
     await world.finish(committed(array));
+    // It says itself first that it is to be filled.
+    const written = world.takeLog().filter((line) => line.endsWith("super"));
+    expect(written).toEqual(["2 super", "0 super", "2 super"]);
     expect(world.superblock(0).roles[2]).toEqual({ kind: "active", slot: 1 });
     expect(world.superblock(2)).toMatchObject({
       recoveryOffsetSectors: 0,

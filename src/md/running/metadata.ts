@@ -8,7 +8,8 @@
  *   1 every member in a slot is flushed, and the journal: what the superblocks will vouch for is there. Who cannot be flushed is out of the array
  *     before anything was said, and the round starts again;
  *   2 bad-block logs that changed, and the bitmap's superblock: an older superblock does not mind them;
- *   3 the superblocks of members in sync, all at a time, then those of all others; the other way round if the count goes back.
+ *   3 the superblock of who is to be filled from now on, with the count that all have; then with the next
+ *     the superblocks of members in sync, all at a time, then those of all others; the other way round if the count goes back.
  * A crash inside step 3 leaves two event counts that differ by one, which every assembly takes for the same array at the newer state. Nobody
  * is ahead of those in sync: mdadm's assembly takes a journal that is so for a stranger, and does not start the array without it, nor
  * when only a member that is being filled has the newest count.
@@ -183,6 +184,7 @@ export class Metadata {
     await this.#each([...snapshot.logs.keys()], (member) =>
       this.#writer.log(member, snapshot.logs.get(member)!),
     );
+    await this.#tellNewcomers(snapshot);
     const events = this.#countEvents(snapshot);
     const targets = snapshot.targets.filter(
       (member) => !(snapshot.isQuiet && mayLag(member, events)),
@@ -203,6 +205,24 @@ export class Metadata {
     if (lagging.length > 0) await this.#write(this.#said, events, lagging);
     // Only then beyond who has left: a crash here finds all of them one apart.
     if (this.#goneEvents > events) await this.#write(this.#said, this.#goneEvents, known);
+  }
+
+  /**
+   * Who is to be filled from now on says so itself before anybody else tells of its place, with the count that the others have. Kernels take the
+   * place from the freshest superblock, and from the member's own whether it is in sync there: one that says nothing of being filled yet they
+   * would read, and copy over the others.
+   */
+  async #tellNewcomers({ saying, targets }: Snapshot): Promise<void> {
+    const { events } = this.#options.record;
+    const newcomers = targets.filter((member) => {
+      const isFilled = (devices: Saying["devices"]): boolean =>
+        (devices.get(member)?.recoveryOffsetSectors ?? null) !== null;
+      // In 0.90 nobody has a place before it is filled.
+      const tells = member.superblock.version !== "0.90";
+      return tells && isFilled(saying.devices) && !isFilled(this.#said.devices);
+    });
+    const own = { ...saying, array: { ...saying.array, events } };
+    await this.#each(newcomers, (member) => this.#writer.superblock(member, own));
   }
 
   /** Step 1. What is said is what was true before the flush; what changes from then on is said by the next round. */

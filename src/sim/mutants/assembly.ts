@@ -43,6 +43,19 @@ export const ASSEMBLY_MUTANTS: readonly Mutant[] = [
       })),
   },
   {
+    name: "bad-blocks-forgotten",
+    about: "what the members' lists of bad blocks say is not read at a start",
+    law: 3,
+    origin: null,
+    scenario: "bad-blocks",
+    plan: (plan) =>
+      replanned(plan, (superblock) => ({
+        ...superblock,
+        badBlockLog:
+          superblock.badBlockLog === null ? null : { ...superblock.badBlockLog, inUse: false },
+      })),
+  },
+  {
     name: "dirty-is-clean",
     about: "an array that was not stopped is taken for clean",
     law: 2,

@@ -1,9 +1,11 @@
 /** The write-intent bitmap: its bits too late, too early, or not at all. */
 import { BioFlags } from "../../block/bio.ts";
+import { alignDown, alignUp } from "../../base/units.ts";
 import { ignore } from "../../base/nothing.ts";
 import type { BioEnd } from "../../block/bio.ts";
 import { BitmapTracker } from "../../regions/bitmap-tracker.ts";
 import { MemberBitmapStore } from "../../md/running/bitmap-store.ts";
+import type { MemberBitmapOptions } from "../../md/running/bitmap-store.ts";
 import type { Mutant } from "../mutant.ts";
 import { seenThrough, shown } from "../stand-in.ts";
 import { withFlags } from "./devices.ts";
@@ -17,6 +19,28 @@ class BitAfterData extends BitmapTracker {
 
 class ReturnedCopyBelieved extends BitmapTracker {
   override copyReturned(): void {}
+}
+
+/** Chunks whose sync has begun are done. */
+class PartIsSynced extends BitmapTracker {
+  override endSync(sector: number, sectors: number, isDone: boolean): void {
+    const start = alignDown(sector, this.regionSectors);
+    super.endSync(start, alignUp(sector + sectors, this.regionSectors) - start, isDone);
+  }
+}
+
+/** Writes its superblock with the bits as they were at the start. */
+class Rewinding extends MemberBitmapStore {
+  readonly #asFound: MemberBitmapStore;
+
+  constructor(options: MemberBitmapOptions) {
+    super(options);
+    this.#asFound = new MemberBitmapStore(options);
+  }
+
+  override writeSuperblock(events: number): ReturnType<MemberBitmapStore["writeSuperblock"]> {
+    return this.#asFound.writeSuperblock(events);
+  }
 }
 
 class BitsForgotten extends BitmapTracker {
@@ -87,6 +111,22 @@ export const BITMAP_MUTANTS: readonly Mutant[] = [
     origin: null,
     scenario: "bitmap",
     parts: () => ({ tracker: (options) => new BitsForgotten(options) }),
+  },
+  {
+    name: "part-is-synced",
+    about: "a region is clean when some of it was synced",
+    law: 2,
+    origin: null,
+    scenario: "bitmap-resync",
+    parts: () => ({ tracker: (options) => new PartIsSynced(options) }),
+  },
+  {
+    name: "bits-rewound",
+    about: "the bitmap's superblock is written with older bits beside it",
+    law: 2,
+    origin: "85c9ccd4f026: bitmap writes that are in flight at a time",
+    scenario: "bitmap-clean",
+    parts: () => ({ bitmapStore: (options) => new Rewinding(options) }),
   },
   {
     name: "bits-unrecorded",

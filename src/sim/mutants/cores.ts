@@ -22,6 +22,11 @@ export function coreSeenThrough(
     seen.set(member, { as, key });
     return as;
   };
+  return coreSeeing(core, see);
+}
+
+/** The same, without a memory of its own. */
+export function coreSeeing(core: ArrayCore, see: (member: Member) => Member): ArrayCore {
   return standIn(core, {
     members: seenThrough(core.members, (attached) => attached.map(see)),
     canMiss: (member) => core.canMiss(behind(member)),

@@ -1,5 +1,6 @@
 /** What mutants put around disks. */
 import { Bio } from "../../block/bio.ts";
+import type { BioEnd } from "../../block/bio.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { standIn } from "../stand-in.ts";
 
@@ -27,5 +28,17 @@ export function unflushed(device: BlockDevice): BlockDevice {
     if (op !== "flush") return new Bio(op, sector, sectors, data, 0, end);
     end(null);
     return null;
+  });
+}
+
+/** Reads that fail are answered with what is in the buffer; these of them. */
+export function unread(
+  device: BlockDevice,
+  isConcerned: (sector: number, sectors: number) => boolean,
+): BlockDevice {
+  return rewritten(device, ({ op, sector, sectors, data, flags, end }) => {
+    const ended: BioEnd = (error) =>
+      end(op === "read" && isConcerned(sector, sectors) ? null : error);
+    return new Bio(op, sector, sectors, data, flags, ended);
   });
 }

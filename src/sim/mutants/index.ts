@@ -3,8 +3,10 @@ import type { Mutant } from "../mutant.ts";
 import { ASSEMBLY_MUTANTS } from "./assembly.ts";
 import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
+import { KEPT_MUTANTS } from "./kept.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
 import { LOG_MUTANTS } from "./logs.ts";
+import { NBD_MUTANTS } from "./nbd.ts";
 import { RETURNING_MUTANTS } from "./returning.ts";
 import { SUPERBLOCK_MUTANTS } from "./superblocks.ts";
 import { SYNC_MUTANTS } from "./sync.ts";
@@ -18,4 +20,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEVEL_MUTANTS,
   ...LOG_MUTANTS,
   ...FLUSH_MUTANTS,
+  ...NBD_MUTANTS,
+  ...KEPT_MUTANTS,
 ];

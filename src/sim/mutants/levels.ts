@@ -1,5 +1,5 @@
 /** What levels do with reads and writes, and with what goes wrong. */
-import type { HoldfastError } from "../../base/errors.ts";
+import { HoldfastError } from "../../base/errors.ts";
 import { Bio, BioFlags } from "../../block/bio.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import type { ArrayCore } from "../../md/running/core.ts";
@@ -7,9 +7,9 @@ import type { RunningLevel } from "../../md/running/core.ts";
 import { makeLevel } from "../../md/running/levels/make.ts";
 import type { ArrayParts } from "../../md/running/parts.ts";
 import type { Mutant } from "../mutant.ts";
-import { standIn } from "../stand-in.ts";
-import { changedOps, coreSeenThrough } from "./cores.ts";
-import { rewritten } from "./devices.ts";
+import { shown, standIn } from "../stand-in.ts";
+import { changedOps, coreSeeing, coreSeenThrough } from "./cores.ts";
+import { rewritten, unread } from "./devices.ts";
 
 function changedLevel(change: (level: RunningLevel) => Partial<RunningLevel>): Partial<ArrayParts> {
   return {
@@ -33,13 +33,38 @@ function nowhere(device: BlockDevice): BlockDevice {
   });
 }
 
-/** Reads that fail are answered with what is in the buffer. */
-function unread(device: BlockDevice): BlockDevice {
-  return rewritten(device, ({ op, sector, sectors, data, flags, end }) => {
-    const ended = (error: HoldfastError | null): void =>
-      end(op === "read" && sectors < 64 && sector >= 256 ? null : error);
-    return new Bio(op, sector, sectors, data, flags, ended);
-  });
+/** A member is another one each time, so that nothing is kept in order by it. */
+function strangers(core: ArrayCore): ArrayCore {
+  return coreSeeing(core, (member) => (member.writeMostly ? shown(member, {}) : member));
+}
+
+/** While nothing may be written, a read that one member fails at has failed. */
+function failsReadOnly(): Pick<Mutant, "device" | "parts"> {
+  let failures = 0;
+  return {
+    device: (disk) =>
+      rewritten(disk, ({ op, sector, sectors, data, flags, end }) => {
+        const ended = (error: HoldfastError | null): void => {
+          if (error !== null && op === "read") failures += 1;
+          end(error);
+        };
+        return new Bio(op, sector, sectors, data, flags, ended);
+      }),
+    parts: () => ({
+      level: (core, ...rest) => {
+        const level = makeLevel(core, ...rest);
+        const run: typeof level.run = (bio, end) => {
+          const before = failures;
+          const isRetried = bio.op !== "read" || core.isWritable;
+          level.run(bio, (error) => {
+            const isFailed = !isRetried && failures > before;
+            end(error ?? (isFailed ? new HoldfastError("io", "a member cannot read that") : null));
+          });
+        };
+        return standIn(level, { run });
+      },
+    }),
+  };
 }
 
 export const LEVEL_MUTANTS: readonly Mutant[] = [
@@ -66,6 +91,33 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
       ),
   },
   {
+    name: "parity-believed",
+    about: "the parity of a stripe that is not synced yet is taken for right, and modified",
+    law: 8,
+    origin: "md: a dirty raid5 is reconstruct-written",
+    scenario: "unsynced",
+    parts: () =>
+      changedCore((core) =>
+        standIn(core, { record: standIn(core.record, { resyncOffsetSectors: Infinity }) }),
+      ),
+  },
+  {
+    name: "behind-unordered",
+    about: "writes behind of the same sectors overtake each other",
+    law: 2,
+    origin: "3e148a320979: data inconsistency with write behind",
+    scenario: "behind",
+    parts: () => changedCore(strangers),
+  },
+  {
+    name: "read-only-errors",
+    about: "a read of a read-only array fails where one member cannot read",
+    law: 8,
+    origin: "7449f699b2fb: read errors in read-only mode",
+    scenario: "read-only",
+    ...failsReadOnly(),
+  },
+  {
     name: "fua-is-plain",
     about: "a durable write is answered when it is in a cache",
     law: 8,
@@ -83,7 +135,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     law: 8,
     origin: null,
     scenario: "bad-blocks",
-    device: (disk) => unread(disk),
+    // Short ones of data: metadata that cannot be read is another story.
+    device: (disk) => unread(disk, (sector, sectors) => sectors < 64 && sector >= 256),
   },
   {
     name: "ends-twice",

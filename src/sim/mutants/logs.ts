@@ -4,6 +4,8 @@ import { openLog } from "../../md/running/levels/stripes/open-log.ts";
 import type { FoundLog, StripeLog } from "../../md/running/levels/stripes/stripe-log.ts";
 import type { ArrayParts } from "../../md/running/parts.ts";
 import type { Mutant } from "../mutant.ts";
+import { ROUND_WRITER } from "../../md/running/member-images.ts";
+import { Metadata } from "../../md/running/metadata.ts";
 import { standIn } from "../stand-in.ts";
 import { coreSeenThrough } from "./cores.ts";
 import { unflushed } from "./devices.ts";
@@ -94,5 +96,27 @@ export const LOG_MUTANTS: readonly Mutant[] = [
     origin: "f6bed0ef0a80: the journal comes first",
     scenario: "journal",
     parts: () => changedFound(withoutFlush),
+  },
+  {
+    name: "journal-reclaimed-unflushed",
+    about: "the journal's tail goes past stripes that are in the members' caches",
+    law: 1,
+    origin: "0576b1c618ef: members are flushed before the log is reclaimed",
+    scenario: "journal-idle",
+    parts: () => ({
+      metadata: (options) =>
+        new Metadata({
+          ...options,
+          writer: { ...ROUND_WRITER, flush: () => Promise.resolve() },
+        }),
+    }),
+  },
+  {
+    name: "ppl-stale-joins",
+    about: "a member that joins keeps the partial parity that it had when it left",
+    law: 3,
+    origin: null,
+    scenario: "ppl-returns",
+    parts: () => changedLog(() => ({ join: (_member, joined) => joined(null) })),
   },
 ];

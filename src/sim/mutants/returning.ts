@@ -1,12 +1,34 @@
 /** Members that come back, and are filled. */
 import type { Rejoin, RejoinRequest } from "../../md/running/rejoin.ts";
+import { makeLevel } from "../../md/running/levels/make.ts";
+import type { ArrayCore } from "../../md/running/core.ts";
+import type { ArrayParts } from "../../md/running/parts.ts";
 import type { Mutant } from "../mutant.ts";
+import { standIn } from "../stand-in.ts";
 import { changedOps, coreSeenThrough } from "./cores.ts";
+import { unread } from "./devices.ts";
 
 function slotOf({ candidate, array }: RejoinRequest): number | null {
   const { role } = candidate.superblock;
   if (role.kind !== "active" || array.members.at(role.slot).member !== null) return null;
   return role.slot;
+}
+
+const isFullSlow = ({ members }: ArrayCore): boolean =>
+  members.attached.every(({ isInSync, writeMostly }) => !isInSync || writeMostly);
+
+/** Recovery takes what cannot be read as it is in the buffer. */
+function fillsWithGarbage(): Partial<ArrayParts> {
+  return {
+    level: (core, geometry, shape, log) => {
+      const blind = coreSeenThrough(core, ({ device }) => ({ device: unread(device, () => true) }));
+      const apart = makeLevel(blind, geometry, shape, null);
+      const level = makeLevel(core, geometry, shape, log);
+      return standIn(level, {
+        syncWork: (action) => (action === "recover" ? apart : level).syncWork(action),
+      });
+    },
+  };
 }
 
 export const RETURNING_MUTANTS: readonly Mutant[] = [
@@ -34,6 +56,27 @@ export const RETURNING_MUTANTS: readonly Mutant[] = [
           member.standing.kind === "recovering" ? { goodEnd: Infinity } : null,
         ),
       ),
+  },
+  {
+    name: "read-instead-of-slow",
+    about: "who is being filled is read as if it were full when only a slow member is",
+    law: 3,
+    origin: "c916ca35308d: a degraded array with a slow disk",
+    scenario: "slow-only",
+    parts: () =>
+      changedOps("read", (core) =>
+        coreSeenThrough(core, (member) =>
+          member.standing.kind === "recovering" && isFullSlow(core) ? { goodEnd: Infinity } : null,
+        ),
+      ),
+  },
+  {
+    name: "replaced-by-garbage",
+    about: "a replacement is filled with what was in the buffer when its original has failed",
+    law: 3,
+    origin: "md/raid5: corruption of replacements after originals dropped",
+    scenario: "replacement-dropped",
+    parts: () => fillsWithGarbage(),
   },
   {
     name: "writes-miss-recovering",

@@ -29,6 +29,10 @@ class Unrecorded extends Metadata {
   }
 }
 
+class NobodyOutvoted extends Metadata {
+  override outvote(): void {}
+}
+
 class DirtyAfterData extends WriteGate {
   override enter(go: () => void): void {
     super.enter(ignore);
@@ -126,6 +130,14 @@ export const SUPERBLOCK_MUTANTS: readonly Mutant[] = [
     origin: "dm-devel: device failure tolerance of dm-mirror",
     scenario: "phoenix",
     parts: () => ({ metadata: (options) => new Unrecorded(options) }),
+  },
+  {
+    name: "nobody-outvoted",
+    about: "a member that left may have the highest event count, and speak for the array",
+    law: 3,
+    origin: "dm-devel: device failure tolerance of dm-mirror",
+    scenario: "outvoted",
+    parts: () => ({ metadata: (options) => new NobodyOutvoted({ ...options, goneEvents: 0 }) }),
   },
   {
     name: "failed-still-active",

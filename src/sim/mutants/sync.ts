@@ -116,6 +116,48 @@ class ReleasedEarly extends RangeLock {
   }
 }
 
+/** Two levels, each with locks of its own: for clients, and for background sync. */
+function withoutBarrier(): Partial<ArrayParts> {
+  return {
+    level: (core, geometry, shape, log) => {
+      const apart = makeLevel(standIn(core, { locks: new RangeLock() }), geometry, shape, null);
+      return standIn(makeLevel(core, geometry, shape, log), {
+        syncWork: (action) => apart.syncWork(action),
+      });
+    },
+  };
+}
+
+/** While two members are missing, what is written at the moment is not recovered. */
+function skipsWritten(): Partial<ArrayParts> {
+  return {
+    level: (core, ...rest) => {
+      const level = makeLevel(core, ...rest);
+      let writes = 0;
+      const run: typeof level.run = (bio, end) => {
+        const count = bio.op === "write" ? 1 : 0;
+        writes += count;
+        level.run(bio, (error) => {
+          writes -= count;
+          end(error);
+        });
+      };
+      const syncWork: typeof level.syncWork = (action) => {
+        const work = level.syncWork(action);
+        if (work === null || action !== "recover") return work;
+        return standIn(work, {
+          step: (sector, limit, end) => {
+            if (writes === 0 || core.members.degraded < 2) return work.step(sector, limit, end);
+            end({ kind: "done", mismatches: 0 });
+            return Math.min(limit - sector, 8);
+          },
+        });
+      };
+      return standIn(level, { run, syncWork });
+    },
+  };
+}
+
 function changedSteps(change: (work: SyncWork) => SyncWork): Partial<ArrayParts> {
   return {
     level: (...options) => {
@@ -135,7 +177,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "interrupted-never-done",
     about: "a pass that is interrupted never says that it has ended",
     law: 4,
-    origin: "dm-devel: regressions of the sync thread in 6.7",
+    origin: "dm-devel: regressions of the sync thread in 6.7; 82ec0ae59d02",
     scenario: "sync-life",
     parts: () =>
       changedJobs((job) =>
@@ -167,7 +209,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "suspended-skipped",
     about: "background sync of an array whose writes are suspended is not looked after",
     law: 4,
-    origin: "dm-devel: regressions of the sync thread in 6.7; 68866e425be2",
+    origin: "dm-devel: regressions of the sync thread in 6.7; 1baae052cccd",
     scenario: "sync-life",
     ...skipsSuspended(),
   },
@@ -175,7 +217,7 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     name: "read-only-skipped",
     about: "background sync of an array that becomes read-only is not looked after",
     law: 4,
-    origin: "dm-devel: regressions of the sync thread in 6.7",
+    origin: "dm-devel: regressions of the sync thread in 6.7; 55a48ad2db64",
     scenario: "sync-life",
     parts: () => ({ lifeCycle: (options) => new SkipsReadOnly(options) }),
   },
@@ -194,6 +236,41 @@ export const SYNC_MUTANTS: readonly Mutant[] = [
     origin: null,
     scenario: "busy-sync",
     parts: () => ({ locks: () => new ReleasedEarly() }),
+  },
+  {
+    name: "no-barrier",
+    about: "background sync and writes of the same range are not kept apart",
+    law: 2,
+    origin: null,
+    scenario: "busy-sync",
+    parts: () => withoutBarrier(),
+  },
+  {
+    name: "checkpoint-of-failed",
+    about: "a pass that fails is recorded as if it had come to its end",
+    law: 1,
+    origin: null,
+    scenario: "two-recoveries",
+    parts: () =>
+      changedJobs((job) =>
+        standIn(job, {
+          reap: (result, reaped) =>
+            job.reap(
+              result.kind === "failed"
+                ? { kind: "finished", position: Infinity, error: null }
+                : result,
+              reaped,
+            ),
+        }),
+      ),
+  },
+  {
+    name: "written-is-recovered",
+    about: "while two members are missing, what is being written is not recovered",
+    law: 3,
+    origin: "md/raid6: corruption during recovery of double-degraded raid6",
+    scenario: "two-recoveries",
+    parts: () => skipsWritten(),
   },
   {
     name: "step-ends-early",

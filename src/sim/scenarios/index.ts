@@ -1,6 +1,16 @@
 /** The scenarios, in the order in which they are listed and played. A new one is one line here and one file in this folder. */
 import type { Scenario } from "../scenario.ts";
 import { LAW_SCENARIOS } from "./laws.ts";
-import { CRASH, MIXED } from "./mixed.ts";
+import { CRASH, CRASHES, MIXED, POWER_CUT } from "./mixed.ts";
+import { NBD } from "./nbd.ts";
+import { RARE_SCENARIOS } from "./rare.ts";
 
-export const SCENARIOS: readonly Scenario[] = [CRASH, MIXED, ...LAW_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [
+  CRASH,
+  CRASHES,
+  POWER_CUT,
+  MIXED,
+  NBD,
+  ...LAW_SCENARIOS,
+  ...RARE_SCENARIOS,
+];

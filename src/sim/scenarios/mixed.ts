@@ -2,14 +2,15 @@
 import type { Prng } from "../../base/prng.ts";
 import { mixed } from "../scenario.ts";
 import type { Scenario, Weighted } from "../scenario.ts";
-import { randomShape } from "../shape.ts";
+import { dataOffsetOf, randomShape } from "../shape.ts";
+import type { Step } from "../script.ts";
 import type { Shape } from "../shape.ts";
-import { ANYWHERE } from "./steps.ts";
+import { ANYWHERE, cut, writes } from "./steps.ts";
 
 const WORDS = ["check", "repair", "frozen", "idle"] as const;
 const STATES = ["readonly", "read-auto", "active", "active", "clean"] as const;
 
-function clientActions(isLong: boolean): Weighted[] {
+export function clientActions(isLong: boolean): Weighted[] {
   return [
     [
       40,
@@ -26,7 +27,7 @@ function clientActions(isLong: boolean): Weighted[] {
   ];
 }
 
-function trouble({ disks, spares }: Shape): Weighted[] {
+export function trouble({ disks, spares }: Shape): Weighted[] {
   const disk = (prng: Prng): number => prng.below(disks + spares);
   return [
     [
@@ -79,7 +80,7 @@ export const MIXED: Scenario = {
   },
 };
 
-/** The plainest: for how fast it is, and as an example. */
+/** The plainest: as an example. */
 export const CRASH: Scenario = {
   name: "crash",
   about: "a raid5 of three disks is created, written, loses power, recovers, and is read",
@@ -95,5 +96,51 @@ export const CRASH: Scenario = {
     });
     const steps = mixed(prng, prng.between(5, 25), 6, clientActions(false));
     return { shape, steps: [...steps, { action: { do: "cut", away: [] }, events: 0 }] };
+  },
+};
+
+/** What `bench/sim.mjs` plays: always as much to do, whatever the seed. */
+export const POWER_CUT: Scenario = {
+  name: "power-cut",
+  about:
+    "a raid5 of three disks of 1 MiB is created, written three dozen times, loses power, recovers, and is read",
+  make: (prng) => {
+    const consistency = prng.pick(["resync", "bitmap"] as const);
+    const shape = randomShape(prng, {
+      level: "raid5",
+      disks: 3,
+      spares: 0,
+      consistency,
+      chunkSectors: 128,
+      componentSectors: 2048 - dataOffsetOf({ consistency }),
+      assumeClean: true,
+    });
+    const steps = [...writes(prng, 36, { fua: 0.2, flush: 0.2 }), cut()];
+    return { shape, steps };
+  },
+};
+
+/** One crash after the other, so that very many of them can be tried. */
+export const CRASHES: Scenario = {
+  name: "crashes",
+  about:
+    "a small array of any level is written, loses power or its process, recovers, is written again, dozens of times",
+  make: (prng) => {
+    const shape = randomShape(prng, { componentSectors: prng.pick([128, 256, 512]) });
+    const disk = (): number => prng.below(shape.disks + shape.spares);
+    const crash = (): Step => {
+      if (prng.chance(0.2)) return { action: { do: "kill" }, events: 0 };
+      const away = prng.chance(0.1) ? [disk()] : [];
+      const again = prng.chance(0.3) ? { again: prng.below(60) } : {};
+      return { action: { do: "cut", away, ...again }, events: prng.below(20) };
+    };
+    const round = (): Step[] => {
+      const steps = writes(prng, prng.between(1, 6), { events: 4, fua: 0.2, flush: 0.2 });
+      if (prng.chance(0.1)) steps.push({ action: { do: "return", disk: disk() }, events: 4 });
+      if (prng.chance(0.05))
+        steps.push({ action: { do: "wait", ms: prng.between(1, 8000) }, events: 0 });
+      return [...steps, crash()];
+    };
+    return { shape, steps: Array.from({ length: 40 }, round).flat() };
   },
 };
