@@ -12,6 +12,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
+import { ignore } from "../base/nothing.ts";
 import { BioFlags, aim, dropData, flushBio, ownBio } from "../block/bio.ts";
 import type { Bio, OwnBio } from "../block/bio.ts";
 import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
@@ -61,6 +62,8 @@ export class MappedDevice {
   #inFlight = 0;
   readonly #held: Bio[] = [];
   #drained: (() => void) | null = null;
+  /** Of those who wait for users to sync. */
+  readonly #syncing = new Set<() => void>();
   #eventNr = 0;
   readonly #eventWaiters = new Set<() => void>();
   readonly #uses = new Map<MappedUse, UseOptions>();
@@ -212,8 +215,9 @@ export class MappedDevice {
     if (this.#isSuspended) return;
     if (this.#suspending !== null)
       throw new HoldfastError("busy", `${this.name} is being suspended already.`);
-    if (kind === "flush" && locksFs) await this.#syncUsers();
+    if (kind === "flush" && locksFs) await this.#syncAll();
     this.#suspending = kind;
+    for (const giveUp of this.#syncing) giveUp();
     const targets = this.#live?.targets ?? [];
     for (const { target } of targets) target.presuspend?.(kind);
     if (this.#inFlight > 0) {
@@ -225,8 +229,22 @@ export class MappedDevice {
     for (const { target } of targets) await target.postsuspend?.();
   }
 
-  async #syncUsers(): Promise<void> {
+  async #syncAll(): Promise<void> {
     for (const { sync } of this.#uses.values()) await sync?.();
+  }
+
+  /** Asks those above to write down what they keep. False: what they write is held back, because the device is suspended or about to be. */
+  async syncUsers(): Promise<boolean> {
+    if (![...this.#uses.values()].some(({ sync }) => sync !== undefined)) return true;
+    if (this.#isHolding) return false;
+    let giveUp = ignore;
+    const heldBack = new Promise<boolean>((resolve) => (giveUp = () => resolve(false)));
+    this.#syncing.add(giveUp);
+    try {
+      return await Promise.race([this.#syncAll().then(() => true), heldBack]);
+    } finally {
+      this.#syncing.delete(giveUp);
+    }
   }
 
   /** The inactive table, if there is one, takes the place of the live one; then held bios go to it. */
