@@ -46,7 +46,10 @@ export function decodeDmLog(data: Uint8Array): DmLogDecode {
   const header = dmLogHeader.decode(data);
   if (header.magic !== DM_LOG_MAGIC) return { kind: "none" };
   if (header.version !== DM_LOG_VERSION && header.version !== 1)
-    return { kind: "bad", reason: `its version is ${header.version}, and ${DM_LOG_VERSION} is known` };
+    return {
+      kind: "bad",
+      reason: `its version is ${header.version}, and ${DM_LOG_VERSION} is known`,
+    };
   return { kind: "ok", header };
 }
 
@@ -59,7 +62,8 @@ export function recordedMirrors(
   mirrors: number,
 ): (RecordedMirrors & { readonly isExact: boolean }) | null {
   const isSaid = mirrorsInUse > 0 && defaultMirror >= 0 && defaultMirror < mirrors;
-  if (!isSaid || (mirrorsInUse === mirrors && defaultMirror === 0 && failedMirrors === 0)) return null;
+  if (!isSaid || (mirrorsInUse === mirrors && defaultMirror === 0 && failedMirrors === 0))
+    return null;
   const failed = new Set(
     Array.from({ length: 32 }, (_unused, bit) => bit).filter((bit) => (failedMirrors >>> bit) & 1),
   );

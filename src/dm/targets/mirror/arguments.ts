@@ -81,10 +81,7 @@ export function mirrorTable(
   const sync = log.sync === "as-logged" ? [] : [log.sync];
   const block = log.blocksOnError ? ["block_on_error"] : [];
   const logWords = [...device, log.regionSectors, ...sync, ...block];
-  const features = [
-    ...(handlesErrors ? ["handle_errors"] : []),
-    ...(keepsLog ? ["keep_log"] : []),
-  ];
+  const features = [...(handlesErrors ? ["handle_errors"] : []), ...(keepsLog ? ["keep_log"] : [])];
   return [
     log.type,
     logWords.length,

@@ -190,7 +190,10 @@ export class DiskLog implements DirtyLog {
     return this.#writes.run(async () => {
       try {
         if (this.isFailed)
-          throw new HoldfastError("io", `${on.id} had failed before, and nothing is recorded on it`);
+          throw new HoldfastError(
+            "io",
+            `${on.id} had failed before, and nothing is recorded on it`,
+          );
         await work(on.device);
       } catch (thrown) {
         const error = errorIn(`the log device ${on.id}`, toHoldfastError(thrown));

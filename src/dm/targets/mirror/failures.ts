@@ -74,7 +74,10 @@ export class MirrorFailures {
     if (kind === "noflush") bio.end(GIVEN_BACK);
     else
       bio.end(
-        new HoldfastError("io", `${this.#options.name}: the write was held, for a mirror has failed.`),
+        new HoldfastError(
+          "io",
+          `${this.#options.name}: the write was held, for a mirror has failed.`,
+        ),
       );
   }
 
@@ -171,4 +174,3 @@ const NOBODY = new HoldfastError("io", "A mirror has failed.");
 function hasLostEverything(legs: Legs): boolean {
   return legs.inUse.every((leg) => leg.errors.has("write") || leg.errors.has("flush"));
 }
-

@@ -67,9 +67,7 @@ class MirrorTarget implements Target {
     this.#context = context;
     this.#arguments = words;
     this.devices = on.log === null ? on.legs : [on.log, ...on.legs];
-    this.#legs = new Legs(
-      words.legs.map(({ offset }, index) => ({ on: on.legs[index]!, offset })),
-    );
+    this.#legs = new Legs(words.legs.map(({ offset }, index) => ({ on: on.legs[index]!, offset })));
     this.limits = limitsOf(this.#legs.all);
     this.#logId = on.log?.id ?? "";
     this.#log = this.#makeLog(on.log);
@@ -158,7 +156,7 @@ class MirrorTarget implements Target {
   }
 
   async #open(): Promise<Running> {
-    const { env, scheduler, sectors, syncUsers } = this.#context;
+    const { env, scheduler, sectors } = this.#context;
     const { dirty, recorded } = await this.#log.load();
     const legs = this.#legs;
     const failures = this.#failures;
@@ -168,7 +166,7 @@ class MirrorTarget implements Target {
       timers: env.timers,
       periodMs: CLEANING_MS,
       isWhole: () => legs.isWhole,
-      syncUsers,
+      syncUsers: () => this.#context.syncUsers(),
     });
     for (const { region, regions } of dirty) tracker.load(region, regions, true);
     const locks = new RangeLock();
