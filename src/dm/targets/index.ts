@@ -4,10 +4,11 @@ import type { TargetType } from "../target.ts";
 import { ERROR } from "./error/error.ts";
 import { LINEAR } from "./linear/linear.ts";
 import { MIRROR } from "./mirror/mirror.ts";
+import { RAID } from "./raid/raid.ts";
 import { STRIPED } from "./striped/striped.ts";
 import { ZERO } from "./zero/zero.ts";
 
-export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, MIRROR, STRIPED, ZERO];
+export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, MIRROR, RAID, STRIPED, ZERO];
 
 /** @throws HoldfastError `unsupported` with the names there are */
 export function targetType(name: string): TargetType {
