@@ -1,8 +1,8 @@
 /**
  * Starts a set: md's engine on pairs of devices, with the target's superblocks in place of md's.
  *
- * What a crash left: regions whose bits are set are synced before anything else. Kernels only clear those bits in a set that was in sync, so
- * copies that differ stay so (docs/kernel/dm-raid.md). Only parity that lacks a device cannot be put right; such a set starts as it is.
+ * What a crash left: regions whose bits are set are synced before anything else. Kernels only clear those bits in a set of theirs that was in
+ * sync, so copies that differ stay so (docs/kernel/dm-raid.md). Parity that lacks a device cannot be put right; such a set starts as it is.
  */
 import { HoldfastError } from "../../../base/errors.ts";
 import { flush, writeSectors } from "../../../block/promises.ts";
@@ -210,7 +210,8 @@ function resyncOffset(
   const hasParity = level === "raid5" || level === "raid6";
   if (hasParity && degradedBy > 0) return Infinity;
   if (isFirst && raid.sync === "sync") return 0;
-  return isDirty ? 0 : set.resyncOffsetSectors;
+  // Bits that are kept for somebody who is missing, or is filled, say nothing of the others.
+  return isDirty && degradedBy === 0 ? 0 : set.resyncOffsetSectors;
 }
 
 function candidateOf(

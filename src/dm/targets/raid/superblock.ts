@@ -139,14 +139,15 @@ async function writeSuperblock(
   saying: Saying,
 ): Promise<void> {
   const { array, devices } = saying;
-  const { events, resyncOffsetSectors } = array;
+  const { events, isClean } = array;
   const image = member.image.slice();
   const fields = superblockFields(geometry, {
     index: member.superblock.deviceNumber,
     events,
     failed: failedIn(saying, geometry.shape.raidDisks),
     recoveryOffsetSectors: devices.get(member)!.recoveryOffsetSectors,
-    resyncOffsetSectors,
+    // Of a set that is being written it is 0, as in md's own superblocks: after a crash a kernel then syncs what the bitmap says.
+    resyncOffsetSectors: isClean ? array.resyncOffsetSectors : 0,
   });
   dmRaidSuper.encodeInto(image, 0, fields);
   member.mayHoldEvents = Math.max(member.mayHoldEvents, events);

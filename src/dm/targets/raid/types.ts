@@ -31,7 +31,7 @@ const RAID_TYPES: readonly RaidType[] = [
   type("raid6_zr", "raid6", 8, 2),
   type("raid6_nr", "raid6", 9, 2),
   type("raid6_nc", "raid6", 10, 2),
-  type("raid6_n_6", "raid6", 21, 2),
+  type("raid6_n_6", "raid6", 5, 2),
   type("raid6_ls_6", "raid6", 18, 2),
   type("raid6_rs_6", "raid6", 19, 2),
   type("raid6_la_6", "raid6", 16, 2),
