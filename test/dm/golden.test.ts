@@ -38,7 +38,10 @@ describe("views of mapped devices", () => {
     expect(Object.fromEntries(played.looks)).toEqual(Object.fromEntries(wanted));
     if (alike === undefined) expect(played.log).toEqual(view.log.split("\n"));
     const changed = await played.changedDisks();
-    const mayChange = new Set<number | undefined>([...view.members_changed_by_view, alike?.written]);
+    const mayChange = new Set<number | undefined>([
+      ...view.members_changed_by_view,
+      alike?.written,
+    ]);
     expect(changed.filter((disk) => !mayChange.has(disk))).toEqual([]);
   });
 });

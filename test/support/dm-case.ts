@@ -150,7 +150,8 @@ export class DmCase {
     for (const [index, command] of commands.entries()) {
       // Asked in between, the kernel had always finished what is waited for next.
       const isAsked = command.startsWith("dmsetup ");
-      if (isAsked && commands[index + 1]?.startsWith("dm_wait ")) await this.#run(commands[index + 1]!);
+      if (isAsked && commands[index + 1]?.startsWith("dm_wait "))
+        await this.#run(commands[index + 1]!);
       await this.#run(command);
     }
     if (this.#mapped.all.length > 0) throw new Error("a view removes what it has made");

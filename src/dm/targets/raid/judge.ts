@@ -27,7 +27,12 @@ export interface Pair {
 
 export type FoundPair =
   | { readonly kind: "new"; readonly pair: Pair }
-  | { readonly kind: "known"; readonly pair: Pair; readonly superblock: DmRaidSuper; readonly failed: readonly number[] }
+  | {
+      readonly kind: "known";
+      readonly pair: Pair;
+      readonly superblock: DmRaidSuper;
+      readonly failed: readonly number[];
+    }
   | { readonly kind: "unreadable"; readonly pair: Pair };
 
 /** How a device takes part. */
@@ -84,19 +89,34 @@ export function judgeSet(
   if (first === undefined) {
     const gone = found.find(({ kind }) => kind === "unreadable");
     if (gone === undefined && found.length > 0) return { kind: "new" };
-    const name = gone === undefined ? "no device is given" : `${gone.pair.metadata!.id} cannot be read`;
+    const name =
+      gone === undefined ? "no device is given" : `${gone.pair.metadata!.id} cannot be read`;
     throw new HoldfastError("cannot-start", `No superblock tells of the set: ${name}.`);
   }
-  const freshest = others.reduce((best, one) => (one.superblock.events > best.superblock.events ? one : best), first);
+  const freshest = others.reduce(
+    (best, one) => (one.superblock.events > best.superblock.events ? one : best),
+    first,
+  );
   const events = Number(freshest.superblock.events);
   if (events <= FIRST_EVENTS) return { kind: "new" };
   const failed = new Set(freshest.failed);
   const judged = found.flatMap((one) => judge(one, { events, failed, rebuild }));
   const isInSync = geometry.shape.raidDisks;
-  checkEnough(geometry, Array.from({ length: isInSync }, (_unused, slot) =>
-    judged.some(({ pair, recoveryOffsetSectors }) => pair.index === slot && recoveryOffsetSectors === Infinity),
-  ));
-  return { kind: "known", judged, events, resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset) };
+  checkEnough(
+    geometry,
+    Array.from({ length: isInSync }, (_unused, slot) =>
+      judged.some(
+        ({ pair, recoveryOffsetSectors }) =>
+          pair.index === slot && recoveryOffsetSectors === Infinity,
+      ),
+    ),
+  );
+  return {
+    kind: "known",
+    judged,
+    events,
+    resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset),
+  };
 }
 
 interface Freshest {
@@ -129,10 +149,17 @@ function sectorsOf(field: bigint): number {
   return field > BigInt(Number.MAX_SAFE_INTEGER) ? Infinity : Number(field);
 }
 
-function checkShape(pair: Pair, superblock: DmRaidSuper, { shape, componentSectors }: RaidGeometry): void {
+function checkShape(
+  pair: Pair,
+  superblock: DmRaidSuper,
+  { shape, componentSectors }: RaidGeometry,
+): void {
   const { numDevices, arrayPosition, level, layout, stripeSectors, sectors } = superblock;
   if (numDevices !== shape.raidDisks)
-    throw refused(pair, `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`);
+    throw refused(
+      pair,
+      `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,
+    );
   if (arrayPosition !== pair.index)
     throw refused(pair, `it is device ${arrayPosition} of its set and not ${pair.index}`);
   const isOther =
@@ -140,9 +167,15 @@ function checkShape(pair: Pair, superblock: DmRaidSuper, { shape, componentSecto
     stripeSectors !== shape.chunkSectors ||
     (shape.level !== "raid0" && layout !== shape.layout);
   if (isOther)
-    throw refused(pair, `the set has level ${level}, layout ${layout} and chunks of ${stripeSectors} sectors; a reshape is not served`);
+    throw refused(
+      pair,
+      `the set has level ${level}, layout ${layout} and chunks of ${stripeSectors} sectors; a reshape is not served`,
+    );
   if (sectors !== 0n && Number(sectors) !== componentSectors)
-    throw refused(pair, `the set uses ${sectors} sectors of each device and not ${componentSectors}; another size is not served`);
+    throw refused(
+      pair,
+      `the set uses ${sectors} sectors of each device and not ${componentSectors}; another size is not served`,
+    );
 }
 
 /** @throws HoldfastError `cannot-start` when some of the data are gone */

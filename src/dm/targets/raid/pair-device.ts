@@ -49,7 +49,8 @@ export class PairDevice implements BlockDevice {
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     const start = this.#metadata.sectors;
-    if (sector < start) return [{ sector, sectors: Math.min(sectors, start - sector), kind: "data" }];
+    if (sector < start)
+      return [{ sector, sectors: Math.min(sectors, start - sector), kind: "data" }];
     return this.#data
       .extents(sector - start, sectors, maxExtents)
       .map((run) => ({ ...run, sector: run.sector + start }));

@@ -11,10 +11,10 @@ const DATA = 2048;
 const SEED = 3;
 
 /** Metadata device n is disk 2n, data device n disk 2n + 1. */
-function world(devices: number): DmCutWorld {
+function world(count: number): DmCutWorld {
   return DmCutWorld.empty(
     new Prng(SEED),
-    Array.from({ length: devices * 2 }, (_unused, disk) => (disk % 2 === 0 ? META : DATA)),
+    Array.from({ length: count * 2 }, (_unused, disk) => (disk % 2 === 0 ? META : DATA)),
   );
 }
 
@@ -88,45 +88,51 @@ const KINDS: readonly Kind[] = [
 ];
 
 describe("a raid set", () => {
-  test.for(KINDS)("$words is made, written, read without devices, and filled again", async (kind) => {
-    const at = world(kind.devices);
-    const table = (missing: readonly number[] = []): string =>
-      `0 ${kind.sectors} raid ${kind.words} ${devices(kind.devices, missing)}`;
-    const device = await at.make("v", table());
-    const name = kind.status ?? kind.words.split(" ")[0]!;
-    expect(await at.status(device)).toMatch(
-      new RegExp(`^0 \\d+ raid ${name} ${kind.devices} a+ \\d+/\\d+ resync 0 0 -$`),
-    );
-    expect(device.live!.table()).toEqual([table()]);
-    expect(await idle(at, device)).toContain(` ${"A".repeat(kind.devices)} `);
-    const use = at.open(device);
-    const first = pattern(kind.sectors, 1);
-    await at.until(writeSectors(use, 0, first));
-    await at.until(use.close());
-    await remove(at, device);
-    const [one, ...more] = kind.maySpare;
-    const without = await at.make("v", table(kind.maySpare));
-    const status = await at.status(without);
-    for (const index of [one!, ...more]) expect(status.split(" ")[5]![index]).toBe("-");
-    await same(at, without, first);
-    const second = pattern(8, 2);
-    const writer = at.open(without);
-    await at.until(writeSectors(writer, 100, second));
-    await at.until(writer.close());
-    first.set(second, 100 * 512);
-    await remove(at, without);
-    // They are back, with what they had.
-    const again = await at.make("v", table());
-    expect(await at.status(again)).toContain(" recover ");
-    await idle(at, again);
-    await at.pass(1000);
-    await remove(at, again);
-    const others = Array.from({ length: kind.devices }, (_unused, index) => index).filter(
-      (index) => !kind.maySpare.includes(index),
-    );
-    const last = await at.make("v", table(kind.words.startsWith("raid1 ") ? others : [others[0]!]));
-    await same(at, last, first);
-  });
+  test.for(KINDS)(
+    "$words is made, written, read without devices, and filled again",
+    async (kind) => {
+      const at = world(kind.devices);
+      const table = (missing: readonly number[] = []): string =>
+        `0 ${kind.sectors} raid ${kind.words} ${devices(kind.devices, missing)}`;
+      const device = await at.make("v", table());
+      const name = kind.status ?? kind.words.split(" ")[0]!;
+      expect(await at.status(device)).toMatch(
+        new RegExp(`^0 \\d+ raid ${name} ${kind.devices} a+ \\d+/\\d+ resync 0 0 -$`),
+      );
+      expect(device.live!.table()).toEqual([table()]);
+      expect(await idle(at, device)).toContain(` ${"A".repeat(kind.devices)} `);
+      const use = at.open(device);
+      const first = pattern(kind.sectors, 1);
+      await at.until(writeSectors(use, 0, first));
+      await at.until(use.close());
+      await remove(at, device);
+      const [one, ...more] = kind.maySpare;
+      const without = await at.make("v", table(kind.maySpare));
+      const status = await at.status(without);
+      for (const index of [one!, ...more]) expect(status.split(" ")[5]![index]).toBe("-");
+      await same(at, without, first);
+      const second = pattern(8, 2);
+      const writer = at.open(without);
+      await at.until(writeSectors(writer, 100, second));
+      await at.until(writer.close());
+      first.set(second, 100 * 512);
+      await remove(at, without);
+      // They are back, with what they had.
+      const again = await at.make("v", table());
+      expect(await at.status(again)).toContain(" recover ");
+      await idle(at, again);
+      await at.pass(1000);
+      await remove(at, again);
+      const others = Array.from({ length: kind.devices }, (_unused, index) => index).filter(
+        (index) => !kind.maySpare.includes(index),
+      );
+      const last = await at.make(
+        "v",
+        table(kind.words.startsWith("raid1 ") ? others : [others[0]!]),
+      );
+      await same(at, last, first);
+    },
+  );
 
   test("raid0 has nothing to sync", async () => {
     const at = world(2);
@@ -148,7 +154,9 @@ describe("a raid set", () => {
     await at.until(use.close());
     await remove(at, device);
     for (const disk of [1, 3])
-      expect(Buffer.compare(await at.until(readSectors(at.disk(disk), 5, 1)), pattern(1, 1))).toBe(0);
+      expect(Buffer.compare(await at.until(readSectors(at.disk(disk), 5, 1)), pattern(1, 1))).toBe(
+        0,
+      );
   });
 
   test("writes superblocks as kernels do", async () => {
@@ -215,7 +223,9 @@ describe("a raid set", () => {
     expect(await at.status(again)).toContain(" aA ");
     await same(at, again, pattern(2048, 5));
     await idle(at, again);
-    expect(Buffer.compare(await at.until(readSectors(at.disk(1), 0, 2048)), pattern(2048, 5))).toBe(0);
+    expect(Buffer.compare(await at.until(readSectors(at.disk(1), 0, 2048)), pattern(2048, 5))).toBe(
+      0,
+    );
   });
 
   test("fills a new device that is to be rebuilt, and no other", async () => {
@@ -228,7 +238,10 @@ describe("a raid set", () => {
     await at.until(writeSectors(use, 0, pattern(4096, 6)));
     await at.until(use.close());
     await remove(at, device);
-    for (const [disk, sectors] of [[4, META], [5, DATA]] as const)
+    for (const [disk, sectors] of [
+      [4, META],
+      [5, DATA],
+    ] as const)
       await at.until(writeSectors(at.disk(disk), 0, new Uint8Array(sectors * 512)));
     await expect(at.make("w", words(""))).rejects.toThrow(
       "./4 has no superblock, and the set has: it is new there. Say rebuild 2.",
@@ -290,7 +303,9 @@ describe("a raid set", () => {
       ["raid1 5 0 write_mostly 0 write_mostly 1", "write_mostly cannot be said of all devices"],
     ];
     for (const [index, [bad, message]] of wrong.entries())
-      await expect(at.make(`w${index}`, `0 2048 raid ${bad} ${devices(2)}`)).rejects.toThrow(message);
+      await expect(at.make(`w${index}`, `0 2048 raid ${bad} ${devices(2)}`)).rejects.toThrow(
+        message,
+      );
     await expect(at.make("x", `0 2048 raid raid5_ls 1 8 1 ./0 ./1`)).rejects.toThrow(
       "the number of devices is a number from 2",
     );
@@ -305,10 +320,16 @@ describe("a raid set", () => {
     await idle(at, device);
     await remove(at, device);
     const refused: readonly [string, string][] = [
-      [`0 4096 raid raid5_la 1 8 ${devices(3)}`, "layout 2 and chunks of 8 sectors; a reshape is not served"],
+      [
+        `0 4096 raid raid5_la 1 8 ${devices(3)}`,
+        "layout 2 and chunks of 8 sectors; a reshape is not served",
+      ],
       ["0 2048 raid raid5_ls 1 8 2 ./0 ./1 ./2 ./3", "the set has 3 devices and not 2"],
       ["0 4096 raid raid5_ls 1 8 3 ./2 ./3 ./0 ./1 ./4 ./5", "it is device 1 of its set and not 0"],
-      [`0 4096 raid raid5_ls 1 8 3 ./0 ./1 - - - -`, "Too many devices are missing or not in sync (1, 2)"],
+      [
+        `0 4096 raid raid5_ls 1 8 3 ./0 ./1 - - - -`,
+        "Too many devices are missing or not in sync (1, 2)",
+      ],
       [`0 4080 raid raid5_ls 1 8 ${devices(3)}`, "another size is not served"],
     ];
     for (const [index, [table, message]] of refused.entries())

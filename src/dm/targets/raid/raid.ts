@@ -10,7 +10,13 @@ import type { Extent } from "../../../block/device.ts";
 import type { ManagedArray } from "../../../md/running/managed-array.ts";
 import type { SyncWord } from "../../../md/running/sync-control.ts";
 import { stripeBytes } from "../../../md/start.ts";
-import type { Target, TargetContext, TargetDevice, TargetLimits, TargetType } from "../../target.ts";
+import type {
+  Target,
+  TargetContext,
+  TargetDevice,
+  TargetLimits,
+  TargetType,
+} from "../../target.ts";
 import type { Words } from "../../words.ts";
 import { parseRaid, raidTable } from "./arguments.ts";
 import type { RaidArguments } from "./arguments.ts";
@@ -163,7 +169,9 @@ async function openPairs(
     if (pair.metadata !== null) checkSize(pair.metadata, metadataSectors(raid, geometry));
     pairs.push(pair);
   }
-  const isMixed = pairs.some(({ metadata }) => (metadata === null) !== (pairs[0]!.metadata === null));
+  const isMixed = pairs.some(
+    ({ metadata }) => (metadata === null) !== (pairs[0]!.metadata === null),
+  );
   if (isMixed)
     throw new HoldfastError("usage", "raid: all data devices have a metadata device, or none has.");
   if (pairs.length === 0) throw new HoldfastError("usage", "raid: no device is given.");

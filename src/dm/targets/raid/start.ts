@@ -125,7 +125,10 @@ function hasBitmap({ shape }: RaidGeometry): boolean {
 }
 
 /** 1 bitmaps, 2 flush, 3 superblocks: a crash before all of those are there finds a set that was never written, and makes it again. */
-async function makeNew({ raid, geometry, pairs }: RaidStart, resyncOffsetSectors: number): Promise<void> {
+async function makeNew(
+  { raid, geometry, pairs }: RaidStart,
+  resyncOffsetSectors: number,
+): Promise<void> {
   const present = new Set(pairs.map(({ index }) => index));
   const all = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => slot);
   const failed = new Set(all.filter((slot) => !present.has(slot)));
@@ -169,7 +172,11 @@ export function metadataSectors(raid: RaidArguments, geometry: RaidGeometry): nu
 }
 
 /** md's plan: who stands where is decided already. */
-async function planOf(start: RaidStart, set: KnownSet, keepsMetadata: boolean): Promise<AssemblyPlan> {
+async function planOf(
+  start: RaidStart,
+  set: KnownSet,
+  keepsMetadata: boolean,
+): Promise<AssemblyPlan> {
   const { raid, geometry } = start;
   const bits = keepsMetadata && hasBitmap(geometry) ? await readBits(start, set) : NO_BITS;
   const degradedBy = geometry.shape.raidDisks - set.judged.filter(isInSync).length;

@@ -120,7 +120,9 @@ function failedIn({ devices }: Saying, raidDisks: number): Set<number> {
   const active = new Set(
     [...devices.values()].flatMap(({ role }) => (role.kind === "active" ? [role.slot] : [])),
   );
-  return new Set(Array.from({ length: raidDisks }, (_unused, slot) => slot).filter((slot) => !active.has(slot)));
+  return new Set(
+    Array.from({ length: raidDisks }, (_unused, slot) => slot).filter((slot) => !active.has(slot)),
+  );
 }
 
 /** How a round of md's metadata reaches the metadata devices. */

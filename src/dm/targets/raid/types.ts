@@ -48,7 +48,7 @@ export const RAID10_FORMATS = ["near", "far", "offset"] as const;
 export type Raid10Format = (typeof RAID10_FORMATS)[number];
 
 const OFFSET = 1 << 16;
-const FAR_SETS = 1 << 17;
+const FAR_SETS = 1 << 18;
 
 export function raid10Layout(format: Raid10Format, copies: number, nearSets: boolean): number {
   if (format === "near") return (1 << 8) | copies;
