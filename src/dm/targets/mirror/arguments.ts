@@ -5,6 +5,7 @@
  *   disk COUNT LOG_DEVICE REGION_SIZE [sync|nosync] [block_on_error]
  *     MIRRORS (DEVICE OFFSET)... [COUNT [handle_errors] [keep_log]]
  */
+import { isPowerOfTwo } from "../../../formats/md/shape-check.ts";
 import { quoteWord } from "../../table.ts";
 import type { Words } from "../../words.ts";
 
@@ -60,8 +61,7 @@ function parseLog(words: Words, sectors: number): LogArguments {
   const group = words.group("log arguments", 4);
   const deviceWord = type === "disk" ? group.word("the device of the log") : "";
   const regionSectors = group.number("the region size in sectors", 2, Math.max(2, sectors));
-  if (2 ** Math.round(Math.log2(regionSectors)) !== regionSectors)
-    throw group.wrong("the region size is a power of two");
+  if (!isPowerOfTwo(regionSectors)) throw group.wrong("the region size is a power of two");
   let sync: LogArguments["sync"] = "as-logged";
   if (group.peek === "sync" || group.peek === "nosync")
     sync = group.choice("what is to be synced", ["sync", "nosync"]);

@@ -2,6 +2,7 @@
  * The words of a raid's table line: TYPE COUNT CHUNK [PARAMETER [VALUE]]... DEVICES (METADATA DATA)..., with `-` for what is not there.
  * Parameters come in any order; `table` shows them in the kernel's.
  */
+import { isPowerOfTwo } from "../../../formats/md/shape-check.ts";
 import { quoteWord } from "../../table.ts";
 import type { Words } from "../../words.ts";
 import { RAID10_FORMATS, RAID_TYPE_NAMES, raid10Layout, raidType } from "./types.ts";
@@ -81,7 +82,7 @@ export function parseRaid(words: Words): RaidArguments {
 function parseChunk(group: Words, { level }: RaidType): number {
   const chunk = group.number("the chunk size in sectors", 0, MAX_VALUE);
   if (level === "raid1") return 0;
-  if (chunk < 8 || 2 ** Math.round(Math.log2(chunk)) !== chunk)
+  if (chunk < 8 || !isPowerOfTwo(chunk))
     throw group.wrong("the chunk size is a power of two from 8 on");
   return chunk;
 }
@@ -153,7 +154,7 @@ function parseNumber(
   const value = group.number(`the value of ${name}`, name === "raid10_copies" ? 2 : 0, MAX_VALUE);
   if (name === "data_offset" && value !== 0)
     throw group.wrong("a set whose data are moved to another offset is not served");
-  if (name === "region_size" && value !== 0 && 2 ** Math.round(Math.log2(value)) !== value)
+  if (name === "region_size" && value !== 0 && !isPowerOfTwo(value))
     throw group.wrong("the region size is a power of two");
   numbers.set(name, value);
 }
