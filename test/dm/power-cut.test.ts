@@ -83,11 +83,12 @@ describe(`power cuts (HOLDFAST_SEED=${SEED})`, () => {
       const use = at.open(device);
       const content = await at.until(readSectors(use, 0, kind.sectors));
       expect(oracle.wrongIn(content, { floor: "durable" })).toEqual([]);
-      oracle.settle(content);
+      // Of copies that md has not synced yet any may be read, also one after the other.
+      if (kind.log !== null) oracle.settle(content);
       const lost = kind.losable.length > 0 && prng.chance(0.5) ? prng.pick(kind.losable) : null;
       await live(at, use, oracle, prng, lost);
       at = at.cut();
-      oracle.forgetWriters();
+      oracle.cut();
       if (lost === null && kind.log !== null) await checkClean(at, kind, kind.log);
     }
     const device = await at.make("v", `0 ${kind.sectors} ${kind.table}`);
