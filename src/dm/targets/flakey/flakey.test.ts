@@ -9,7 +9,7 @@ const OLD = 7;
 interface Flakey {
   readonly world: DmWorld;
   readonly use: BlockDevice;
-  table(): string;
+  readonly table: () => string;
 }
 
 /** Up for three seconds, down for two; its disk is full of OLD. */
