@@ -25,8 +25,43 @@ const DISK_SECTORS = 8192;
 const LOG_SECTORS = 16_384;
 const STRIPED = (a: string, b: string): string => `0 12288 striped 2 96 ${a} 0 ${b} 256`;
 
+/** One target a line, and what is told to it; the kernel and we print its table, its status and its answers. */
+const SMALL: readonly (readonly [table: string, ...messages: readonly string[]])[] = [
+  ["delay $d0 0 5"],
+  ["delay $d0 0 5 $d1 8 7"],
+  ["delay $d0 0 5 $d1 8 7 $d2 16 9"],
+  ["flakey $d0 8 3 2 1 drop_writes"],
+  ["flakey $d0 8 3 2 6 error_writes corrupt_bio_byte 32 r 1 4096"],
+  ["dust $d0 8 1024"],
+  [
+    "dust $d0 0 512",
+    "listbadblocks",
+    "addbadblock 60",
+    "addbadblock 7 3",
+    "countbadblocks",
+    "queryblock 60",
+    "removebadblock 60",
+    "queryblock 60",
+    "listbadblocks",
+    "enable",
+    "quiet",
+    "clearbadblocks",
+    "clearbadblocks",
+  ],
+  ["zero"],
+  ["error"],
+];
+
+const SMALL_SCRIPT = SMALL.map(
+  ([table, ...messages]) => `
+  mk t "0 64 ${table}"
+  { ${messages.map((text) => `dmsetup message t 0 ${text};`).join(" ")}
+    dmsetup table t; dmsetup status t; } >>$H/small
+  dmsetup remove t`,
+).join("");
+
 const SCRIPT = `set -e
-  mods dm-mod dm-log-writes
+  mods dm-mod dm-log-writes dm-delay dm-flakey dm-dust dm-zero
   mk() { dmsetup create $1 --table "$2"; dmsetup mknodes $1; }
   mk s "${STRIPED("$d2", "$d3")}"
   stamp /dev/mapper/s one
@@ -47,7 +82,8 @@ const SCRIPT = `set -e
   stamp /dev/mapper/l one 4000 2000
   dmsetup status l >$H/log-status; dmsetup table l >$H/log-table
   dmsetup remove l
-  look $d0 end`;
+  look $d0 end
+  ${SMALL_SCRIPT}`;
 
 /** What a file holds, as a device in memory. */
 async function inMemory(path: string): Promise<MemoryDevice> {
@@ -138,12 +174,34 @@ async function expectSameLog({ run }: Played, log: BlockDevice): Promise<void> {
   expect(run.text("log-table")).toBe(`0 ${DISK_SECTORS} log-writes 98:0 98:16\n`);
 }
 
+/** What SMALL_SCRIPT prints, here. */
+async function smallLines(): Promise<string> {
+  const lines: string[] = [];
+  for (const [table, ...messages] of SMALL) {
+    const world = new DmWorld({ d0: 64 + 16, d1: 64 + 16, d2: 64 + 16 });
+    const { device } = await world.make("t", `0 64 ${table.replaceAll("$", "./")}`);
+    for (const text of messages) {
+      const answer = await world.all.message(device, 0, text.split(" "));
+      // dmsetup adds no second end of line.
+      if (answer !== null) lines.push(answer.trimEnd());
+    }
+    lines.push(...device.live!.table(), ...(await device.live!.status(true)));
+  }
+  const text = lines.map((line) => `${line}\n`).join("");
+  return text.replaceAll(/\.\/d(\d)/g, (_, disk: string) => `98:${Number(disk) * 16}`);
+}
+
 peerDescribe(GUEST_PROGRAMS, "mapped devices of the kernel's", () => {
-  it("have their stripes and their log of writes as here", { timeout: TEST_MS }, async () => {
-    const played = await play();
-    await expectSameStripes(played);
-    const log = await inMemory(played.disks[1]!);
-    await expectReplays(played, log);
-    await expectSameLog(played, log);
-  });
+  it(
+    "have their stripes, their log of writes and their lines as here",
+    { timeout: TEST_MS },
+    async () => {
+      const played = await play();
+      await expectSameStripes(played);
+      const log = await inMemory(played.disks[1]!);
+      await expectReplays(played, log);
+      await expectSameLog(played, log);
+      expect(await smallLines()).toBe(played.run.text("small"));
+    },
+  );
 });
