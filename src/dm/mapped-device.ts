@@ -154,7 +154,7 @@ export class MappedDevice {
   }
 
   #hold(one: Held): void {
-    if (this.#isRemoved) end(one, new HoldfastError("io", `${this.name} was removed.`));
+    if (this.#isRemoved) end(one.bio, one.of, new HoldfastError("io", `${this.name} was removed.`));
     else this.#held.push(one);
   }
 
@@ -166,7 +166,7 @@ export class MappedDevice {
     const live = this.#live;
     const refused = refusal(this, bio);
     if (refused !== null || live === null || live.targets.length === 0) {
-      end({ bio, of }, refused ?? (bio.op === "flush" ? null : noTable(this.name)));
+      end(bio, of, refused ?? (bio.op === "flush" ? null : noTable(this.name)));
       return;
     }
     this.#inFlight += 1;
@@ -201,7 +201,7 @@ export class MappedDevice {
     this.#inFlight -= 1;
     // Parts of it may have been written; they are written again, with the same data.
     if (error === GIVEN_BACK && this.#isHolding) this.#hold({ bio, of });
-    else end({ bio, of }, error);
+    else end(bio, of, error);
     if (this.#inFlight === 0) this.#drained?.();
   }
 
@@ -319,7 +319,7 @@ export class MappedDevice {
   }
 }
 
-function end({ bio, of }: Held, error: HoldfastError | null): void {
+function end(bio: Bio, of: InFlight, error: HoldfastError | null): void {
   of.end();
   bio.end(error);
 }

@@ -13,7 +13,7 @@ import { asHex, i32, shownAs, u32, u64n } from "../codec/fields.ts";
 import { struct } from "../codec/struct.ts";
 import type { ValueOf } from "../codec/struct.ts";
 
-export const DM_LOG_HEADER_BYTES = 512;
+const DM_LOG_HEADER_BYTES = 512;
 export const DM_LOG_BITS_OFFSET = 1024;
 /** "MiRr" */
 export const DM_LOG_MAGIC = 0x4d695272;

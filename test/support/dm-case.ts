@@ -38,7 +38,7 @@ export interface DmLook {
 }
 
 /** The commands of a shell script: a newline within quotes does not end one. */
-export function shellCommands(lines: readonly string[]): string[] {
+function shellCommands(lines: readonly string[]): string[] {
   const commands: string[] = [];
   let open: string | null = null;
   for (const line of lines) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { DmCutWorld } from "../../../../test/support/dm-cut-world.ts";
 import { Prng } from "../../../base/prng.ts";
 import { flush, readSectors, writeSectors } from "../../../block/promises.ts";
-import { decodeDmRaid } from "../../../formats/dm-raid.ts";
+import { decodeDmRaid, dmRaidSuper } from "../../../formats/dm-raid.ts";
 import type { DmRaidSuper } from "../../../formats/dm-raid.ts";
 import type { MappedDevice } from "../../mapped-device.ts";
 
@@ -219,6 +219,10 @@ describe("a raid set", () => {
     await at.until(use.close());
     await remove(at, alone);
     await at.until(writeSectors(at.disk(0), 0, old));
+    // Nor if nobody says that it had failed.
+    const other = await at.until(readSectors(at.disk(2), 0, 1));
+    dmRaidSuper.encodeInto(other, 0, { failedDevices: 0n });
+    await at.until(writeSectors(at.disk(2), 0, other));
     const again = await at.make("v", raid1([]));
     expect(await at.status(again)).toContain(" aA ");
     await same(at, again, pattern(2048, 5));
