@@ -68,6 +68,7 @@ async function construct(
       return found;
     },
     event: () => device.event(),
+    syncUsers: () => device.syncUsers(),
     shared: <T extends object>(key: string, make: () => T): T => {
       const known = shared.get(key) ?? make();
       shared.set(key, known);

@@ -47,6 +47,11 @@ export interface TargetContext {
   open(word: string, mode?: "read-write" | "read-only"): Promise<TargetDevice>;
   /** Something that whoever waits for an event wants to know: status has changed. */
   event(): void;
+  /**
+   * Asks whoever has the mapped device open, and may change buffers while they are written, to write down what they keep. False: not while
+   * the device is suspended, or about to be. Nobody is waited for when nobody is like that.
+   */
+  syncUsers(): Promise<boolean>;
   /** What targets of several mapped devices share, by key: the snapshots of an origin. Made when it is first asked for, and kept. */
   shared<T extends object>(key: string, make: () => T): T;
 }

@@ -98,3 +98,46 @@ export function decodeDmRaid(data: Uint8Array): DmRaidDecode {
   const failed = failedPositions(raw, extended);
   return { kind: "ok", superblock: raw, extended, failed, fields };
 }
+
+/** What changes; a reshape is never under way. */
+export interface NewDmRaid extends Pick<
+  DmRaidSuper,
+  | "numDevices"
+  | "arrayPosition"
+  | "events"
+  | "diskRecoveryOffset"
+  | "arrayResyncOffset"
+  | "level"
+  | "layout"
+  | "stripeSectors"
+  | "arraySectors"
+  | "sectors"
+> {
+  /** Positions of failed devices. */
+  readonly failed: ReadonlySet<number>;
+}
+
+/** All fields of a superblock, as kernels from 4.9 on write them. */
+export function encodeDmRaid({ failed, ...given }: NewDmRaid): DmRaidSuper {
+  const words = Array.from({ length: 4 }, (_unused, word) =>
+    [...failed]
+      .filter((position) => position >> 6 === word)
+      .reduce((bits, position) => bits | (1n << BigInt(position & 63)), 0n),
+  );
+  return {
+    ...given,
+    magic: MAGIC,
+    compatFeatures: SUPPORTS_V190,
+    failedDevices: words[0]!,
+    flags: 0,
+    reshapePosition: ALL_ONES,
+    newLevel: given.level,
+    newLayout: given.layout,
+    newStripeSectors: given.stripeSectors,
+    deltaDisks: 0,
+    dataOffset: 0n,
+    newDataOffset: 0n,
+    extendedFailedDevices: words.slice(1),
+    incompatFeatures: 0,
+  };
+}

@@ -91,6 +91,12 @@ export class SectorOracle {
     this.#busy = new Set();
   }
 
+  /** The power failed: what was answered since the last flush may be gone, and who was writing is. */
+  cut(): void {
+    this.#acknowledged.set(this.#durable);
+    this.forgetWriters();
+  }
+
   /** One line for each sector that has what it must not have. */
   wrongIn(
     content: Uint8Array,

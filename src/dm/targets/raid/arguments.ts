@@ -1,0 +1,207 @@
+/**
+ * The words of a raid's table line: TYPE COUNT CHUNK [PARAMETER [VALUE]]... DEVICES (METADATA DATA)..., with `-` for what is not there.
+ * Parameters come in any order; `table` shows them in the kernel's.
+ */
+import { isPowerOfTwo } from "../../../formats/md/shape-check.ts";
+import { quoteWord } from "../../table.ts";
+import type { Words } from "../../words.ts";
+import { RAID10_FORMATS, RAID_TYPE_NAMES, raid10Layout, raidType } from "./types.ts";
+import type { Raid10Format, RaidType } from "./types.ts";
+
+/** md's limit for the target. */
+const MAX_DEVICES = 253;
+const MAX_VALUE = 0x7fff_ffff;
+
+/** In the order of `table`. */
+const NUMBERS = [
+  "daemon_sleep",
+  "min_recovery_rate",
+  "max_recovery_rate",
+  "max_write_behind",
+  "stripe_cache",
+  "region_size",
+  "raid10_copies",
+  "data_offset",
+] as const;
+type NumberName = (typeof NUMBERS)[number];
+
+/** Kernels know them, and they are refused by name. */
+const REFUSED: Readonly<Record<string, string>> = {
+  delta_disks: "a set that is reshaped to another number of devices is not served",
+  journal_dev: "a set with a journal device is not served by this target; use an md array",
+  journal_mode: "a set with a journal device is not served by this target; use an md array",
+};
+
+export interface RaidArguments {
+  readonly type: RaidType;
+  readonly chunkSectors: number;
+  readonly sync: "as-recorded" | "sync" | "nosync";
+  readonly nearSets: boolean;
+  readonly rebuild: ReadonlySet<number>;
+  readonly writeMostly: ReadonlySet<number>;
+  readonly numbers: ReadonlyMap<NumberName, number>;
+  readonly format: Raid10Format | null;
+  /** md's. */
+  readonly layout: number;
+  readonly devices: readonly { readonly metadata: string | null; readonly data: string | null }[];
+}
+
+interface Parameters {
+  sync: RaidArguments["sync"];
+  nearSets: boolean;
+  readonly rebuild: Set<number>;
+  readonly writeMostly: Set<number>;
+  readonly numbers: Map<NumberName, number>;
+  format: Raid10Format | null;
+}
+
+/** @throws HoldfastError `usage` naming the word, `unsupported` what kernels can do and this cannot */
+export function parseRaid(words: Words): RaidArguments {
+  const type = raidType(words.choice("the raid type", RAID_TYPE_NAMES));
+  const group = words.group("raid parameters");
+  const chunkSectors = parseChunk(group, type);
+  const parameters = parseParameters(group, type);
+  const devices = parseDevices(words, type);
+  words.end();
+  for (const index of [...parameters.rebuild, ...parameters.writeMostly])
+    if (index >= devices.length)
+      throw words.wrong(`rebuild and write_mostly name a device below ${devices.length}`);
+  if (parameters.writeMostly.size >= devices.length)
+    throw words.wrong("write_mostly cannot be said of all devices");
+  if (parameters.rebuild.size > 0 && parameters.sync !== "as-recorded")
+    throw words.wrong("rebuild and sync or nosync exclude each other");
+  const { nearSets, numbers, format } = parameters;
+  const copies = numbers.get("raid10_copies") ?? 2;
+  if (type.level === "raid10" && copies > devices.length)
+    throw words.wrong(`${copies} copies do not fit on ${devices.length} devices`);
+  const layout =
+    type.level === "raid10" ? raid10Layout(format ?? "near", copies, nearSets) : type.layout;
+  return { type, chunkSectors, layout, devices, ...parameters };
+}
+
+function parseChunk(group: Words, { level }: RaidType): number {
+  const chunk = group.number("the chunk size in sectors", 0, MAX_VALUE);
+  if (level === "raid1") return 0;
+  if (chunk < 8 || !isPowerOfTwo(chunk))
+    throw group.wrong("the chunk size is a power of two from 8 on");
+  return chunk;
+}
+
+function parseParameters(group: Words, type: RaidType): Parameters {
+  const found: Parameters = {
+    sync: "as-recorded",
+    nearSets: false,
+    rebuild: new Set(),
+    writeMostly: new Set(),
+    numbers: new Map(),
+    format: null,
+  };
+  while (group.left > 0) parseParameter(group, type, found);
+  const { numbers } = found;
+  const most = numbers.get("max_recovery_rate") ?? 0;
+  if (most > 0 && (numbers.get("min_recovery_rate") ?? 0) > most)
+    throw group.wrong("min_recovery_rate lies above max_recovery_rate");
+  return found;
+}
+
+function parseParameter(group: Words, type: RaidType, found: Parameters): void {
+  const name = group.word("a parameter").toLowerCase();
+  const why = REFUSED[name];
+  if (why !== undefined) throw group.wrong(why);
+  switch (name) {
+    case "sync":
+    case "nosync":
+      if (found.sync !== "as-recorded") throw group.wrong("sync or nosync is said once");
+      found.sync = name;
+      return;
+    case "raid10_use_near_sets":
+      found.nearSets = true;
+      return;
+    case "rebuild":
+      found.rebuild.add(group.number("the index of the device", 0, MAX_DEVICES - 1));
+      return;
+    case "write_mostly":
+      if (type.level !== "raid1") throw group.wrong("it is only for raid1");
+      found.writeMostly.add(group.number("the index of the device", 0, MAX_DEVICES - 1));
+      return;
+    case "raid10_format":
+      if (type.level !== "raid10") throw group.wrong("it is only for raid10");
+      found.format = group.choice("the format", RAID10_FORMATS);
+      return;
+    default:
+      parseNumber(group, type, name, found.numbers);
+  }
+}
+
+const ONLY_FOR: Partial<Record<NumberName, readonly string[]>> = {
+  max_write_behind: ["raid1"],
+  stripe_cache: ["raid5", "raid6"],
+  raid10_copies: ["raid10"],
+};
+
+function parseNumber(
+  group: Words,
+  type: RaidType,
+  word: string,
+  numbers: Map<NumberName, number>,
+): void {
+  const name = NUMBERS.find((each) => each === word);
+  if (name === undefined) throw group.wrong("no such parameter is known");
+  if (numbers.has(name)) throw group.wrong("it is said once");
+  const levels = ONLY_FOR[name];
+  if (levels !== undefined && !levels.includes(type.level))
+    throw group.wrong(`it is not for ${type.name}`);
+  const value = group.number(`the value of ${name}`, name === "raid10_copies" ? 2 : 0, MAX_VALUE);
+  if (name === "data_offset" && value !== 0)
+    throw group.wrong("a set whose data are moved to another offset is not served");
+  if (name === "region_size" && value !== 0 && !isPowerOfTwo(value))
+    throw group.wrong("the region size is a power of two");
+  numbers.set(name, value);
+}
+
+function parseDevices(words: Words, type: RaidType): RaidArguments["devices"] {
+  const count = words.number("the number of devices", type.parityDevices + 1, MAX_DEVICES);
+  return Array.from({ length: count }, (_unused, index) => {
+    const metadata = orNone(words.word(`the metadata device ${index}`));
+    const data = orNone(words.word(`the data device ${index}`));
+    if (metadata !== null && data === null)
+      throw words.wrong("without a data device there is no metadata device");
+    return { metadata, data };
+  });
+}
+
+function orNone(word: string): string | null {
+  return word === "-" ? null : word;
+}
+
+/** As `dmsetup table` shows it. @param ids of the devices, null: none */
+export function raidTable(
+  raid: RaidArguments,
+  ids: readonly { readonly metadata: string | null; readonly data: string | null }[],
+): string {
+  const { type, chunkSectors, sync, rebuild, writeMostly, numbers, format, nearSets } = raid;
+  const number = (name: NumberName): (string | number)[] => {
+    const value = numbers.get(name);
+    return value === undefined ? [] : [name, value];
+  };
+  const ascending = (set: ReadonlySet<number>): number[] => [...set].sort((a, b) => a - b);
+  const parameters = [
+    chunkSectors,
+    ...(sync === "as-recorded" ? [] : [sync]),
+    ...ascending(rebuild).flatMap((index) => ["rebuild", index]),
+    ...number("daemon_sleep"),
+    ...number("min_recovery_rate"),
+    ...number("max_recovery_rate"),
+    ...ascending(writeMostly).flatMap((index) => ["write_mostly", index]),
+    ...number("max_write_behind"),
+    ...number("stripe_cache"),
+    ...number("region_size"),
+    ...number("raid10_copies"),
+    ...(format === null ? [] : ["raid10_format", format]),
+    ...(nearSets ? ["raid10_use_near_sets"] : []),
+    ...number("data_offset"),
+  ];
+  const shown = (id: string | null): string => (id === null ? "-" : quoteWord(id));
+  const devices = ids.flatMap(({ metadata, data }) => [shown(metadata), shown(data)]);
+  return [type.name, parameters.length, ...parameters, ids.length, ...devices].join(" ");
+}

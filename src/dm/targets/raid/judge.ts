@@ -1,0 +1,189 @@
+/**
+ * What the superblocks of a set say of its devices, and what the table line says against it. Nothing is written.
+ *
+ *   no superblock anywhere                         a new set
+ *   none on some, and they are to be rebuilt       they are filled
+ *   failed, or left behind, by the freshest one    came back: filled, with what the bitmap says that they missed if it goes back so far
+ *   otherwise                                      good as far as their own superblock says
+ *
+ * Kernels believe a device that was left behind and not noted as failed; here it is taken for one that failed (law 3).
+ */
+import { HoldfastError } from "../../../base/errors.ts";
+import { readSectors } from "../../../block/promises.ts";
+import { decodeDmRaid } from "../../../formats/dm-raid.ts";
+import type { DmRaidSuper } from "../../../formats/dm-raid.ts";
+import { survival } from "../../../md/enough.ts";
+import type { TargetDevice } from "../../target.ts";
+import type { RaidGeometry } from "./geometry.ts";
+import { LEVEL_NUMBERS } from "./types.ts";
+
+/** A place of the set that is not `- -`. */
+export interface Pair {
+  readonly index: number;
+  /** Null in a set that keeps no metadata. */
+  readonly metadata: TargetDevice | null;
+  readonly data: TargetDevice;
+}
+
+export type FoundPair =
+  | { readonly kind: "new"; readonly pair: Pair }
+  | {
+      readonly kind: "known";
+      readonly pair: Pair;
+      readonly superblock: DmRaidSuper;
+      readonly failed: readonly number[];
+    }
+  | { readonly kind: "unreadable"; readonly pair: Pair };
+
+/** How a device takes part. */
+export interface Judged {
+  readonly pair: Pair;
+  readonly events: number;
+  readonly recoveryOffsetSectors: number;
+  /** It was part of the set; its events tell whether the bitmap knows what it missed. */
+  readonly isBack: boolean;
+}
+
+export type JudgedSet =
+  /** Superblocks and bitmaps are to be made. */
+  | { readonly kind: "new" }
+  | {
+      readonly kind: "known";
+      readonly judged: readonly Judged[];
+      readonly events: number;
+      readonly resyncOffsetSectors: number;
+    };
+
+/** The superblock of a set that was made and never written: it may be made again. */
+export const FIRST_EVENTS = 1;
+
+export async function findPairs(pairs: readonly Pair[]): Promise<FoundPair[]> {
+  return Promise.all(
+    pairs.map(async (pair): Promise<FoundPair> => {
+      const sector = await readSectors(pair.metadata!.device, 0, 1).catch(() => null);
+      if (sector === null) return { kind: "unreadable", pair };
+      const found = decodeDmRaid(sector);
+      if (found.kind === "none") return { kind: "new", pair };
+      if (found.kind === "bad") throw refused(pair, found.reason);
+      const { superblock, failed, extended } = found;
+      const isReshaped = extended && (superblock.flags !== 0 || superblock.deltaDisks !== 0);
+      if (isReshaped) throw refused(pair, "it tells of a reshape, which is not served");
+      return { kind: "known", pair, superblock, failed };
+    }),
+  );
+}
+
+function refused(pair: Pair, why: string): HoldfastError {
+  return new HoldfastError("unsupported", `The superblock on ${pair.metadata!.id}: ${why}.`);
+}
+
+/** @throws HoldfastError `unsupported`, `usage`, `cannot-start` naming the device */
+export function judgeSet(
+  found: readonly FoundPair[],
+  geometry: RaidGeometry,
+  rebuild: ReadonlySet<number>,
+): JudgedSet {
+  const known = found.filter((one) => one.kind === "known");
+  for (const { pair, superblock } of known) checkShape(pair, superblock, geometry);
+  const [first, ...others] = known;
+  if (first === undefined) {
+    const gone = found.find(({ kind }) => kind === "unreadable");
+    if (gone === undefined && found.length > 0) return { kind: "new" };
+    const name =
+      gone === undefined ? "no device is given" : `${gone.pair.metadata!.id} cannot be read`;
+    throw new HoldfastError("cannot-start", `No superblock tells of the set: ${name}.`);
+  }
+  const freshest = others.reduce(
+    (best, one) => (one.superblock.events > best.superblock.events ? one : best),
+    first,
+  );
+  const events = Number(freshest.superblock.events);
+  if (events <= FIRST_EVENTS) return { kind: "new" };
+  const failed = new Set(freshest.failed);
+  const judged = found.flatMap((one) => judge(one, { events, failed, rebuild }));
+  const isInSync = geometry.shape.raidDisks;
+  checkEnough(
+    geometry,
+    Array.from({ length: isInSync }, (_unused, slot) =>
+      judged.some(
+        ({ pair, recoveryOffsetSectors }) =>
+          pair.index === slot && recoveryOffsetSectors === Infinity,
+      ),
+    ),
+  );
+  return {
+    kind: "known",
+    judged,
+    events,
+    resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset),
+  };
+}
+
+interface Freshest {
+  readonly events: number;
+  readonly failed: ReadonlySet<number>;
+  readonly rebuild: ReadonlySet<number>;
+}
+
+function judge(found: FoundPair, { events, failed, rebuild }: Freshest): Judged[] {
+  const { pair } = found;
+  const isRebuilt = rebuild.has(pair.index);
+  if (found.kind === "unreadable") return [];
+  if (found.kind === "new") {
+    if (!isRebuilt)
+      throw new HoldfastError(
+        "usage",
+        `${pair.metadata!.id} has no superblock, and the set has: it is new there. Say rebuild ${pair.index}.`,
+      );
+    return [{ pair, events, recoveryOffsetSectors: 0, isBack: false }];
+  }
+  const own = Number(found.superblock.events);
+  // One apart are superblocks between which the power failed.
+  const isBack = failed.has(pair.index) || own < events - 1;
+  const offset = sectorsOf(found.superblock.diskRecoveryOffset);
+  const recoveryOffsetSectors = isBack || isRebuilt ? 0 : offset;
+  return [{ pair, events: own, recoveryOffsetSectors, isBack: isBack && !isRebuilt }];
+}
+
+function sectorsOf(field: bigint): number {
+  return field > BigInt(Number.MAX_SAFE_INTEGER) ? Infinity : Number(field);
+}
+
+function checkShape(
+  pair: Pair,
+  superblock: DmRaidSuper,
+  { shape, componentSectors }: RaidGeometry,
+): void {
+  const { numDevices, arrayPosition, level, layout, stripeSectors, sectors } = superblock;
+  if (numDevices !== shape.raidDisks)
+    throw refused(
+      pair,
+      `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,
+    );
+  if (arrayPosition !== pair.index)
+    throw refused(pair, `it is device ${arrayPosition} of its set and not ${pair.index}`);
+  const isOther =
+    level !== LEVEL_NUMBERS[shape.level] ||
+    stripeSectors !== shape.chunkSectors ||
+    (shape.level !== "raid0" && layout !== shape.layout);
+  if (isOther)
+    throw refused(
+      pair,
+      `the set has level ${level}, layout ${layout} and chunks of ${stripeSectors} sectors; a reshape is not served`,
+    );
+  if (sectors !== 0n && Number(sectors) !== componentSectors)
+    throw refused(
+      pair,
+      `the set uses ${sectors} sectors of each device and not ${componentSectors}; another size is not served`,
+    );
+}
+
+/** @throws HoldfastError `cannot-start` when some of the data are gone */
+export function checkEnough({ shape }: RaidGeometry, present: readonly boolean[]): void {
+  const { survives, missing, needed } = survival(shape, present);
+  if (survives) return;
+  throw new HoldfastError(
+    "cannot-start",
+    `Too many devices are missing or not in sync (${missing.join(", ")}): the set needs ${needed}.`,
+  );
+}

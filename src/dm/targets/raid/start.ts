@@ -1,0 +1,264 @@
+/**
+ * Starts a set: md's engine on pairs of devices, with the target's superblocks in place of md's.
+ *
+ * What a crash left: regions whose bits are set are synced before anything else. Kernels only clear those bits in a set of theirs that was in
+ * sync, so copies that differ stay so (docs/kernel/dm-raid.md). Parity that lacks a device cannot be put right; such a set starts as it is.
+ */
+import { HoldfastError } from "../../../base/errors.ts";
+import { flush, writeSectors } from "../../../block/promises.ts";
+import { BioFlags } from "../../../block/bio.ts";
+import { DM_RAID_BYTES, dmRaidSuper } from "../../../formats/dm-raid.ts";
+import { BitmapImage } from "../../../formats/md/bitmap-image.ts";
+import { bitmapRuns, needsSync } from "../../../formats/md/bitmap-runs.ts";
+import type { MdCandidate, JudgedCandidate } from "../../../md/candidate.ts";
+import type { AssemblyPlan } from "../../../md/plan.ts";
+import { readMemberBitmap } from "../../../md/probe.ts";
+import { startManaged } from "../../../md/running/managed-array.ts";
+import type { ManagedArray } from "../../../md/running/managed-array.ts";
+import { Metadata } from "../../../md/running/metadata.ts";
+import { ARRAY_PARTS } from "../../../md/running/parts.ts";
+import type { TargetContext } from "../../target.ts";
+import type { RaidArguments } from "./arguments.ts";
+import type { RaidGeometry } from "./geometry.ts";
+import { FIRST_EVENTS, checkEnough, findPairs, judgeSet } from "./judge.ts";
+import type { Judged, JudgedSet, Pair } from "./judge.ts";
+import { PairDevice } from "./pair-device.ts";
+import { BITMAP_SECTOR, asMdSuperblock, raidWriter, superblockFields } from "./superblock.ts";
+import type { DeviceState, SetState } from "./superblock.ts";
+
+export interface RaidStart {
+  readonly context: TargetContext;
+  readonly raid: RaidArguments;
+  readonly geometry: RaidGeometry;
+  readonly pairs: readonly Pair[];
+  /** What the table says of sync and rebuild counts when its devices are started first. */
+  readonly isFirst: boolean;
+  /** A pass has begun or ended. */
+  readonly onPass: () => void;
+}
+
+/** Of background sync, as md's: KiB a second. */
+const SYSTEM_LIMITS = { minKiBps: 1000, maxKiBps: 200_000 };
+
+/** @throws HoldfastError what judging, reading and starting fail with */
+export async function startRaid(start: RaidStart): Promise<ManagedArray> {
+  const { context, raid, geometry, pairs } = start;
+  const keepsMetadata = pairs.every(({ metadata }) => metadata !== null);
+  const set = keepsMetadata ? await openSet(start) : withoutMetadata(start);
+  const labels = new Map(pairs.map((pair) => [pair.data.id, pair]));
+  const managed = await startManaged(await planOf(start, set, keepsMetadata), {
+    name: context.name,
+    mode: context.isReadOnly ? "read-only" : "read-write",
+    hasSuperblocks: keepsMetadata,
+    clock: context.env.clock,
+    timers: context.env.timers,
+    parity: context.parityEngine,
+    scheduler: context.scheduler,
+    systemLimits: SYSTEM_LIMITS,
+    diskOf: ({ label }) => labels.get(label)?.data.key ?? label,
+    syncUsers: () => context.syncUsers(),
+    onPass: start.onPass,
+    parts: {
+      ...ARRAY_PARTS,
+      metadata: (options) => new Metadata({ ...options, writer: raidWriter(geometry) }),
+    },
+  });
+  applySettings(managed, raid);
+  return managed;
+}
+
+function applySettings({ sync, array }: ManagedArray, { numbers }: RaidArguments): void {
+  const [least, most] = [numbers.get("min_recovery_rate"), numbers.get("max_recovery_rate")];
+  if (least) sync.settings.setSpeedMin(least);
+  if (most) sync.settings.setSpeedMax(most);
+  const behindSectors = numbers.get("max_write_behind");
+  if (behindSectors !== undefined && array.level.writeBehindLimit !== undefined)
+    array.level.writeBehindLimit = Math.floor(behindSectors / 2);
+}
+
+type KnownSet = Extract<JudgedSet, { kind: "known" }>;
+
+function withoutMetadata({ pairs, raid, geometry, isFirst }: RaidStart): KnownSet {
+  const judged = pairs.map((pair) => ({
+    pair,
+    events: 0,
+    recoveryOffsetSectors: isFirst && raid.rebuild.has(pair.index) ? 0 : Infinity,
+    isBack: false,
+  }));
+  const inSync = geometry.shape.raidDisks;
+  checkEnough(
+    geometry,
+    Array.from({ length: inSync }, (_unused, slot) =>
+      judged.some((one) => one.pair.index === slot && one.recoveryOffsetSectors === Infinity),
+    ),
+  );
+  return { kind: "known", judged, events: 0, resyncOffsetSectors: isFirst ? 0 : Infinity };
+}
+
+async function openSet(start: RaidStart): Promise<KnownSet> {
+  const { context, raid, geometry, pairs, isFirst } = start;
+  const rebuild = isFirst ? raid.rebuild : new Set<number>();
+  const set = judgeSet(await findPairs(pairs), geometry, rebuild);
+  if (set.kind === "known") return set;
+  if (raid.rebuild.size > 0)
+    throw new HoldfastError("usage", "raid: rebuild is said of a set that has no superblock yet.");
+  if (context.isReadOnly)
+    throw new HoldfastError("cannot-start", "The set has no superblocks, and may not be written.");
+  const present = new Set(pairs.map(({ index }) => index));
+  checkEnough(
+    geometry,
+    Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => present.has(slot)),
+  );
+  const resyncOffsetSectors = raid.sync === "nosync" || !hasBitmap(geometry) ? Infinity : 0;
+  await makeNew(start, resyncOffsetSectors);
+  const judged = pairs.map((pair) => ({
+    pair,
+    events: FIRST_EVENTS,
+    recoveryOffsetSectors: Infinity,
+    isBack: false,
+  }));
+  return { kind: "known", judged, events: FIRST_EVENTS, resyncOffsetSectors };
+}
+
+function hasBitmap({ shape }: RaidGeometry): boolean {
+  return shape.level !== "raid0";
+}
+
+/** 1 bitmaps, 2 flush, 3 superblocks: a crash before all of those are there finds a set that was never written, and makes it again. */
+async function makeNew(
+  { raid, geometry, pairs }: RaidStart,
+  resyncOffsetSectors: number,
+): Promise<void> {
+  const present = new Set(pairs.map(({ index }) => index));
+  const all = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => slot);
+  const failed = new Set(all.filter((slot) => !present.has(slot)));
+  const bitmap = newBitmap(raid, geometry, resyncOffsetSectors === Infinity);
+  bitmap.updateSuperblock({ events: FIRST_EVENTS, eventsCleared: FIRST_EVENTS });
+  for (const { metadata } of pairs) {
+    if (hasBitmap(geometry)) await writeSectors(metadata!.device, BITMAP_SECTOR, bitmap.bytes);
+    await flush(metadata!.device);
+  }
+  for (const { index, metadata } of pairs) {
+    const fields = superblockFields(geometry, {
+      index,
+      events: FIRST_EVENTS,
+      failed,
+      recoveryOffsetSectors: null,
+      resyncOffsetSectors,
+    });
+    const sector = new Uint8Array(DM_RAID_BYTES);
+    dmRaidSuper.encodeInto(sector, 0, fields);
+    await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
+  }
+}
+
+/** The place of its id in the superblock is empty: the target has none. */
+function newBitmap(raid: RaidArguments, geometry: RaidGeometry, isClean: boolean): BitmapImage {
+  const { syncSectors, regionSectors } = geometry;
+  const options = {
+    uuid: new Uint8Array(16),
+    syncSectors,
+    chunkSectors: regionSectors,
+    daemonSleepSeconds: Math.max(1, Math.round((raid.numbers.get("daemon_sleep") ?? 5000) / 1000)),
+    writeBehind: Math.floor((raid.numbers.get("max_write_behind") ?? 0) / 2),
+  };
+  return isClean ? BitmapImage.withDirty(options, []) : BitmapImage.allDirty(options);
+}
+
+/** Sectors of a metadata device that superblock and bitmap take. */
+export function metadataSectors(raid: RaidArguments, geometry: RaidGeometry): number {
+  if (!hasBitmap(geometry)) return 1;
+  return BITMAP_SECTOR + newBitmap(raid, geometry, true).bytes.length / 512;
+}
+
+/** md's plan: who stands where is decided already. */
+async function planOf(
+  start: RaidStart,
+  set: KnownSet,
+  keepsMetadata: boolean,
+): Promise<AssemblyPlan> {
+  const { raid, geometry } = start;
+  const bits = keepsMetadata && hasBitmap(geometry) ? await readBits(start, set) : NO_BITS;
+  const degradedBy = geometry.shape.raidDisks - set.judged.filter(isInSync).length;
+  const state: SetState = {
+    geometry,
+    events: set.events,
+    hasBitmap: keepsMetadata && hasBitmap(geometry),
+    resyncOffsetSectors: resyncOffset(start, set, bits.isAnySet, degradedBy),
+  };
+  const judged = set.judged.map((one): JudgedCandidate => {
+    const candidate = candidateOf(state, one, raid, bits.eventsCleared);
+    const fate = isInSync(one) ? "in-sync" : "recovering";
+    return { candidate, fate, slot: one.pair.index, replacement: false, note: null };
+  });
+  const slots = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => ({
+    member: judged.find((one) => one.slot === slot) ?? null,
+    replacement: null,
+  }));
+  const freshest = judged.find(({ fate }) => fate === "in-sync")!.candidate;
+  const superblock = { ...freshest.superblock, events: set.events };
+  const verdict = { kind: "can-start", degradedBy } as const;
+  return { freshest, superblock, judged, slots, journal: null, verdict, forced: [] };
+}
+
+function isInSync({ recoveryOffsetSectors }: Judged): boolean {
+  return recoveryOffsetSectors === Infinity;
+}
+
+function resyncOffset(
+  { raid, geometry, isFirst }: RaidStart,
+  set: KnownSet,
+  isDirty: boolean,
+  degradedBy: number,
+): number {
+  const { level } = geometry.shape;
+  if (level === "raid0") return Infinity;
+  if (isFirst && raid.sync === "nosync") return Infinity;
+  const hasParity = level === "raid5" || level === "raid6";
+  if (hasParity && degradedBy > 0) return Infinity;
+  if (isFirst && raid.sync === "sync") return 0;
+  // Bits that are kept for somebody who is missing, or is filled, say nothing of the others.
+  return isDirty && degradedBy === 0 ? 0 : set.resyncOffsetSectors;
+}
+
+function candidateOf(
+  state: SetState,
+  { pair, events, recoveryOffsetSectors, isBack }: Judged,
+  { writeMostly }: RaidArguments,
+  eventsCleared: number,
+): MdCandidate {
+  const { index, metadata, data } = pair;
+  const device: DeviceState = {
+    index,
+    events,
+    recoveryOffsetSectors,
+    recoveryByBitmap: isBack && events >= eventsCleared,
+    writeMostly: writeMostly.has(index),
+    dataOffsetSectors: metadata?.device.sectors ?? 0,
+  };
+  return {
+    path: data.id,
+    device: metadata === null ? data.device : new PairDevice(metadata.device, data.device),
+    superblock: asMdSuperblock(state, device),
+  };
+}
+
+interface Bits {
+  readonly isAnySet: boolean;
+  readonly eventsCleared: number;
+}
+
+const NO_BITS: Bits = { isAnySet: false, eventsCleared: Infinity };
+
+/** Of the bitmap of a device in sync. What is wrong with it the engine says. */
+async function readBits({ raid, geometry }: RaidStart, set: KnownSet): Promise<Bits> {
+  const state: SetState = { geometry, events: set.events, hasBitmap: true, resyncOffsetSectors: 0 };
+  const best = set.judged.filter(isInSync).toSorted((a, b) => b.events - a.events)[0]!;
+  const { device, superblock } = candidateOf(state, best, raid, Infinity);
+  const found = await readMemberBitmap(device, superblock);
+  if (found?.decoded.kind !== "ok") return NO_BITS;
+  const { bitmap } = found.decoded;
+  let isAnySet = bitmap.events < set.events || bitmap.untrustworthy;
+  for await (const run of bitmapRuns(bitmap, found.read)) if (needsSync(run.state)) isAnySet = true;
+  return { isAnySet, eventsCleared: bitmap.eventsCleared };
+}
