@@ -22,6 +22,8 @@ export interface PathOpener {
   keyOf(path: string): Promise<string>;
   /** Opens it for writing if that is possible. */
   open(path: string): Promise<OpenedPath>;
+  /** What is no mapped device, but stands on this one. */
+  standsOn?(path: string, lower: MappedDevice): boolean;
 }
 
 interface Shared {
@@ -44,7 +46,8 @@ export class TableDevices {
   /** @param user that stands on it. @throws HoldfastError `usage` for a device that would stand on itself */
   async open(word: string, user: MappedDevice, readOnly: boolean): Promise<TargetDevice> {
     const mapped = this.#mapped(word);
-    if (mapped !== null) return openMapped(mapped, user, readOnly);
+    if (mapped !== null) return this.#openMapped(mapped, user, readOnly);
+    if (this.#paths.standsOn?.(word, user)) throw onItself(user.name, word);
     const shared = await this.#take(word);
     const { device, id } = await shared.opened;
     if (!readOnly && device.limits.readOnly) {
@@ -53,6 +56,21 @@ export class TableDevices {
     }
     const { key } = shared;
     return { device: new SharedUse(device, () => this.#give(shared)), id, key, mapped: null };
+  }
+
+  #openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
+    if (this.standsOn(mapped, user)) throw onItself(user.name, mapped.name);
+    const id = `${DM_MAJOR}:${mapped.minor}`;
+    return { device: mapped.open({ readOnly }), id, key: `dm ${mapped.minor}`, mapped };
+  }
+
+  /** Also if it is the same one. */
+  standsOn(upper: MappedDevice, lower: MappedDevice): boolean {
+    if (upper === lower) return true;
+    const below = [upper.live, upper.inactive].flatMap((table) => table?.devices ?? []);
+    return below.some(({ mapped, id }) =>
+      mapped === null ? (this.#paths.standsOn?.(id, lower) ?? false) : this.standsOn(mapped, lower),
+    );
   }
 
   async #take(word: string): Promise<Shared> {
@@ -80,20 +98,8 @@ export class TableDevices {
   }
 }
 
-function openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
-  if (mapped === user || standsOn(mapped, user))
-    throw new HoldfastError("usage", `${user.name} would stand on itself, by ${mapped.name}.`);
-  const id = `${DM_MAJOR}:${mapped.minor}`;
-  return { device: mapped.open({ readOnly }), id, key: `dm ${mapped.minor}`, mapped };
-}
-
-function standsOn(upper: MappedDevice, lower: MappedDevice): boolean {
-  const tables = [upper.live, upper.inactive];
-  return tables.some((table) =>
-    table?.devices.some(
-      ({ mapped }) => mapped !== null && (mapped === lower || standsOn(mapped, lower)),
-    ),
-  );
+function onItself(user: string, by: string): HoldfastError {
+  return new HoldfastError("usage", `${user} would stand on itself, by ${by}.`);
 }
 
 /** One table's use of a device that others use as well. */

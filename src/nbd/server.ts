@@ -144,6 +144,11 @@ export class NbdServer {
     this.#exports.add(given);
   }
 
+  /** The same device under another name: clients that have it keep it. @throws `usage` as addExport */
+  renameExport(before: string, given: NbdExport): void {
+    this.#exports.rename(before, given);
+  }
+
   /** Clients that have it open. */
   clientsOf(exportName: string): number {
     const exported = this.#exports.all.find(({ name }) => name === exportName);
