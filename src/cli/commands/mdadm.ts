@@ -2,22 +2,7 @@
 import type { Command } from "../command.ts";
 import { SOCKET } from "./client.ts";
 import { JSON_OUTPUT } from "./options.ts";
-
-/** What stands in front of mdadm's own words: --socket PATH. */
-function withSocket(words: readonly string[]): {
-  readonly socket: string | undefined;
-  readonly words: readonly string[];
-} {
-  const at = words[0] === "--json" ? 1 : 0;
-  const [option = "", value = ""] = words.slice(at);
-  if (option === "--socket")
-    return { socket: value, words: [...words.slice(0, at), ...words.slice(at + 2)] };
-  if (!option.startsWith("--socket=")) return { socket: undefined, words };
-  return {
-    socket: option.slice("--socket=".length),
-    words: [...words.slice(0, at), ...words.slice(at + 1)],
-  };
-}
+import { withSocket } from "./own-words.ts";
 
 export const command: Command = {
   meta: {
