@@ -6,13 +6,30 @@ import type { CommandContext, ParsedArguments } from "./command.ts";
 import { listed, printable } from "./text.ts";
 import { shapeText, trimStop } from "./views/verdict.ts";
 
+/** @throws HoldfastError `usage` for paths beside --concise, which names devices itself, and for neither */
+export function checkPlaces(verb: string, paths: readonly string[], args: ParsedArguments): void {
+  const concise = args.value("concise");
+  if (concise === undefined && paths.length === 0)
+    throw new HoldfastError(
+      "usage",
+      `${verb}: missing required argument 'PATH'; see 'holdfast ${verb} --help'.`,
+    );
+  if (concise !== undefined && paths.length > 0)
+    throw new HoldfastError(
+      "usage",
+      `${verb}: --concise names its devices itself, and ${paths.length === 1 ? "a path was" : "paths were"} given beside it: ${listed(paths, 3)}.`,
+    );
+}
+
 export function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
+  const concise = args.value("concise");
   const volume = args.value("volume");
   const backupFile = args.value("backup-file");
   const raid0Layout = args.value("raid0-layout");
   return {
     paths,
     force: args.has("force"),
+    ...(concise === undefined ? {} : { concise }),
     ...(volume === undefined ? {} : { volume }),
     ...(backupFile === undefined ? {} : { backupFile }),
     // The parser takes no other words than these.

@@ -3,8 +3,8 @@
  * way, and closed with the last of them: to the outside device-mapper is one user, as the kernel's is.
  */
 import { HoldfastError } from "../base/errors.ts";
-import type { Bio } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import type { BlockDevice } from "../block/device.ts";
+import { LentDevice } from "../block/lent.ts";
 import { readOnlyError } from "../block/refuse.ts";
 import { DM_MAJOR } from "./numbers.ts";
 import type { MappedDevice } from "./mapped-device.ts";
@@ -55,7 +55,7 @@ export class TableDevices {
       throw readOnlyError(word);
     }
     const { key } = shared;
-    return { device: new SharedUse(device, () => this.#give(shared)), id, key, mapped: null };
+    return { device: new LentDevice(device, () => this.#give(shared)), id, key, mapped: null };
   }
 
   #openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
@@ -100,41 +100,4 @@ export class TableDevices {
 
 function onItself(user: string, by: string): HoldfastError {
   return new HoldfastError("usage", `${user} would stand on itself, by ${by}.`);
-}
-
-/** One table's use of a device that others use as well. */
-class SharedUse implements BlockDevice {
-  readonly #device: BlockDevice;
-  #give: (() => Promise<void>) | null;
-
-  constructor(device: BlockDevice, give: () => Promise<void>) {
-    this.#device = device;
-    this.#give = give;
-  }
-
-  get name(): string {
-    return this.#device.name;
-  }
-
-  get sectors(): number {
-    return this.#device.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#device.limits;
-  }
-
-  submit(bio: Bio): void {
-    this.#device.submit(bio);
-  }
-
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
-    return this.#device.extents(sector, sectors, maxExtents);
-  }
-
-  async close(): Promise<void> {
-    const give = this.#give;
-    this.#give = null;
-    await give?.();
-  }
 }

@@ -9,6 +9,7 @@ import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { Env } from "../env/env.ts";
+import { collectWritable } from "../volume/collect-writable.ts";
 import { collectDevices } from "../volume/devices.ts";
 import type { DeviceCollection } from "../volume/devices.ts";
 import { locateDevice } from "../volume/locate.ts";
@@ -99,8 +100,9 @@ export class DeviceRegistry {
     const place = await this.#locate(path);
     const claim = this.#claim(path, place, options.holder);
     try {
-      const collection = await this.#opened(path, options.readOnly);
-      return this.#held(claim, collection);
+      const collect = (readOnly: boolean): Promise<DeviceCollection> =>
+        this.#collect(path, readOnly);
+      return await this.#held(claim, await collectWritable(collect, options.readOnly));
     } catch (error) {
       this.#claims.delete(claim);
       throw error;
@@ -129,20 +131,6 @@ export class DeviceRegistry {
     let minor = 0;
     while (minors.has(minor)) minor += 1;
     return minor;
-  }
-
-  async #opened(path: string, readOnly: TakeOptions["readOnly"]): Promise<DeviceCollection> {
-    const collection = await this.#collect(path, false);
-    const [error] = collection.errors;
-    if (error === undefined) return collection;
-    await collection.close();
-    const mayRead = error.code === "permission" || error.code === "read-only";
-    if (readOnly === "no" || !mayRead) throw error;
-    const readable = await this.#collect(path, true);
-    const [reason] = readable.errors;
-    if (reason === undefined) return readable;
-    await readable.close();
-    throw reason;
   }
 
   #collect(path: string, readOnly: boolean): Promise<DeviceCollection> {

@@ -16,10 +16,10 @@ import { Interruption } from "../interruption.ts";
 import { SyncTeller } from "../sync-progress.ts";
 import { choosePlace, removeLeftovers } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
-import { requestOf, tellRefused } from "../open-volumes.ts";
+import { checkPlaces, requestOf, tellRefused } from "../open-volumes.ts";
 import { shellWord } from "../../base/shell.ts";
 import type { ServedVolume } from "../views/open-view.ts";
-import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
+import { CONCISE, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 interface Wanted {
   readonly access: Access;
@@ -30,13 +30,13 @@ interface Wanted {
 async function sortOut({ env }: CommandContext, args: ParsedArguments): Promise<Wanted> {
   const folder = args.value("overlay") ?? null;
   if (folder === null) {
-    return { access: accessOf(args), paths: needPaths(args.operands, null) };
+    return { access: accessOf(args), paths: placesOf(args, args.operands, null) };
   }
   const found = folder === "missing" ? null : await env.files.stat(folder);
   if (folder === "missing" || (found !== null && found.kind !== "folder")) {
     return { access: { kind: "overlay", folder: null }, paths: [folder, ...args.operands] };
   }
-  const paths = needPaths(args.operands, folder);
+  const paths = placesOf(args, args.operands, folder);
   if (found === null) await env.files.makeFolder(folder, 0o700);
   return { access: { kind: "overlay", folder }, paths };
 }
@@ -44,6 +44,17 @@ async function sortOut({ env }: CommandContext, args: ParsedArguments): Promise<
 function accessOf(args: ParsedArguments): Access {
   if (args.has("overlay")) return { kind: "overlay", folder: null };
   return { kind: args.has("read-write") ? "read-write" : "read-only" };
+}
+
+/** None with --concise. */
+function placesOf(
+  args: ParsedArguments,
+  paths: readonly string[],
+  overlay: string | null,
+): readonly string[] {
+  if (!args.has("concise")) return needPaths(paths, overlay);
+  checkPlaces("open", paths, args);
+  return paths;
 }
 
 function needPaths(paths: readonly string[], overlay: string | null): readonly string[] {
@@ -145,6 +156,7 @@ export const command: Command = {
     arguments: [{ ...PATHS, checkedByVerb: true }],
     options: [
       ...OPENING,
+      CONCISE,
       {
         long: "overlay",
         value: { name: "DIR", optional: true, completes: "folders" },

@@ -5,6 +5,7 @@
  */
 import { HoldfastError } from "../../base/errors.ts";
 import type { BlockDevice } from "../../block/device.ts";
+import { LentDevice } from "../../block/lent.ts";
 import { readOnlyError } from "../../block/refuse.ts";
 import { MappedDevices } from "../../dm/mapped-devices.ts";
 import type { MappedDevicesOptions } from "../../dm/mapped-devices.ts";
@@ -215,7 +216,8 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     const served: ServedArray = {
       kernelName: `dm-${device.minor}`,
       path: `/dev/mapper/${device.name}`,
-      volume: volumeOf(device),
+      // Whose uses are counted by `use`.
+      volume: new LentDevice(device, () => Promise.resolve()),
     };
     this.#served.set(device, served);
     for (const listener of this.#listeners) listener.appeared(served);
@@ -239,22 +241,4 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
       await this.#devices.remove(idle, { deferred: false });
     }
   }
-}
-
-/** The device for those whose use of it is counted elsewhere. */
-function volumeOf(device: MappedDevice): BlockDevice {
-  return {
-    get name() {
-      return device.name;
-    },
-    get sectors() {
-      return device.sectors;
-    },
-    get limits() {
-      return device.limits;
-    },
-    submit: (bio) => device.submit(bio),
-    extents: (sector, sectors, maxExtents) => device.extents(sector, sectors, maxExtents),
-    close: () => Promise.resolve(),
-  };
 }

@@ -1,6 +1,7 @@
 /** Opens what tables stand on and is no mapped device: arrays of this host, and devices by way of the registry that arrays use. */
 import { HoldfastError } from "../../base/errors.ts";
 import type { BlockDevice } from "../../block/device.ts";
+import { LentDevice } from "../../block/lent.ts";
 import type { MappedDevice } from "../../dm/mapped-device.ts";
 import type { OpenedPath, PathOpener } from "../../dm/table-devices.ts";
 import type { Env } from "../../env/env.ts";
@@ -84,7 +85,7 @@ export class TablePaths implements PathOpener {
       this.#numbers.delete(key);
       return held.release();
     };
-    return { device: lent(held.device, close), id: path };
+    return { device: new LentDevice(held.device, close), id: path };
   }
 
   #openArray(key: string, array: ArrayBelow): OpenedPath {
@@ -96,24 +97,6 @@ export class TablePaths implements PathOpener {
       release();
       return Promise.resolve();
     };
-    return { device: lent(volume, close), id: path };
+    return { device: new LentDevice(volume, close), id: path };
   }
-}
-
-/** The device with another end: its owner closes it. */
-function lent(device: BlockDevice, close: () => Promise<void>): BlockDevice {
-  return {
-    get name() {
-      return device.name;
-    },
-    get sectors() {
-      return device.sectors;
-    },
-    get limits() {
-      return device.limits;
-    },
-    submit: (bio) => device.submit(bio),
-    extents: (sector, sectors, maxExtents) => device.extents(sector, sectors, maxExtents),
-    close,
-  };
 }
