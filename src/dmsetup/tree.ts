@@ -5,13 +5,16 @@ const SYMBOLS = {
   ascii: { vertical: "| ", branch: "|-", last: "`-", single: "---", first: "-+-" },
   utf: { vertical: "│ ", branch: "├─", last: "└─", single: "───", first: "─┬─" },
   vt100: {
-    vertical: "\x1b(0x\x1b(B ",
-    branch: "\x1b(0tq\x1b(B",
-    last: "\x1b(0mq\x1b(B",
-    single: "\x1b(0qqq\x1b(B",
-    first: "\x1b(0qwq\x1b(B",
+    vertical: "\x1b(0\x0fx\x1b(B ",
+    branch: "\x1b(0\x0ftq\x1b(B",
+    last: "\x1b(0\x0fmq\x1b(B",
+    single: "\x1b(0\x0fqqq\x1b(B",
+    first: "\x1b(0\x0fqwq\x1b(B",
   },
 } as const;
+
+/** Of `single` as it is seen. */
+const SINGLE_WIDTH = 3;
 
 const SWITCHES = [
   "device",
@@ -119,9 +122,7 @@ export class TreeText {
     if (!isBehind) this.#line += this.#prefix(depth);
     this.#line += text;
     // The line between counts as a part of what stands behind it.
-    this.#widths[depth] = isCompact
-      ? text.length + (isBehind ? this.#symbols.single.length : 0)
-      : 0;
+    this.#widths[depth] = isCompact ? text.length + (isBehind ? SINGLE_WIDTH : 0) : 0;
     const children = (this.#switches.has("inverted") ? node.above : node.below).filter((child) =>
       this.#isShown(child),
     );

@@ -25,7 +25,7 @@ function refOf(word: string): DeviceRef {
 }
 
 /** By --uuid or numbers there is one, and the words are all for the command. */
-export function refByOptions({ options }: Session): DeviceRef | null {
+function refByOptions({ options }: Session): DeviceRef | null {
   const { uuid, major, minor } = options;
   if (uuid !== null) return { name: "", uuid, number: null };
   if (major === null || minor === null) return null;

@@ -5,6 +5,7 @@ import type { MappedDependency, MappedView } from "../../host/mapped/mapped-host
 import { INFO_DEFAULTS, INFO_FIELDS } from "../fields.ts";
 import type { InfoRow } from "../fields.ts";
 import { infoLines } from "../info-text.ts";
+import { mangled } from "../names.ts";
 import { chosenFields, reportLines, sortedRows } from "../report.ts";
 import type { DeviceRef, Session } from "../session.ts";
 import { TreeText, treeSwitches } from "../tree.ts";
@@ -60,7 +61,7 @@ export async function runInfo(session: Session, refs: readonly DeviceRef[] | nul
     const sorted = sortedRows(INFO_FIELDS, rows, sort);
     for (const line of reportLines(chosen, sorted, session.options)) session.print(line);
     for (const row of sorted)
-      session.result(Object.fromEntries(chosen.map(({ id, value }) => [id, value(row)])));
+      session.result(Object.fromEntries(chosen.map((field) => [field.id, field.value(row)])));
   };
   try {
     await eachOf(
@@ -171,7 +172,7 @@ function dependencyText(
     case "blkdevname":
       return blockName;
     case "devname":
-      return mapped ?? blockName;
+      return mapped === null ? blockName : mangled(mapped);
   }
 }
 
@@ -200,6 +201,6 @@ function ownText({ name, major, minor }: MappedView, kind: NameKind): string {
     case "blkdevname":
       return `dm-${minor}`;
     case "devname":
-      return name;
+      return mangled(name);
   }
 }
