@@ -59,9 +59,11 @@ export class TableDevices {
   }
 
   #openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
-    if (this.standsOn(mapped, user)) throw onItself(user.name, mapped.name);
+    // Tables that are being made are seen by who has what open, arrays between devices by the tables there are.
+    if (mapped.standsOn(user) || this.standsOn(mapped, user))
+      throw onItself(user.name, mapped.name);
     const id = `${DM_MAJOR}:${mapped.minor}`;
-    return { device: mapped.open({ readOnly }), id, key: `dm ${mapped.minor}`, mapped };
+    return { device: mapped.open({ readOnly, by: user }), id, key: `dm ${mapped.minor}`, mapped };
   }
 
   /** Also if it is the same one. */
@@ -85,7 +87,7 @@ export class TableDevices {
       await shared.opened;
       return shared;
     } catch (error) {
-      this.#shared.delete(key);
+      if (this.#shared.get(key) === shared) this.#shared.delete(key);
       throw error;
     }
   }

@@ -43,6 +43,11 @@ export class ArrayExports implements ArrayListener {
     this.#server?.renameExport(before.name, exported);
   }
 
+  closing({ kernelName }: ServedArray): void {
+    const exported = this.#exports.get(kernelName);
+    if (exported !== undefined) this.#server?.hideExport(exported.name);
+  }
+
   async leaving({ kernelName }: ServedArray): Promise<void> {
     const exported = this.#exports.get(kernelName);
     this.#exports.delete(kernelName);

@@ -245,6 +245,7 @@ export class LocalEngine implements Engine {
   }
 
   async #stop(): Promise<EngineFigures> {
+    await this.#host?.letGo();
     await closeAll(this.#closes.splice(0));
     return this.#figures();
   }

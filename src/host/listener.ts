@@ -15,6 +15,8 @@ export interface ArrayListener {
   appeared(array: ServedArray): void;
   /** It is about to be stopped: nobody else is let at it; resolves when no client uses it any more. */
   leaving(array: ServedArray): Promise<void>;
+  /** Nobody else is let at it; who has it open keeps it. `leaving` comes when they have gone. */
+  closing?(array: ServedArray): void;
   /** It has another path from now on; who has it open keeps it. */
   renamed?(array: ServedArray): void;
 }

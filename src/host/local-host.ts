@@ -265,6 +265,7 @@ export class LocalArrayHost implements ArrayHost {
    * Stops all of them in order, what stands on others first, then the latest first; who waits for events is told that there are no more.
    */
   async close(): Promise<void> {
+    await this.mapped.letGo();
     await this.mapped.closeIdle();
     for (let next = this.#list.uppermost; next !== null; next = this.#list.uppermost) {
       await this.stop({ array: next.names.kernelName, force: true });

@@ -11,6 +11,7 @@ export function makeHost(env: Env, options: LocalHostOptions): OwnedHost {
     ...bothHosts(arrays, arrays.mapped),
     listen: (listener) => arrays.listen(listener),
     use: (name) => arrays.use(name),
+    letGo: () => arrays.mapped.letGo(),
     close: () => arrays.close(),
   };
 }

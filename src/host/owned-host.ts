@@ -7,6 +7,8 @@ export interface OwnedHost extends Host {
   listen(listener: ArrayListener): () => void;
   /** A client has it open: it is not stopped meanwhile, except by force. @param name "md0", "dm-0". @returns what ends it */
   use(name: string): () => void;
+  /** What is held back goes on: it is to be closed soon, and whoever waits for clients would wait for them. */
+  letGo(): Promise<void>;
   /** Stops all of them in order, whoever has them open; who waits for events or for background work is answered. */
   close(): Promise<void>;
 }

@@ -144,6 +144,11 @@ export class NbdServer {
     this.#exports.add(given);
   }
 
+  /** No new clients; those that have it keep it. */
+  hideExport(exportName: string): void {
+    this.#exports.remove(exportName);
+  }
+
   /** The same device under another name: clients that have it keep it. @throws `usage` as addExport */
   renameExport(before: string, given: NbdExport): void {
     this.#exports.rename(before, given);

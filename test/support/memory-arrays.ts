@@ -126,6 +126,7 @@ export function memoryArrays(): MemoryArrays {
         users.set(array, (users.get(array) ?? 0) + 1);
         return () => users.set(array, users.get(array)! - 1);
       },
+      letGo: () => Promise.resolve(),
       async close() {
         for (const name of running.keys()) await stop(name, true);
         wake();

@@ -3,15 +3,17 @@
  *
  * A device with a live table is served under its name. Whoever has it open, a client, a table or an array, keeps it from being removed.
  */
-import { HoldfastError } from "../../base/errors.ts";
+import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
+import { ignore } from "../../base/nothing.ts";
 import type { BlockDevice } from "../../block/device.ts";
-import { LentDevice } from "../../block/lent.ts";
 import { readOnlyError } from "../../block/refuse.ts";
+import { Use } from "../../dm/mapped-use.ts";
 import { MappedDevices } from "../../dm/mapped-devices.ts";
 import type { MappedDevicesOptions } from "../../dm/mapped-devices.ts";
 import type { MappedDevice } from "../../dm/mapped-device.ts";
 import { parseTable } from "../../dm/table.ts";
 import { TARGET_TYPES } from "../../dm/targets/index.ts";
+import type { Log } from "../../env/env.ts";
 import type { MappedMembers } from "../device-registry.ts";
 import type { ArrayListener, ServedArray } from "../listener.ts";
 import type {
@@ -33,12 +35,14 @@ export interface LocalMappedOptions extends Omit<MappedDevicesOptions, "paths" |
 
 export class LocalMappedHost implements MappedHost, MappedMembers {
   readonly #paths: TablePaths;
+  readonly #log: Log;
   readonly #devices: MappedDevices;
   readonly #listeners = new Set<ArrayListener>();
   readonly #served = new Map<MappedDevice, ServedArray>();
 
   constructor(options: LocalMappedOptions) {
     this.#paths = options.paths;
+    this.#log = options.env.log;
     this.#devices = new MappedDevices({
       ...options,
       removing: (device) => this.#withdraw(device),
@@ -177,7 +181,11 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     readonly device: string;
     readonly deferred: boolean;
   }): Promise<"removed" | "deferred"> {
-    return this.#devices.remove(this.#find(device), { deferred });
+    const found = this.#find(device);
+    const outcome = await this.#devices.remove(found, { deferred });
+    const served = this.#served.get(found);
+    if (served !== undefined) for (const listener of this.#listeners) listener.closing?.(served);
+    return outcome;
   }
 
   async mappedWait({
@@ -216,8 +224,8 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     const served: ServedArray = {
       kernelName: `dm-${device.minor}`,
       path: `/dev/mapper/${device.name}`,
-      // Whose uses are counted by `use`.
-      volume: new LentDevice(device, () => Promise.resolve()),
+      // Clients are counted by `use`.
+      volume: new Use(device, false, ignore),
     };
     this.#served.set(device, served);
     for (const listener of this.#listeners) listener.appeared(served);
@@ -229,6 +237,23 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     this.#served.delete(device);
     // No client has it open.
     for (const listener of this.#listeners) void listener.leaving(served);
+  }
+
+  /**
+   * What is suspended goes on with the table it has: who stops all of this waits for requests, and none was answered that waited here. Devices
+   * that cannot go on fail them.
+   */
+  async letGo(): Promise<void> {
+    for (const device of this.#devices.all.filter(({ isSuspended }) => isSuspended)) {
+      try {
+        await this.#devices.clear(device);
+        if (device.live !== null) await this.#devices.resume(device);
+      } catch (thrown) {
+        const { message } = toHoldfastError(thrown);
+        this.#log.write("error", `${device.name} stays suspended: ${message}`);
+        device.beginRemoval();
+      }
+    }
   }
 
   /** Those that nobody has open, one after the other until none is left of them. True: one was. */
