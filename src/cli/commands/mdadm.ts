@@ -1,8 +1,23 @@
 /** `holdfast mdadm`: mdadm's command line, carried out by the daemon and, where no array is needed, here. */
-import type { Command } from "../command.ts";
+import type { Command, CommandContext } from "../command.ts";
 import { SOCKET } from "./client.ts";
 import { JSON_OUTPUT } from "./options.ts";
 import { withSocket } from "./own-words.ts";
+
+/** The NBD URI of a mapped device of the daemon; null: the path is none, or no daemon runs. */
+async function mappedAt(
+  context: CommandContext,
+  socket: string | undefined,
+  path: string,
+): Promise<string | null> {
+  const name = /^\/dev\/mapper\/(.+)$/s.exec(path)?.[1];
+  if (name === undefined) return null;
+  const { connectDaemon } = await import("./client.ts");
+  const client = await connectDaemon(context, socket).catch(() => null);
+  if (client === null) return null;
+  const { exports } = await client.health();
+  return exports.find((one) => one.name === name && one.array.startsWith("dm-"))?.uris[0] ?? null;
+}
 
 export const command: Command = {
   meta: {
@@ -48,6 +63,7 @@ export const command: Command = {
           const { connectDaemon } = await import("./client.ts");
           return connectDaemon(context, socket);
         },
+        servedAt: (path) => mappedAt(context, socket, path),
         stdout: (text) => terminal.stdout.write(text),
         stderr: (text) => terminal.stderr.write(text).catch(() => {}),
         readLine: () => terminal.readLine(),
