@@ -36,7 +36,7 @@ function splitConcise(text: string): string[][] {
 
 /** @throws HoldfastError `usage` naming the device and the field */
 export function parseConcise(text: string): ConciseDevice[] {
-  const devices = splitConcise(text.trim()).map(deviceOf);
+  const devices = splitConcise(text.replace(/\n+$/, "")).map(deviceOf);
   if (devices.length === 0)
     throw new HoldfastError(
       "usage",

@@ -15,7 +15,7 @@ import { checkTarget, fileDestination, pipeDestination, writeTextFile } from "..
 import type { Destination } from "../destination.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
 import type { ExitCode } from "../exit-codes.ts";
-import { checkPlaces, withOneVolume } from "../open-volumes.ts";
+import { placesOf, withOneVolume } from "../open-volumes.ts";
 import { Progress } from "../progress.ts";
 import { unreadableText } from "../unreadable.ts";
 import { CONCISE, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
@@ -224,8 +224,8 @@ export const command: Command = {
     ],
   },
   run(context, args) {
-    checkPlaces("dump", args.operands, args);
+    const places = placesOf("dump", args.operands, args);
     checkOptions(args);
-    return withOneVolume(context, args.operands, args, (volume) => dump(context, args, volume));
+    return withOneVolume(context, places, args, (volume) => dump(context, args, volume));
   },
 };

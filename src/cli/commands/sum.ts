@@ -7,7 +7,7 @@ import { ZEROS } from "../../block/zeros.ts";
 import type { OpenedVolume } from "../../volume/volume.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
-import { checkPlaces, withVolumes } from "../open-volumes.ts";
+import { placesOf, withVolumes } from "../open-volumes.ts";
 import { Progress } from "../progress.ts";
 import { printable } from "../text.ts";
 import { unreadableText } from "../unreadable.ts";
@@ -73,8 +73,8 @@ export const command: Command = {
   },
   run(context, args) {
     const { output } = context;
-    checkPlaces("sum", args.operands, args);
-    return withVolumes(context, args.operands, args, async ({ volumes }) => {
+    const places = placesOf("sum", args.operands, args);
+    return withVolumes(context, places, args, async ({ volumes }) => {
       const sums: Summed[] = [];
       for (const volume of volumes) {
         for (const note of volume.report.notes) await output.note(`${volume.name}: ${note}`);
