@@ -38,7 +38,7 @@ export const RULES = {
     ["nbd", "host"],
     ["engine"],
     ["api"],
-    ["daemon", "mdadm"],
+    ["daemon", "mdadm", "dmsetup"],
     ["sim"],
     ["cli"],
     ["bin"],

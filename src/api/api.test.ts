@@ -13,8 +13,7 @@ import { HoldfastError } from "../base/errors.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { nodeEnv } from "../env/node/env.ts";
 import type { PeerCredentials } from "../env/http.ts";
-import type { ArrayHost } from "../host/array-host.ts";
-import type { HostCall, HostMethod } from "../host/host-call.ts";
+import type { Host, HostCall, HostMethod } from "../host/host-call.ts";
 import { connect } from "./client.ts";
 import { API_VERSION } from "./own-answers.ts";
 import type { OwnAnswers } from "./own-answers.ts";
@@ -38,7 +37,7 @@ interface Served {
 }
 
 async function serving(
-  answers: Partial<ArrayHost> = {},
+  answers: Partial<Host> = {},
   own: Partial<OwnAnswers> = {},
 ): Promise<Served> {
   const socket = join(testFolder("api"), "s");
@@ -85,6 +84,7 @@ const view = recordedView(
 const names = { kernelName: "md0", path: null };
 const array = "/dev/md/a b%";
 const device = "/disks/Ä 1.img";
+const mapped = "vg-lv ä/%";
 const newDevice = { path: device, writeMostly: true, failFast: false, dataOffsetSectors: null };
 const bitmap = { chunkSectors: null, delaySeconds: 5, writeBehind: 0 };
 
@@ -168,6 +168,35 @@ const CALLS: { readonly [M in HostMethod]: HostCall & { readonly method: M } } =
   grow: { method: "grow", argument: { kind: "bitmap", array, bitmap: null } },
   events: { method: "events", argument: { after: 3, waitMs: 0 } },
   zeroSuperblock: { method: "zeroSuperblock", argument: { device, force: false } },
+  mappedDevices: { method: "mappedDevices", argument: undefined },
+  mappedDevice: { method: "mappedDevice", argument: mapped },
+  mappedCreate: {
+    method: "mappedCreate",
+    argument: { name: mapped, uuid: "", minor: 7, table: "0 8 zero\n8 8 error", readOnly: true },
+  },
+  mappedLoad: {
+    method: "mappedLoad",
+    argument: { device: mapped, table: "0 8 zero", readOnly: false },
+  },
+  mappedClear: { method: "mappedClear", argument: mapped },
+  mappedSuspend: {
+    method: "mappedSuspend",
+    argument: { device: mapped, noFlush: true, noLockFs: false },
+  },
+  mappedResume: { method: "mappedResume", argument: mapped },
+  mappedStatus: {
+    method: "mappedStatus",
+    argument: { device: mapped, inactive: false, noFlush: true },
+  },
+  mappedMessage: {
+    method: "mappedMessage",
+    argument: { device: mapped, sector: 8, words: ["create_thin", "0"] },
+  },
+  mappedRename: { method: "mappedRename", argument: { device: mapped, name: "other" } },
+  mappedSetUuid: { method: "mappedSetUuid", argument: { device: mapped, uuid: "LVM-x" } },
+  mappedRemove: { method: "mappedRemove", argument: { device: mapped, deferred: true } },
+  mappedWait: { method: "mappedWait", argument: { device: mapped, event: 3 } },
+  targetTypes: { method: "targetTypes", argument: undefined },
 };
 
 async function failure(work: Promise<unknown>): Promise<{ code: unknown; message: string }> {
@@ -179,7 +208,7 @@ async function failure(work: Promise<unknown>): Promise<{ code: unknown; message
   return { code: error instanceof HoldfastError ? error.code : null, message };
 }
 
-describe("every method of ArrayHost", () => {
+describe("every method of a host", () => {
   it.each(Object.values(CALLS))("$method comes out as it went in", async (call) => {
     const answer = { text: "ä", none: null };
     const { socket, fake } = await serving({ [call.method]: () => Promise.resolve(answer) });

@@ -1,17 +1,17 @@
-/** The control API from a client's side: an ArrayHost in a daemon, by its unix socket. */
+/** The control API from a client's side: a Host in a daemon, by its unix socket. */
 import { HoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
 import type { HttpReply } from "../env/http.ts";
-import type { ArrayHost } from "../host/array-host.ts";
 import { hostBehind } from "../host/host-call.ts";
+import type { Host } from "../host/host-call.ts";
 import { API_VERSION } from "./own-answers.ts";
 import type { OwnAnswers } from "./own-answers.ts";
-import { HOST_ROUTES, OWN_ROUTES } from "./routes.ts";
+import { HOST_ROUTES, OWN_ROUTES, placeIn } from "./routes.ts";
 import type { Route } from "./routes.ts";
 import { isErrorCode } from "./statuses.ts";
 
 /** Nothing is kept open between calls: there is nothing to close. */
-export type ApiClient = ArrayHost & OwnAnswers;
+export type ApiClient = Host & OwnAnswers;
 
 /**
  * @throws HoldfastError `not-found` where no daemon listens, `permission`, `protocol` for what is no holdfast daemon or another API, `io`
@@ -43,8 +43,8 @@ async function callRoute(
   route: Route,
   argument: unknown,
 ): Promise<unknown> {
-  const { array, rest } = splitArgument(route, argument);
-  const path = route.path.replace(":array", encodeURIComponent(array));
+  const { name, rest } = splitArgument(route, argument);
+  const path = route.path.replace(/:\w+/, encodeURIComponent(name));
   const isQuery = route.verb === "GET" && route.takes === "object";
   const query = isQuery ? `?${new URLSearchParams(rest as Record<string, string>).toString()}` : "";
   const body = route.verb === "POST" ? JSON.stringify(rest) : null;
@@ -58,14 +58,15 @@ async function callRoute(
 }
 
 function splitArgument(
-  { takes, path }: Route,
+  route: Route,
   argument: unknown,
-): { readonly array: string; readonly rest: object } {
-  if (takes === "nothing") return { array: "", rest: {} };
-  if (takes === "name") return { array: argument as string, rest: {} };
-  if (!path.includes(":array")) return { array: "", rest: argument as object };
-  const { array, ...rest } = argument as { readonly array: string };
-  return { array, rest };
+): { readonly name: string; readonly rest: object } {
+  if (route.takes === "nothing") return { name: "", rest: {} };
+  if (route.takes === "name") return { name: argument as string, rest: {} };
+  const place = placeIn(route);
+  if (place === null) return { name: "", rest: argument as object };
+  const { [place]: name = "", ...rest } = argument as Readonly<Record<string, string>>;
+  return { name, rest };
 }
 
 function explained(error: unknown, socketPath: string): unknown {

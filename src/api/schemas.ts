@@ -1,7 +1,10 @@
-/** What each request may say: the shape of the argument of every method of ArrayHost. Whether it makes sense is for the host to judge. */
+/** What each request may say: the shape of the argument of every method of ArrayHost and MappedHost. Whether it makes sense is for the host to judge. */
 import * as z from "zod";
 import type { HostArgument, HostMethod } from "../host/host-call.ts";
 import { sysfsAction } from "./sysfs-schema.ts";
+
+/** Below what a request may have in bytes. */
+const MAX_TABLE_CHARACTERS = 512 * 1024;
 
 const sectors = z.int().nonnegative();
 const text = z.string().max(4096);
@@ -81,6 +84,10 @@ const grow = z.discriminatedUnion("kind", [
   }),
 ]);
 
+/** More than any table of a real stack has. */
+const table = z.string().max(MAX_TABLE_CHARACTERS);
+const mappedName = z.string().min(1).max(256);
+
 /** Longer waits are for the client to repeat. */
 const MAX_WAIT_MS = 10 * 60 * 1000;
 
@@ -157,4 +164,43 @@ export const SCHEMAS: Schemas = {
     waitMs: z.coerce.number().int().nonnegative().max(MAX_WAIT_MS),
   }),
   zeroSuperblock: z.strictObject({ device: devicePath, force: z.boolean() }),
+  mappedDevices: z.undefined(),
+  mappedDevice: mappedName,
+  mappedCreate: z.strictObject({
+    name: mappedName,
+    uuid: text,
+    minor: z
+      .int()
+      .nonnegative()
+      .max(2 ** 20 - 1)
+      .nullable(),
+    table: table.nullable(),
+    readOnly: z.boolean(),
+  }),
+  mappedLoad: z.strictObject({ device: mappedName, table, readOnly: z.boolean() }),
+  mappedClear: mappedName,
+  mappedSuspend: z.strictObject({
+    device: mappedName,
+    noFlush: z.boolean(),
+    noLockFs: z.boolean(),
+  }),
+  mappedResume: mappedName,
+  mappedStatus: z.strictObject({
+    device: mappedName,
+    inactive: z.boolean(),
+    noFlush: z.boolean(),
+  }),
+  mappedMessage: z.strictObject({
+    device: mappedName,
+    sector: sectors,
+    words: z.array(text).min(1).max(4096),
+  }),
+  mappedRename: z.strictObject({ device: mappedName, name: text }),
+  mappedSetUuid: z.strictObject({ device: mappedName, uuid: text }),
+  mappedRemove: z.strictObject({ device: mappedName, deferred: z.boolean() }),
+  mappedWait: z.strictObject({
+    device: mappedName,
+    event: z.coerce.number().int().nonnegative(),
+  }),
+  targetTypes: z.undefined(),
 };

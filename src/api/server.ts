@@ -6,11 +6,10 @@
 import { HoldfastError } from "../base/errors.ts";
 import type { Log } from "../env/env.ts";
 import type { HttpReply, HttpRequest, PeerCredentials } from "../env/http.ts";
-import type { ArrayHost } from "../host/array-host.ts";
 import { callHost } from "../host/host-call.ts";
-import type { HostMethod } from "../host/host-call.ts";
+import type { Host, HostMethod } from "../host/host-call.ts";
 import { issueText } from "./issue-text.ts";
-import { HOST_ROUTES, OWN_ROUTES } from "./routes.ts";
+import { HOST_ROUTES, OWN_ROUTES, placeIn } from "./routes.ts";
 import type { OwnMethod, Route } from "./routes.ts";
 import { SCHEMAS } from "./schemas.ts";
 import { statusOf } from "./statuses.ts";
@@ -20,7 +19,7 @@ import type { OwnAnswers } from "./own-answers.ts";
 export const MAX_REQUEST_BYTES = 1024 * 1024;
 
 export interface ApiServerOptions {
-  readonly host: ArrayHost;
+  readonly host: Host;
   readonly own: OwnAnswers;
   /** @throws HoldfastError `permission` */
   readonly admit: (peer: PeerCredentials | null) => void;
@@ -72,10 +71,10 @@ class WrongVerb extends HoldfastError {}
 
 function answer({ host, own }: ApiServerOptions, request: HttpRequest): Promise<unknown> {
   const url = new URL(request.target, "http://daemon");
-  const { target, array } = findTarget(request.verb, url);
+  const { target, name } = findTarget(request.verb, url);
   const { method, route } = target;
   const what = `${route.verb} ${route.path}`;
-  const argument = givenArgument(what, route, array, url.searchParams, request.body);
+  const argument = givenArgument(what, route, name, url.searchParams, request.body);
   if (target.kind === "own") return own[target.method]();
   return callHost(host, {
     method: method as HostMethod,
@@ -83,11 +82,11 @@ function answer({ host, own }: ApiServerOptions, request: HttpRequest): Promise<
   });
 }
 
-function findTarget(verb: string, url: URL): { target: Target; array: string | null } {
+function findTarget(verb: string, url: URL): { target: Target; name: string | null } {
   const path = url.pathname.split("/");
   const found = TARGETS.flatMap((target) => {
     const match = matchPath(target.route.path.split("/"), path);
-    return match === null ? [] : [{ target, array: match.array }];
+    return match === null ? [] : [{ target, name: match.name }];
   });
   if (found.length === 0)
     throw new HoldfastError(
@@ -103,15 +102,15 @@ function findTarget(verb: string, url: URL): { target: Target; array: string | n
 function matchPath(
   route: readonly string[],
   path: readonly string[],
-): { readonly array: string | null } | null {
+): { readonly name: string | null } | null {
   if (route.length !== path.length) return null;
-  let array: string | null = null;
+  let name: string | null = null;
   for (const [index, part] of route.entries()) {
     const given = path[index]!;
-    if (part === ":array" && given !== "") array = decoded(given);
+    if (part.startsWith(":") && given !== "") name = decoded(given);
     else if (part !== given) return null;
   }
-  return { array };
+  return { name };
 }
 
 function decoded(part: string): string {
@@ -124,26 +123,28 @@ function decoded(part: string): string {
 
 function givenArgument(
   what: string,
-  { verb, takes }: Route,
-  array: string | null,
+  route: Route,
+  name: string | null,
   query: URLSearchParams,
   body: Uint8Array | null,
 ): unknown {
   if (body === null)
     throw new HoldfastError("usage", `${what}: a request has at most ${MAX_REQUEST_BYTES} bytes.`);
-  const given = verb === "GET" ? Object.fromEntries(query) : objectOf(what, body);
-  if (takes === "object") {
-    if (array !== null && Object.hasOwn(given, "array"))
+  const given = route.verb === "GET" ? Object.fromEntries(query) : objectOf(what, body);
+  if (route.takes === "object") {
+    const place = placeIn(route);
+    if (place === null) return given;
+    if (Object.hasOwn(given, place))
       throw new HoldfastError(
         "usage",
-        `${what}: the array is named in the path, not in the request.`,
+        `${what}: the ${place} is named in the path, not in the request.`,
       );
-    return array === null ? given : { ...given, array };
+    return { ...given, [place]: name };
   }
   const [extra] = Object.keys(given);
   if (extra !== undefined)
     throw new HoldfastError("usage", `${what} takes nothing, and '${extra}' was given.`);
-  return array ?? undefined;
+  return name ?? undefined;
 }
 
 function objectOf(what: string, body: Uint8Array): Readonly<Record<string, unknown>> {

@@ -6,12 +6,32 @@ import type { CommandContext, ParsedArguments } from "./command.ts";
 import { listed, printable } from "./text.ts";
 import { shapeText, trimStop } from "./views/verdict.ts";
 
-export function requestOf(paths: readonly string[], args: ParsedArguments): OpenRequest {
+/** Where to look: paths, or what --concise says in their place. */
+export type Places = Pick<OpenRequest, "paths" | "concise">;
+
+/** Of a verb with --concise. @throws HoldfastError `usage` for paths beside --concise, which names devices itself, and for neither */
+export function placesOf(verb: string, paths: readonly string[], args: ParsedArguments): Places {
+  const concise = args.value("concise");
+  if (concise === undefined && paths.length === 0)
+    throw new HoldfastError(
+      "usage",
+      `${verb}: missing required argument 'PATH'; see 'holdfast ${verb} --help'.`,
+    );
+  if (concise !== undefined && paths.length > 0)
+    throw new HoldfastError(
+      "usage",
+      `${verb}: --concise names its devices itself, and ${paths.length === 1 ? "a path was" : "paths were"} given beside it: ${listed(paths, 3)}.`,
+    );
+  return concise === undefined ? { paths } : { paths, concise };
+}
+
+/** What the options say. @param places the paths, or what stands for them */
+export function requestOf(places: Places, args: ParsedArguments): OpenRequest {
   const volume = args.value("volume");
   const backupFile = args.value("backup-file");
   const raid0Layout = args.value("raid0-layout");
   return {
-    paths,
+    ...places,
     force: args.has("force"),
     ...(volume === undefined ? {} : { volume }),
     ...(backupFile === undefined ? {} : { backupFile }),
@@ -75,11 +95,11 @@ export async function tellRefused(
  */
 export async function withVolumes<T>(
   context: CommandContext,
-  paths: readonly string[],
+  places: Places,
   args: ParsedArguments,
   use: (opened: OpenedVolumes) => Promise<T>,
 ): Promise<T> {
-  const request = requestOf(paths, args);
+  const request = requestOf(places, args);
   const opened = await context.services.open(context.env, request);
   try {
     await tellRefused(context, request, opened);
@@ -92,11 +112,11 @@ export async function withVolumes<T>(
 /** As withVolumes, for verbs that work on one volume: throws `usage` when there are several and none was chosen. */
 export function withOneVolume<T>(
   context: CommandContext,
-  paths: readonly string[],
+  places: Places,
   args: ParsedArguments,
   use: (volume: OpenedVolume) => Promise<T>,
 ): Promise<T> {
-  return withVolumes(context, paths, args, async ({ volumes }) => {
+  return withVolumes(context, places, args, async ({ volumes }) => {
     const [only, ...others] = volumes;
     if (only === undefined || others.length > 0) {
       const names = volumes.map(({ name }) => printable(name)).join(", ");

@@ -79,6 +79,12 @@ async function readLine(): Promise<string | null> {
   }
 }
 
+async function readInput(): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of process.stdin) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString("utf8");
+}
+
 function runProgram(path: string, words: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(path, words, { stdio: ["ignore", "inherit", "inherit"] });
@@ -100,6 +106,7 @@ export function nodeTerminal(exitNow: Terminal["exitNow"]): Terminal {
     folder: process.cwd(),
     hostName: hostname(),
     readLine,
+    readInput,
     runProgram,
     exitNow,
   };

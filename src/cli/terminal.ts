@@ -32,6 +32,8 @@ export interface Terminal {
   readonly hostName: string;
   /** The next line of standard input, without its end; null when there is no more. */
   readLine(): Promise<string | null>;
+  /** All of standard input that is left. */
+  readInput(): Promise<string>;
   /** Runs a program with our streams and resolves when it has ended, however it did. Rejects when it cannot be started. */
   runProgram(path: string, words: readonly string[]): Promise<void>;
   /** Ends the process at once, whatever is under way, after removing `leftovers`: files, and folders that are empty then. */

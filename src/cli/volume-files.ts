@@ -20,7 +20,7 @@ export function withFiles<T>(
   use: (files: VolumeFiles, paths: readonly string[]) => Promise<T>,
 ): Promise<T> {
   const { disks, files: paths } = splitOperands(verb, operands);
-  return withOneVolume(context, disks, args, async ({ name, device }) => {
+  return withOneVolume(context, { paths: disks }, args, async ({ name, device }) => {
     const files = await context.services.files(device);
     try {
       for (const note of files.notes) await context.output.note(`${name}: ${note}`);

@@ -8,7 +8,7 @@ import { openDevice } from "../devices/open.ts";
 import { nodeEnv } from "../env/node/env.ts";
 import type { BuildCall } from "../host/array-host.ts";
 import type { ServedArray } from "../host/listener.ts";
-import { LocalArrayHost } from "../host/local-host.ts";
+import { makeHost } from "../host/make-host.ts";
 import { createParityEngine } from "../parity/engine.ts";
 import { recordingHost } from "./recording-host.ts";
 import { StateKeeper } from "./state-keeper.ts";
@@ -55,7 +55,7 @@ class Lab {
 
   /** What a daemon does from its start to its end. */
   async start() {
-    const local = new LocalArrayHost(env, {
+    const local = makeHost(env, {
       parity: createParityEngine,
       openDevice,
       systemLimits: this.limits,

@@ -1,5 +1,5 @@
 /**
- * The daemon: owns an engine whose arrays it starts again, serves over NBD, and has administered over the control socket.
+ * The daemon: owns an engine whose arrays and mapped devices it starts again, serves over NBD, and has administered over the control socket.
  *
  *   start  1 lock the state folder, 2 serve NBD, 3 start what the state file lists, 4 listen on the control socket
  *   stop   1 no more requests, 2 the state file stays as it is, 3 arrays without superblocks end, and the file says how, 4 NBD clients go, arrays end
@@ -15,8 +15,8 @@ import { MAX_REQUEST_BYTES, apiServer } from "../api/server.ts";
 import type { EngineFigures, RunningEngine } from "../engine/engine.ts";
 import type { Env } from "../env/env.ts";
 import type { HttpListener, PeerCredentials } from "../env/http.ts";
-import type { ArrayHost } from "../host/array-host.ts";
 import { hostBehind } from "../host/host-call.ts";
+import type { Host } from "../host/host-call.ts";
 import type { NbdListen } from "../nbd/server.ts";
 import { recordingHost } from "./recording-host.ts";
 import { StateKeeper } from "./state-keeper.ts";
@@ -73,7 +73,7 @@ class LocalDaemon implements Daemon {
   readonly #env: Env;
   readonly #engine: RunningEngine;
   readonly #options: DaemonOptions;
-  readonly #arrays: ArrayHost;
+  readonly #host: Host;
   readonly #keeper: StateKeeper;
   #unlock: (() => Promise<void>) | null = null;
   #listener: HttpListener | null = null;
@@ -86,8 +86,8 @@ class LocalDaemon implements Daemon {
     this.#options = options;
     this.socketPath = options.socketPath;
     this.nbdSocketPath = `${options.stateFolder}/nbd.sock`;
-    this.#arrays = hostBehind((call) => engine.callHost(call));
-    this.#keeper = new StateKeeper(env, options.stateFolder, this.#arrays);
+    this.#host = hostBehind((call) => engine.callHost(call));
+    this.#keeper = new StateKeeper(env, options.stateFolder, this.#host);
   }
 
   get problems(): readonly string[] {
@@ -104,7 +104,7 @@ class LocalDaemon implements Daemon {
     this.#listener = await this.#env.http.serve(this.socketPath, {
       maxBodyBytes: MAX_REQUEST_BYTES,
       answer: apiServer({
-        host: recordingHost(this.#arrays, this.#keeper),
+        host: recordingHost(this.#host, this.#keeper),
         own: this.#own(),
         admit: (peer) => this.#admit(peer),
         log: this.#env.log,
@@ -148,7 +148,7 @@ class LocalDaemon implements Daemon {
     let after = 0;
     while (this.#stopping === null) {
       try {
-        const events = await this.#arrays.events({ after, waitMs: EVENTS_WAIT_MS });
+        const events = await this.#host.events({ after, waitMs: EVENTS_WAIT_MS });
         const last = events.at(-1);
         // Without any the wait is over, or the host is being closed.
         if (last === undefined) continue;

@@ -1,9 +1,8 @@
-/** The engine's arrays, with everything that changes them written down before it is answered. */
+/** The engine's arrays and mapped devices, with everything that changes them written down before it is answered. */
 import { HoldfastError } from "../base/errors.ts";
 import { ignore } from "../base/nothing.ts";
-import type { ArrayHost } from "../host/array-host.ts";
 import { callHost, hostBehind } from "../host/host-call.ts";
-import type { HostArgument, HostCall, HostMethod } from "../host/host-call.ts";
+import type { Host, HostArgument, HostCall, HostMethod } from "../host/host-call.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 
@@ -27,9 +26,23 @@ const CHANGES: Readonly<Record<HostMethod, boolean>> = {
   fail: true,
   replace: true,
   grow: true,
+  mappedDevices: false,
+  mappedDevice: false,
+  mappedStatus: false,
+  mappedWait: false,
+  targetTypes: false,
+  mappedSuspend: false,
+  mappedCreate: true,
+  mappedLoad: false,
+  mappedClear: false,
+  mappedResume: true,
+  mappedMessage: true,
+  mappedRename: true,
+  mappedSetUuid: true,
+  mappedRemove: true,
 };
 
-export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
+export function recordingHost(host: Host, keeper: StateKeeper): Host {
   return hostBehind(async (call) => {
     if (!CHANGES[call.method]) return callHost(host, call);
     const joined =
@@ -40,7 +53,7 @@ export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
         keeper.built((answer as ArrayView).kernelName, call.argument as HostArgument<"build">);
       return answer;
     } catch (error) {
-      if (await isForgotten(call, error, keeper)) return null;
+      if (await isForgotten(call, error, keeper)) return call.method === "stop" ? null : "removed";
       throw error;
     } finally {
       joined();
@@ -50,9 +63,10 @@ export function recordingHost(host: ArrayHost, keeper: StateKeeper): ArrayHost {
   });
 }
 
-/** Stopping what does not run but is listed. */
+/** Stopping or removing what is not there but is listed. */
 async function isForgotten(call: HostCall, error: unknown, keeper: StateKeeper): Promise<boolean> {
-  if (call.method !== "stop" || !(error instanceof HoldfastError) || error.code !== "not-found")
-    return false;
-  return keeper.forget((call.argument as { readonly array: string }).array);
+  if (!(error instanceof HoldfastError) || error.code !== "not-found") return false;
+  if (call.method === "stop") return keeper.forget((call.argument as HostArgument<"stop">).array);
+  if (call.method !== "mappedRemove") return false;
+  return keeper.forgetMapped((call.argument as HostArgument<"mappedRemove">).device);
 }

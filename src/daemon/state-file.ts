@@ -1,5 +1,5 @@
 /**
- * STATE/state.json: which arrays run here, from which devices, in which mode. It is only ever whole (Files.replace), and says nothing that
+ * STATE/state.json: which arrays run here, from which devices, in which mode, and the mapped devices with their live tables. It is only ever whole (Files.replace), and says nothing that
  * superblocks know better: a restart reads them again.
  */
 import * as z from "zod";
@@ -35,9 +35,28 @@ const array = z.strictObject({
   build: build.optional(),
 });
 
-const VERSION = 1;
-const state = z.strictObject({ version: z.literal(VERSION), arrays: z.array(array) });
+const mapped = z.strictObject({
+  name: z.string().min(1),
+  uuid: z.string(),
+  minor: z.int().nonnegative(),
+  /** Null: it has no live table. */
+  table: z.array(z.string()).nullable(),
+  readOnly: z.boolean(),
+  /** Paths of what has to be there before it. */
+  standsOn: z.array(z.string()),
+});
 
+const VERSION = 1;
+const state = z.strictObject({
+  version: z.literal(VERSION),
+  arrays: z.array(array),
+  // Files of before there were any have none.
+  mapped: z.array(mapped).default([]),
+});
+
+/** What is listed. */
+export type ListedState = Omit<z.infer<typeof state>, "version">;
+export type ListedMapped = z.infer<typeof mapped>;
 export type ListedArray = z.infer<typeof array>;
 export type ListedBuild = z.infer<typeof build>;
 
@@ -46,12 +65,15 @@ function pathIn(folder: string): string {
 }
 
 /** @throws HoldfastError `bad-metadata` for what no daemon has written */
-export async function loadState(env: Env, folder: string): Promise<readonly ListedArray[]> {
+export async function loadState(env: Env, folder: string): Promise<ListedState> {
   const path = pathIn(folder);
-  if ((await env.files.stat(path)) === null) return [];
+  if ((await env.files.stat(path)) === null) return { arrays: [], mapped: [] };
   const text = await readSmallFile(env, path);
   const found = state.safeParse(parsed(text));
-  if (found.success) return found.data.arrays;
+  if (found.success) {
+    const { arrays, mapped: devices } = found.data;
+    return { arrays, mapped: devices };
+  }
   throw new HoldfastError(
     "bad-metadata",
     `${path} is damaged, or of another version of holdfast, so it cannot be known which arrays ran here; move it away to start without any, and assemble them again from their disks.`,
@@ -69,8 +91,8 @@ function parsed(text: string): unknown {
 export async function saveState(
   env: Env,
   folder: string,
-  arrays: readonly ListedArray[],
+  listed: { readonly arrays: readonly ListedArray[]; readonly mapped: readonly ListedMapped[] },
 ): Promise<void> {
-  const text = `${JSON.stringify({ version: VERSION, arrays }, null, 2)}\n`;
+  const text = `${JSON.stringify({ version: VERSION, ...listed }, null, 2)}\n`;
   await env.files.replace(pathIn(folder), new TextEncoder().encode(text), 0o600);
 }

@@ -1,5 +1,5 @@
 /**
- * Keeps the state file as the arrays are: what runs, and what is listed but could not be started ("dormant"), until it is stopped by name.
+ * Keeps the state file as the arrays and mapped devices are: what runs, and what is listed but could not be started ("dormant"), until it is stopped by name.
  * What superblocks tell they tell better; of an array without any the file says all there is to know (built.ts).
  *
  *   listed --- assembled --> running --- stopped --> forgotten
@@ -8,11 +8,14 @@
  */
 import { toHoldfastError } from "../base/errors.ts";
 import type { Env } from "../env/env.ts";
-import type { ArrayHost, AssemblyMode, BuildCall } from "../host/array-host.ts";
+import type { AssemblyMode, BuildCall } from "../host/array-host.ts";
+import type { Host } from "../host/host-call.ts";
 import type { ArrayView } from "../md/view/array-view.ts";
 import { buildAgain, isBuilt, listedBuild, settledBuild, unsettled, whyNotBuilt } from "./built.ts";
+import { MappedList } from "./mapped-list.ts";
 import { loadState, saveState } from "./state-file.ts";
-import type { ListedArray } from "./state-file.ts";
+import type { ListedArray, ListedMapped } from "./state-file.ts";
+import { startOrder } from "./start-order.ts";
 
 interface Dormant {
   readonly listed: ListedArray;
@@ -29,10 +32,12 @@ interface Expected {
 export class StateKeeper {
   readonly #env: Env;
   readonly #folder: string;
-  readonly #host: ArrayHost;
+  readonly #host: Host;
+  readonly #mapped: MappedList;
   #dormant: readonly Dormant[] = [];
   #saved: string | null = null;
   #listed: readonly ListedArray[] = [];
+  #listedMapped: readonly ListedMapped[] = [];
   /** How those that run without superblocks were built, by kernel name. */
   readonly #builds = new Map<string, BuildCall>();
   #saving: Promise<void> = Promise.resolve();
@@ -40,31 +45,49 @@ export class StateKeeper {
   #isFrozen = false;
   readonly #expected = new Set<Expected>();
 
-  constructor(env: Env, folder: string, host: ArrayHost) {
+  constructor(env: Env, folder: string, host: Host) {
     this.#env = env;
     this.#folder = folder;
     this.#host = host;
+    this.#mapped = new MappedList(host);
   }
 
   /** A sentence for everything that is not as it should be. */
   get problems(): readonly string[] {
-    const dormant = this.#dormant.map(({ why }) => why);
+    const dormant = [...this.#dormant.map(({ why }) => why), ...this.#mapped.problems];
     return this.#saveProblem === null ? dormant : [...dormant, this.#saveProblem];
   }
 
   /** Starts what the file lists; what cannot be started stays listed. @throws what loadState throws */
   async restore(): Promise<void> {
-    const all = await loadState(this.#env, this.#folder);
+    const { arrays: all, mapped } = await loadState(this.#env, this.#folder);
     // 1 what is about to be built is not known to be whole any more, 2 it is built, and written to. A crash between costs building it by hand.
     const begun = all.map(unsettled);
-    if (begun.some((one, at) => one !== all[at])) await saveState(this.#env, this.#folder, begun);
-    for (const listed of all) {
-      const why = await this.#start(listed);
-      if (why === null) continue;
-      this.#dormant = [...this.#dormant, { listed, why }];
-      this.#env.log.write("warning", why);
+    if (begun.some((one, at) => one !== all[at]))
+      await saveState(this.#env, this.#folder, { arrays: begun, mapped });
+    const starts = startOrder([
+      ...all.map((listed) => ({
+        names: [listed.path, `/dev/${listed.kernelName}`],
+        standsOn: listed.devices,
+        start: () => this.#startListed(listed),
+      })),
+      ...mapped.map((listed) => ({
+        names: [`/dev/mapper/${listed.name}`, `/dev/dm-${listed.minor}`],
+        standsOn: listed.standsOn,
+        start: () => this.#mapped.start(listed),
+      })),
+    ]);
+    for (const { start } of starts) {
+      const why = await start();
+      if (why !== null) this.#env.log.write("warning", why);
     }
     await this.record();
+  }
+
+  async #startListed(listed: ListedArray): Promise<string | null> {
+    const why = await this.#start(listed);
+    if (why !== null) this.#dormant = [...this.#dormant, { listed, why }];
+    return why;
   }
 
   /** Null when it runs, else why not. */
@@ -105,12 +128,14 @@ export class StateKeeper {
       this.#dormant = this.#dormant.filter(({ listed }) => !isAmong(listed, views));
       const running = views.map((view) => this.#listedAs(view));
       const arrays = [...running, ...this.#dormant.map(({ listed }) => listed)];
-      const text = JSON.stringify(arrays);
+      const mapped = await this.#mapped.listed();
+      const text = JSON.stringify([arrays, mapped]);
       // Stopping began while the host was asked: what it said may be half the truth.
       if (this.#isFrozen || text === this.#saved) return;
-      await saveState(this.#env, this.#folder, arrays);
+      await saveState(this.#env, this.#folder, { arrays, mapped });
       this.#saved = text;
       this.#listed = arrays;
+      this.#listedMapped = mapped;
       this.#saveProblem = null;
     } catch (error) {
       const { message } = toHoldfastError(error);
@@ -146,7 +171,8 @@ export class StateKeeper {
         ? one
         : { ...one, build: settledBuild(build, last) };
     });
-    if (ends.size > 0) await saveState(this.#env, this.#folder, arrays);
+    if (ends.size > 0)
+      await saveState(this.#env, this.#folder, { arrays, mapped: this.#listedMapped });
   }
 
   /**
@@ -168,6 +194,13 @@ export class StateKeeper {
   async freeze(): Promise<void> {
     this.#isFrozen = true;
     await this.#saving;
+  }
+
+  /** As `forget`, for a mapped device. */
+  async forgetMapped(device: string): Promise<boolean> {
+    if (!this.#mapped.forget(device)) return false;
+    await this.record();
+    return true;
   }
 
   /** Takes an array that does not run off the list. False: there is none of that name. */

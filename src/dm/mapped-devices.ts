@@ -26,6 +26,8 @@ export interface MappedDevicesOptions {
   readonly scheduler: SyncScheduler;
   /** For devices that are not mapped devices. */
   readonly paths: PathOpener;
+  /** It is on its way out, also when that was put off until nobody has it open: nobody is to be let at it any more. */
+  readonly removing?: (device: MappedDevice) => void;
 }
 
 export interface CreateMapped {
@@ -57,7 +59,7 @@ export class MappedDevices {
 
   constructor(options: MappedDevicesOptions) {
     this.#options = options;
-    this.#opened = new TableDevices(options.paths, (word) => this.#named(word));
+    this.#opened = new TableDevices(options.paths, (word) => this.named(word));
   }
 
   /** In the order of their creation. */
@@ -74,7 +76,7 @@ export class MappedDevices {
   }
 
   /** What a word in a table names: "/dev/mapper/NAME", "/dev/dm-N", "MAJOR:MINOR", or a name. */
-  #named(word: string): MappedDevice | null {
+  named(word: string): MappedDevice | null {
     const path = /^\/dev\/mapper\/(.+)$/s.exec(word);
     if (path !== null) return this.#devices.get(path[1]!) ?? null;
     const number = /^(?:\/dev\/dm-|254:)(\d+)$/.exec(word);
@@ -83,6 +85,11 @@ export class MappedDevices {
       return this.all.find((device) => device.minor === minor) ?? null;
     }
     return word.includes("/") ? null : (this.#devices.get(word) ?? null);
+  }
+
+  /** Whether bios to `upper` may come to `lower`. */
+  standsOn(upper: MappedDevice, lower: MappedDevice): boolean {
+    return this.#opened.standsOn(upper, lower);
   }
 
   /** Without a table. @throws HoldfastError `usage`, `busy` for a name, uuid or minor number that is taken */
@@ -149,14 +156,17 @@ export class MappedDevices {
     const { all } = this;
     this.#devices.clear();
     for (const each of all) this.#devices.set(each.name, each);
+    if (device.live !== null) device.event();
   }
 
   /** Only a device without one gets a uuid, and keeps it. */
   setUuid(device: MappedDevice, uuid: string): void {
     if (device.uuid !== "")
       throw new HoldfastError("usage", `${device.name} has the uuid ${device.uuid} already.`);
+    if (uuid === "") throw new HoldfastError("usage", "A uuid has at least one character.");
     this.#checkUuid(uuid);
     device.uuid = uuid;
+    if (device.live !== null) device.event();
   }
 
   /** To the live table's target at `sector`. @returns the answer; null: none */
@@ -190,6 +200,7 @@ export class MappedDevices {
   }
 
   #removeNow(device: MappedDevice): Promise<void> {
+    this.#options.removing?.(device);
     this.#devices.delete(device.name);
     device.beginRemoval();
     return this.#turns.get(device)!.run(() => device.close());

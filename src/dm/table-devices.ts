@@ -3,8 +3,8 @@
  * way, and closed with the last of them: to the outside device-mapper is one user, as the kernel's is.
  */
 import { HoldfastError } from "../base/errors.ts";
-import type { Bio } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import type { BlockDevice } from "../block/device.ts";
+import { LentDevice } from "../block/lent.ts";
 import { readOnlyError } from "../block/refuse.ts";
 import { DM_MAJOR } from "./numbers.ts";
 import type { MappedDevice } from "./mapped-device.ts";
@@ -22,6 +22,8 @@ export interface PathOpener {
   keyOf(path: string): Promise<string>;
   /** Opens it for writing if that is possible. */
   open(path: string): Promise<OpenedPath>;
+  /** What is no mapped device, but stands on this one. */
+  standsOn?(path: string, lower: MappedDevice): boolean;
 }
 
 interface Shared {
@@ -44,7 +46,8 @@ export class TableDevices {
   /** @param user that stands on it. @throws HoldfastError `usage` for a device that would stand on itself */
   async open(word: string, user: MappedDevice, readOnly: boolean): Promise<TargetDevice> {
     const mapped = this.#mapped(word);
-    if (mapped !== null) return openMapped(mapped, user, readOnly);
+    if (mapped !== null) return this.#openMapped(mapped, user, readOnly);
+    if (this.#paths.standsOn?.(word, user)) throw onItself(user.name, word);
     const shared = await this.#take(word);
     const { device, id } = await shared.opened;
     if (!readOnly && device.limits.readOnly) {
@@ -52,7 +55,24 @@ export class TableDevices {
       throw readOnlyError(word);
     }
     const { key } = shared;
-    return { device: new SharedUse(device, () => this.#give(shared)), id, key, mapped: null };
+    return { device: new LentDevice(device, () => this.#give(shared)), id, key, mapped: null };
+  }
+
+  #openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
+    // Tables that are being made are seen by who has what open, arrays between devices by the tables there are.
+    if (mapped.standsOn(user) || this.standsOn(mapped, user))
+      throw onItself(user.name, mapped.name);
+    const id = `${DM_MAJOR}:${mapped.minor}`;
+    return { device: mapped.open({ readOnly, by: user }), id, key: `dm ${mapped.minor}`, mapped };
+  }
+
+  /** Also if it is the same one. */
+  standsOn(upper: MappedDevice, lower: MappedDevice): boolean {
+    if (upper === lower) return true;
+    const below = [upper.live, upper.inactive].flatMap((table) => table?.devices ?? []);
+    return below.some(({ mapped, id }) =>
+      mapped === null ? (this.#paths.standsOn?.(id, lower) ?? false) : this.standsOn(mapped, lower),
+    );
   }
 
   async #take(word: string): Promise<Shared> {
@@ -80,46 +100,6 @@ export class TableDevices {
   }
 }
 
-function openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
-  if (mapped === user || mapped.standsOn(user))
-    throw new HoldfastError("usage", `${user.name} would stand on itself, by ${mapped.name}.`);
-  const id = `${DM_MAJOR}:${mapped.minor}`;
-  return { device: mapped.open({ readOnly, by: user }), id, key: `dm ${mapped.minor}`, mapped };
-}
-
-/** One table's use of a device that others use as well. */
-class SharedUse implements BlockDevice {
-  readonly #device: BlockDevice;
-  #give: (() => Promise<void>) | null;
-
-  constructor(device: BlockDevice, give: () => Promise<void>) {
-    this.#device = device;
-    this.#give = give;
-  }
-
-  get name(): string {
-    return this.#device.name;
-  }
-
-  get sectors(): number {
-    return this.#device.sectors;
-  }
-
-  get limits(): BlockLimits {
-    return this.#device.limits;
-  }
-
-  submit(bio: Bio): void {
-    this.#device.submit(bio);
-  }
-
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
-    return this.#device.extents(sector, sectors, maxExtents);
-  }
-
-  async close(): Promise<void> {
-    const give = this.#give;
-    this.#give = null;
-    await give?.();
-  }
+function onItself(user: string, by: string): HoldfastError {
+  return new HoldfastError("usage", `${user} would stand on itself, by ${by}.`);
 }

@@ -1,4 +1,4 @@
-/** Running arrays as exports of one NBD server: those that were there before it, and those that come and go later. */
+/** Running arrays and mapped devices as exports of one NBD server: those that were there before it, and those that come and go later. */
 import type { ArrayListener, ServedArray } from "../host/listener.ts";
 import type { NbdExport } from "../nbd/exports.ts";
 import type { NbdServer } from "../nbd/server.ts";
@@ -19,15 +19,33 @@ export class ArrayExports implements ArrayListener {
     for (const exported of this.#exports.values()) server.addExport(exported);
   }
 
-  appeared({ kernelName, path, volume }: ServedArray): void {
-    const exported: NbdExport = {
+  appeared(array: ServedArray): void {
+    const exported = this.#exportOf(array);
+    this.#server?.addExport(exported);
+    this.#exports.set(array.kernelName, exported);
+  }
+
+  #exportOf({ kernelName, path, volume }: ServedArray): NbdExport {
+    return {
       name: this.#freeName(path, kernelName),
       description: path,
       device: volume,
       opened: () => this.#use(kernelName),
     };
-    this.#server?.addExport(exported);
-    this.#exports.set(kernelName, exported);
+  }
+
+  renamed(array: ServedArray): void {
+    const before = this.#exports.get(array.kernelName);
+    if (before === undefined) return;
+    this.#exports.delete(array.kernelName);
+    const exported = this.#exportOf(array);
+    this.#exports.set(array.kernelName, exported);
+    this.#server?.renameExport(before.name, exported);
+  }
+
+  closing({ kernelName }: ServedArray): void {
+    const exported = this.#exports.get(kernelName);
+    if (exported !== undefined) this.#server?.hideExport(exported.name);
   }
 
   async leaving({ kernelName }: ServedArray): Promise<void> {

@@ -15,7 +15,7 @@ import type { Env } from "../env/env.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import { callHost } from "../host/host-call.ts";
 import type { HostCall } from "../host/host-call.ts";
-import type { OwnedArrayHost } from "../host/owned-host.ts";
+import type { OwnedHost } from "../host/owned-host.ts";
 import { startNbdServer } from "../nbd/server.ts";
 import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import { createParityEngine } from "../parity/engine.ts";
@@ -45,7 +45,7 @@ const OVERLAY_MEMORY_BYTES = 1024 * 1024 * 1024;
 
 export interface LocalEngineOptions {
   /** Called when it is first asked for arrays; without it there are none to administer. */
-  readonly makeHost?: (env: Env, parity: () => ParityEngine) => OwnedArrayHost;
+  readonly makeHost?: (env: Env, parity: () => ParityEngine) => OwnedHost;
   /** Of the Env, for the figures. */
   readonly backend: string;
   /** Of this thread, so far. */
@@ -68,7 +68,7 @@ export class LocalEngine implements Engine {
   #server: NbdServer | null = null;
   /** Asks for the host only once it has arrays. */
   readonly #arrays = new ArrayExports((array) => this.#arrayHost().use(array));
-  #host: OwnedArrayHost | null = null;
+  #host: OwnedHost | null = null;
   readonly #requests = new OneByOne();
   #stopping: Promise<EngineFigures> | null = null;
 
@@ -175,7 +175,7 @@ export class LocalEngine implements Engine {
     for (const [name, device] of devices) this.#devices.set(name, device);
   }
 
-  #arrayHost(): OwnedArrayHost {
+  #arrayHost(): OwnedHost {
     if (this.#host !== null) return this.#host;
     const { makeHost } = this.#options;
     if (makeHost === undefined)
@@ -245,6 +245,7 @@ export class LocalEngine implements Engine {
   }
 
   async #stop(): Promise<EngineFigures> {
+    await this.#host?.letGo();
     await closeAll(this.#closes.splice(0));
     return this.#figures();
   }

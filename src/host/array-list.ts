@@ -30,6 +30,11 @@ export class ArrayList {
     return this.#arrays;
   }
 
+  /** The latest, of those that nobody uses if there is one. */
+  get uppermost(): HostedArray | null {
+    return this.#arrays.findLast(({ users }) => users === 0) ?? this.#arrays.at(-1) ?? null;
+  }
+
   /** @throws HoldfastError `not-found` */
   find(array: string): HostedArray {
     const found = this.#arrays.find(({ names }) => isCalled(names, array));

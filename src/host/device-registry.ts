@@ -9,6 +9,7 @@ import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { Env } from "../env/env.ts";
+import { collectWritable } from "../volume/collect-writable.ts";
 import { collectDevices } from "../volume/devices.ts";
 import type { DeviceCollection } from "../volume/devices.ts";
 import { locateDevice } from "../volume/locate.ts";
@@ -64,28 +65,44 @@ function baseName(path: string): string {
   return last === "" ? "device" : last;
 }
 
+/** The mapped devices of this host, which are named like others and stand on others. */
+export interface MappedMembers {
+  /** The same for all paths that name the device; null: it is no mapped device. */
+  identityOf(path: string): string | null;
+  /** @throws HoldfastError `read-only` */
+  open(path: string, options: { readonly readOnly: boolean }): BlockDevice;
+}
+
 export class DeviceRegistry {
   readonly #env: Env;
   readonly #open: MemberOpener;
+  readonly #mapped: MappedMembers;
   readonly #timeoutMs: number | null;
   readonly #claims = new Set<Claim>();
 
   /** @param timeoutMs for any one request to a device; null: as long as it takes */
-  constructor(env: Env, open: MemberOpener, timeoutMs: number | null) {
+  constructor(env: Env, open: MemberOpener, mapped: MappedMembers, timeoutMs: number | null) {
     this.#env = env;
     this.#open = open;
+    this.#mapped = mapped;
     this.#timeoutMs = timeoutMs;
+  }
+
+  async #locate(path: string): Promise<DevicePlace> {
+    const place = await locateDevice(this.#env, path);
+    return { ...place, disk: this.#mapped.identityOf(place.basePath) ?? place.disk };
   }
 
   /**
    * @throws HoldfastError `busy` when somebody has it, or a part of it; `usage` for a folder; what opening fails with
    */
   async take(path: string, options: TakeOptions): Promise<HeldDevice> {
-    const place = await locateDevice(this.#env, path);
+    const place = await this.#locate(path);
     const claim = this.#claim(path, place, options.holder);
     try {
-      const collection = await this.#opened(path, options.readOnly);
-      return this.#held(claim, collection);
+      const collect = (readOnly: boolean): Promise<DeviceCollection> =>
+        this.#collect(path, readOnly);
+      return await this.#held(claim, await collectWritable(collect, options.readOnly));
     } catch (error) {
       this.#claims.delete(claim);
       throw error;
@@ -116,25 +133,14 @@ export class DeviceRegistry {
     return minor;
   }
 
-  async #opened(path: string, readOnly: TakeOptions["readOnly"]): Promise<DeviceCollection> {
-    const collection = await this.#collect(path, false);
-    const [error] = collection.errors;
-    if (error === undefined) return collection;
-    await collection.close();
-    const mayRead = error.code === "permission" || error.code === "read-only";
-    if (readOnly === "no" || !mayRead) throw error;
-    const readable = await this.#collect(path, true);
-    const [reason] = readable.errors;
-    if (reason === undefined) return readable;
-    await readable.close();
-    throw reason;
-  }
-
   #collect(path: string, readOnly: boolean): Promise<DeviceCollection> {
     return collectDevices(this.#env, [path], {
       readOnly,
-      open: async (env, base, how) =>
-        this.#bounded(await this.#open(env, base, { ...how, exclusive: true })),
+      open: async (env, base, how) => {
+        // One that is suspended answers when it is resumed.
+        if (this.#mapped.identityOf(base) !== null) return this.#mapped.open(base, how);
+        return this.#bounded(await this.#open(env, base, { ...how, exclusive: true }));
+      },
     });
   }
 
@@ -167,17 +173,14 @@ export class DeviceRegistry {
 
   /** Who has the device or a part of it; null: nobody. */
   async holderOf(path: string): Promise<string | null> {
-    const place = await locateDevice(this.#env, path);
+    const place = await this.#locate(path);
     return [...this.#claims].find((one) => isShared(place, one.place))?.holder ?? null;
   }
 
   /** Is it the same device, however it was named? */
   async isSame(held: HeldDevice, path: string): Promise<boolean> {
     if (held.path === path) return true;
-    const [one, other] = await Promise.all([
-      locateDevice(this.#env, held.path),
-      locateDevice(this.#env, path),
-    ]);
+    const [one, other] = await Promise.all([this.#locate(held.path), this.#locate(path)]);
     return isShared(one, other) && one.partitions.length === other.partitions.length;
   }
 }

@@ -67,6 +67,17 @@ export class HostedArray {
     return new HoldfastError("not-found", `${this.names.path} is stopped`);
   }
 
+  /** Somebody has it open: it is not stopped meanwhile, except by force. @returns what ends it */
+  use(): () => void {
+    this.users += 1;
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.users -= 1;
+    };
+  }
+
   /** Its devices, in the order in which they came. */
   get held(): readonly HeldDevice[] {
     return this.#held;

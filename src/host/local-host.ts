@@ -31,13 +31,14 @@ import { buildArray } from "./build.ts";
 import { growthIn, setAttribute, setMemberAttribute } from "./attributes.ts";
 import type { HostContext } from "./context.ts";
 import { createArray } from "./create-array.ts";
-import { DeviceRegistry } from "./device-registry.ts";
 import type { MemberOpener } from "./device-registry.ts";
 import { growArray } from "./grow.ts";
 import type { HostedArray } from "./hosted-array.ts";
 import { includeDevice } from "./include.ts";
 import type { ArrayListener } from "./listener.ts";
 import { addDevice, failMember, findMember, removeMember, replaceMember } from "./manage.ts";
+import { mappedBeside } from "./mapped/beside-arrays.ts";
+import type { LocalMappedHost } from "./mapped/local-mapped-host.ts";
 import { assembleArray, runInactive } from "./start.ts";
 import { stopArray } from "./stop.ts";
 import { viewOf } from "./view.ts";
@@ -60,37 +61,40 @@ function timeoutOf({ memberTimeoutMs }: LocalHostOptions): number | null {
 }
 
 export class LocalArrayHost implements ArrayHost {
+  /** On the same devices. Arrays may stand on them, and they on arrays. */
+  readonly mapped: LocalMappedHost;
   readonly #context: HostContext;
   readonly #list: ArrayList;
 
   constructor(env: Env, options: LocalHostOptions) {
     const list = new ArrayList(env);
-    this.#list = list;
-    this.#context = {
+    const { parity, openDevice, systemLimits } = options;
+    const scheduler = new SyncScheduler();
+    const beside = mappedBeside(list, {
       env,
-      parity: options.parity,
-      registry: new DeviceRegistry(env, options.openDevice, timeoutOf(options)),
-      scheduler: new SyncScheduler(),
-      systemLimits: options.systemLimits,
-      changed: () => list.changed(),
-    };
+      parity,
+      scheduler,
+      openDevice,
+      timeoutMs: timeoutOf(options),
+    });
+    this.mapped = beside.mapped;
+    this.#list = list;
+    const { registry } = beside;
+    const changed = (): void => list.changed();
+    this.#context = { env, parity, registry, scheduler, systemLimits, changed };
   }
 
   /** Those that run already appear at once. Returns what ends it. */
   listen(listener: ArrayListener): () => void {
-    return this.#list.listen(listener);
+    const ends = [this.#list.listen(listener), this.mapped.listen(listener)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** A client has it open: it is not stopped meanwhile, except by force. @returns what ends it */
-  use(array: string): () => void {
-    const hosted = this.#list.find(array);
-    hosted.users += 1;
-    let isOver = false;
-    return () => {
-      if (isOver) return;
-      isOver = true;
-      hosted.users -= 1;
-    };
+  use(name: string): () => void {
+    return this.mapped.use(name) ?? this.#list.find(name).use();
   }
 
   arrays(): Promise<readonly ArrayView[]> {
@@ -257,10 +261,16 @@ export class LocalArrayHost implements ArrayHost {
     return zeroSuperblocks(this.#context, device);
   }
 
-  /** Stops all of them in order, the latest first; who waits for events is told that there are no more. */
+  /**
+   * Stops all of them in order, what stands on others first, then the latest first; who waits for events is told that there are no more.
+   */
   async close(): Promise<void> {
-    for (const { names } of this.#list.arrays.toReversed())
-      await this.stop({ array: names.kernelName, force: true });
+    await this.mapped.letGo();
+    await this.mapped.closeIdle();
+    for (let next = this.#list.uppermost; next !== null; next = this.#list.uppermost) {
+      await this.stop({ array: next.names.kernelName, force: true });
+      await this.mapped.closeIdle();
+    }
     this.#list.events.close();
   }
 

@@ -1,12 +1,14 @@
-/** An ArrayHost in the hands of its owner, who serves its arrays and ends it. */
-import type { ArrayHost } from "./array-host.ts";
+/** A Host in the hands of its owner, who serves its arrays and mapped devices and ends it. */
+import type { Host } from "./host-call.ts";
 import type { ArrayListener } from "./listener.ts";
 
-export interface OwnedArrayHost extends ArrayHost {
+export interface OwnedHost extends Host {
   /** Those that run already appear at once. Returns what ends it. */
   listen(listener: ArrayListener): () => void;
-  /** A client has it open: it is not stopped meanwhile, except by force. @returns what ends it */
-  use(array: string): () => void;
-  /** Stops all arrays in order, whoever has them open; who waits for events or for background work is answered. */
+  /** A client has it open: it is not stopped meanwhile, except by force. @param name "md0", "dm-0". @returns what ends it */
+  use(name: string): () => void;
+  /** What is held back goes on: it is to be closed soon, and whoever waits for clients would wait for them. */
+  letGo(): Promise<void>;
+  /** Stops all of them in order, whoever has them open; who waits for events or for background work is answered. */
   close(): Promise<void>;
 }

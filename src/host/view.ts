@@ -10,7 +10,7 @@ import type { ArrayState, ArrayView, BitmapView, SyncView } from "../md/view/arr
 import type { HostedArray } from "./hosted-array.ts";
 import { memberView, waitingView } from "./member-view.ts";
 
-const MD_MAJOR = 9;
+export const MD_MAJOR = 9;
 /** For integer arithmetic with the speed: the longer, the closer. */
 const MARK_SECONDS = 10;
 

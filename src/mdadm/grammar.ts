@@ -8,8 +8,8 @@
 import type { HelpTopic, Parsed } from "./command.ts";
 import { Draft } from "./draft.ts";
 import { finish } from "./finish.ts";
-import { Getopt } from "./getopt.ts";
-import type { GetoptStep } from "./getopt.ts";
+import { Getopt } from "../base/getopt.ts";
+import type { GetoptStep } from "../base/getopt.ts";
 import { setterOf } from "./mode-options.ts";
 import { shortOptions } from "./modes.ts";
 import type { Mode } from "./modes.ts";

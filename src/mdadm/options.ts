@@ -2,7 +2,7 @@
  * The options by name, and what a letter means in each mode. `meaning` is the name under which mode-options.ts looks an
  * option up; aliases share it. The order is that in which mdadm lists the candidates of an ambiguous prefix.
  */
-import type { ArgumentKind, LongOption } from "./getopt.ts";
+import type { ArgumentKind, LongOption } from "../base/getopt.ts";
 import type { Mode } from "./modes.ts";
 
 type Row = readonly [name: string, argument?: ArgumentKind, meaning?: string];

@@ -85,6 +85,11 @@ export class ServedExport {
     return isSame ? this : now;
   }
 
+  /** The same device under another name. */
+  renamed(given: NbdExport): ServedExport {
+    return new ServedExport(given, this.#limits, this.#lock);
+  }
+
   /** @param hasContexts the client has chosen metadata contexts */
   transmissionFlags(mode: ReplyMode, hasContexts: boolean): number {
     let flags: number =
@@ -131,14 +136,28 @@ export class ExportTable {
 
   /** Throws as the constructor does. */
   add(given: NbdExport): ServedExport {
-    const { name, description } = given;
+    return this.#set(given, new ServedExport(given, this.#limits));
+  }
+
+  #set({ name, description }: NbdExport, made: ServedExport): ServedExport {
     checkText(`The export name ${JSON.stringify(name)}`, name);
     checkText(`The description of export ${JSON.stringify(name)}`, description ?? "");
     if (this.#byName.has(name))
       throw new HoldfastError("usage", `Two exports have the name ${JSON.stringify(name)}.`);
-    const made = new ServedExport(given, this.#limits);
     this.#byName.set(name, made);
     return made;
+  }
+
+  /** Throws as `add` does; the export keeps its old name then. */
+  rename(before: string, given: NbdExport): void {
+    const found = this.remove(before);
+    if (found === undefined) return;
+    try {
+      this.#set(given, found.renamed(given));
+    } catch (error) {
+      this.#byName.set(before, found);
+      throw error;
+    }
   }
 
   /** Clients that have it keep it. */

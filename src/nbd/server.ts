@@ -147,6 +147,16 @@ export class NbdServer {
     this.#exports.add(given);
   }
 
+  /** No new clients; those that have it keep it. */
+  hideExport(exportName: string): void {
+    this.#exports.remove(exportName);
+  }
+
+  /** The same device under another name: clients that have it keep it. @throws `usage` as addExport */
+  renameExport(before: string, given: NbdExport): void {
+    this.#exports.rename(before, given);
+  }
+
   /** Clients that have it open. */
   clientsOf(exportName: string): number {
     const exported = this.#exports.all.find(({ name }) => name === exportName);

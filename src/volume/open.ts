@@ -1,4 +1,4 @@
-/** Opens every volume that a set of disks holds: paths in, block devices and reports out. Nothing is written, unless `start` does it. */
+/** Opens every volume that a set of disks holds: paths in, block devices and reports out. Nothing is written, unless `start` is there to do it. */
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { openDevice } from "../devices/open.ts";
@@ -30,6 +30,7 @@ export type SetStarter = (
 
 /**
  * @param parityEngine what to rebuild with, asked for when it is needed
+ * @param start how sets are started that are to be written to; mapped devices are writable with it as well
  * @throws HoldfastError `not-found` for a path that is not there and when there is no array on the devices, or none of that
  * name; `permission` for one that may not be read. A device that fails is left out with a note; a set that cannot be
  * started is in `refused`.
@@ -40,6 +41,17 @@ export async function openVolumes(
   parityEngine: () => ParityEngine = () => plainEngine,
   start: SetStarter = startSet,
 ): Promise<OpenedVolumes> {
+  if (request.concise !== undefined) {
+    const { openMappedVolumes } = await import("./mapped.ts");
+    const { concise, volume } = request;
+    const readOnly = start === startSet;
+    return openMappedVolumes(env, {
+      concise,
+      readOnly,
+      parityEngine,
+      ...(volume === undefined ? {} : { volume }),
+    });
+  }
   const collected = await collectDevices(env, request.paths, { open: openDevice });
   const owned: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {

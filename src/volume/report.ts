@@ -52,11 +52,12 @@ export interface MemberReport {
   readonly note: string | null;
 }
 
-/** A set of members that belong together. */
+/** A set of members that belong together, or a mapped device of `--concise`. */
 export interface VolumeReport {
   /** Name to be given to --volume: "data", "md127", made unique within one report. */
   readonly name: string;
-  readonly kind: "md";
+  /** A mapped device ("dm") has no members to tell of; its level is the types of its targets, its disks are what it stands on. */
+  readonly kind: "md" | "dm";
   readonly uuid: string;
   /** "raid5", ... */
   readonly level: string;

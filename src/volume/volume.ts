@@ -20,6 +20,8 @@ export interface OpenedVolumes {
 export interface OpenRequest {
   /** Image files, block devices, folders; the word "missing" stands for an absent member. */
   readonly paths: readonly string[];
+  /** Mapped devices as `dmsetup create --concise` takes them, instead of paths. */
+  readonly concise?: string;
   /** Only this volume (its name or UUID). */
   readonly volume?: string;
   /** Start sets that need it, by mdadm's rules. */

@@ -86,6 +86,11 @@ export class FakeTerminal implements Terminal {
     return this.#input.shift() ?? null;
   }
 
+  async readInput(): Promise<string> {
+    await Promise.resolve();
+    return this.#input.splice(0).join("\n");
+  }
+
   async runProgram(path: string, words: readonly string[]): Promise<void> {
     await Promise.resolve();
     this.programs.push([path, ...words]);

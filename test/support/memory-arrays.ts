@@ -8,7 +8,7 @@ import type { Env } from "../../src/env/env.ts";
 import type { AssembleCall, AssembleOutcome, HostEvent } from "../../src/host/array-host.ts";
 import { hostBehind } from "../../src/host/host-call.ts";
 import type { ArrayListener, ServedArray } from "../../src/host/listener.ts";
-import type { OwnedArrayHost } from "../../src/host/owned-host.ts";
+import type { OwnedHost } from "../../src/host/owned-host.ts";
 import type { ArrayView } from "../../src/md/view/array-view.ts";
 import { recordedView } from "./array-view.ts";
 import { goldenCase } from "./golden.ts";
@@ -19,7 +19,7 @@ function viewOf(caseName: string, changes: Partial<ArrayView> = {}): ArrayView {
 }
 
 export interface MemoryArrays {
-  readonly make: (env: Env) => OwnedArrayHost;
+  readonly make: (env: Env) => OwnedHost;
   /** In order: "assemble md0", "stop md0", "close". */
   readonly log: string[];
   /** Paths of devices that cannot be used any more. */
@@ -31,7 +31,7 @@ const SECTORS = 2048;
 export function memoryArrays(): MemoryArrays {
   const log: string[] = [];
   const broken = new Set<string>();
-  const make = (env: Env): OwnedArrayHost => {
+  const make = (env: Env): OwnedHost => {
     const running = new Map<string, ArrayView>();
     const served = new Map<string, ServedArray>();
     const users = new Map<string, number>();
@@ -91,6 +91,8 @@ export function memoryArrays(): MemoryArrays {
       switch (method) {
         case "arrays":
           return [...running.values()];
+        case "mappedDevices":
+          return [];
         case "array":
           return named(argument as string);
         case "assemble":
@@ -124,6 +126,7 @@ export function memoryArrays(): MemoryArrays {
         users.set(array, (users.get(array) ?? 0) + 1);
         return () => users.set(array, users.get(array)! - 1);
       },
+      letGo: () => Promise.resolve(),
       async close() {
         for (const name of running.keys()) await stop(name, true);
         wake();

@@ -15,10 +15,10 @@ import { checkTarget, fileDestination, pipeDestination, writeTextFile } from "..
 import type { Destination } from "../destination.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
 import type { ExitCode } from "../exit-codes.ts";
-import { withOneVolume } from "../open-volumes.ts";
+import { placesOf, withOneVolume } from "../open-volumes.ts";
 import { Progress } from "../progress.ts";
 import { unreadableText } from "../unreadable.ts";
-import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
+import { CONCISE, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 type Ending = "whole" | "unreadable" | "interrupted";
 
@@ -185,7 +185,7 @@ export const command: Command = {
       "A file that exists is not overwritten without --overwrite, and a disk that the volume is read from never is.",
       "By default the copy stops at the first range that cannot be read. With --unreadable zero it goes on with zeros in their place and the exit code is 1 at the end; --map writes down which they are, in the format of GNU ddrescue.",
     ],
-    arguments: [PATHS],
+    arguments: [{ ...PATHS, checkedByVerb: true }],
     options: [
       {
         long: "output",
@@ -194,6 +194,7 @@ export const command: Command = {
         text: "where to write: a file, a block device, or - for a pipe",
       },
       ...OPENING,
+      CONCISE,
       { long: "overwrite", text: "replace what OUT and the map hold" },
       {
         long: "unreadable",
@@ -223,7 +224,8 @@ export const command: Command = {
     ],
   },
   run(context, args) {
+    const places = placesOf("dump", args.operands, args);
     checkOptions(args);
-    return withOneVolume(context, args.operands, args, (volume) => dump(context, args, volume));
+    return withOneVolume(context, places, args, (volume) => dump(context, args, volume));
   },
 };

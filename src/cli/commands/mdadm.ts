@@ -1,22 +1,22 @@
 /** `holdfast mdadm`: mdadm's command line, carried out by the daemon and, where no array is needed, here. */
-import type { Command } from "../command.ts";
+import type { Command, CommandContext } from "../command.ts";
 import { SOCKET } from "./client.ts";
 import { JSON_OUTPUT } from "./options.ts";
+import { withSocket } from "./own-words.ts";
 
-/** What stands in front of mdadm's own words: --socket PATH. */
-function withSocket(words: readonly string[]): {
-  readonly socket: string | undefined;
-  readonly words: readonly string[];
-} {
-  const at = words[0] === "--json" ? 1 : 0;
-  const [option = "", value = ""] = words.slice(at);
-  if (option === "--socket")
-    return { socket: value, words: [...words.slice(0, at), ...words.slice(at + 2)] };
-  if (!option.startsWith("--socket=")) return { socket: undefined, words };
-  return {
-    socket: option.slice("--socket=".length),
-    words: [...words.slice(0, at), ...words.slice(at + 1)],
-  };
+/** The NBD URI of a mapped device of the daemon; null: the path is none, or no daemon runs. */
+async function mappedAt(
+  context: CommandContext,
+  socket: string | undefined,
+  path: string,
+): Promise<string | null> {
+  const name = /^\/dev\/mapper\/(.+)$/s.exec(path)?.[1];
+  if (name === undefined) return null;
+  const { connectDaemon } = await import("./client.ts");
+  const client = await connectDaemon(context, socket).catch(() => null);
+  if (client === null) return null;
+  const { exports } = await client.health();
+  return exports.find((one) => one.name === name && one.array.startsWith("dm-"))?.uris[0] ?? null;
 }
 
 export const command: Command = {
@@ -63,6 +63,7 @@ export const command: Command = {
           const { connectDaemon } = await import("./client.ts");
           return connectDaemon(context, socket);
         },
+        servedAt: (path) => mappedAt(context, socket, path),
         stdout: (text) => terminal.stdout.write(text),
         stderr: (text) => terminal.stderr.write(text).catch(() => {}),
         readLine: () => terminal.readLine(),

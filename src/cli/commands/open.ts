@@ -16,34 +16,47 @@ import { Interruption } from "../interruption.ts";
 import { SyncTeller } from "../sync-progress.ts";
 import { choosePlace, removeLeftovers } from "../listen.ts";
 import type { ListenPlace } from "../listen.ts";
-import { requestOf, tellRefused } from "../open-volumes.ts";
+import { placesOf, requestOf, tellRefused } from "../open-volumes.ts";
+import type { Places } from "../open-volumes.ts";
 import { shellWord } from "../../base/shell.ts";
 import type { ServedVolume } from "../views/open-view.ts";
-import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
+import { CONCISE, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 interface Wanted {
   readonly access: Access;
-  readonly paths: readonly string[];
+  readonly places: Places;
 }
 
 /** `--overlay WORD`: a WORD that is a file or a device is a disk that stands behind a plain --overlay. */
 async function sortOut({ env }: CommandContext, args: ParsedArguments): Promise<Wanted> {
   const folder = args.value("overlay") ?? null;
   if (folder === null) {
-    return { access: accessOf(args), paths: needPaths(args.operands, null) };
+    return { access: accessOf(args), places: neededPlaces(args, args.operands, null) };
   }
   const found = folder === "missing" ? null : await env.files.stat(folder);
   if (folder === "missing" || (found !== null && found.kind !== "folder")) {
-    return { access: { kind: "overlay", folder: null }, paths: [folder, ...args.operands] };
+    return {
+      access: { kind: "overlay", folder: null },
+      places: { paths: [folder, ...args.operands] },
+    };
   }
-  const paths = needPaths(args.operands, folder);
+  const places = neededPlaces(args, args.operands, folder);
   if (found === null) await env.files.makeFolder(folder, 0o700);
-  return { access: { kind: "overlay", folder }, paths };
+  return { access: { kind: "overlay", folder }, places };
 }
 
 function accessOf(args: ParsedArguments): Access {
   if (args.has("overlay")) return { kind: "overlay", folder: null };
   return { kind: args.has("read-write") ? "read-write" : "read-only" };
+}
+
+/** Paths, or --concise alone. @param overlay what was taken as its folder */
+function neededPlaces(
+  args: ParsedArguments,
+  paths: readonly string[],
+  overlay: string | null,
+): Places {
+  return args.has("concise") ? placesOf("open", paths, args) : { paths: needPaths(paths, overlay) };
 }
 
 function needPaths(paths: readonly string[], overlay: string | null): readonly string[] {
@@ -79,9 +92,9 @@ async function assemble(
   context: CommandContext,
   args: ParsedArguments,
   engine: RunningEngine,
-  { access, paths }: Wanted,
+  { access, places }: Wanted,
 ): Promise<OpenedByEngine> {
-  const request = requestOf(paths, args);
+  const request = requestOf(places, args);
   const opened = await engine.open({ request, access });
   await tellRefused(context, request, opened);
   if (access.kind === "overlay") {
@@ -145,6 +158,7 @@ export const command: Command = {
     arguments: [{ ...PATHS, checkedByVerb: true }],
     options: [
       ...OPENING,
+      CONCISE,
       {
         long: "overlay",
         value: { name: "DIR", optional: true, completes: "folders" },

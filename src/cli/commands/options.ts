@@ -49,3 +49,10 @@ const RAID0_LAYOUT: OptionSpec = {
 
 /** For verbs that open volumes. */
 export const OPENING: readonly OptionSpec[] = [VOLUME, FORCE, BACKUP_FILE, RAID0_LAYOUT];
+
+/** Beside paths, which are needed without it: `checkPlaces` of open-volumes.ts. */
+export const CONCISE: OptionSpec = {
+  long: "concise",
+  value: { name: "DEVICES", completes: "nothing" },
+  text: "mapped devices instead of paths, as 'dmsetup create --concise' takes them: NAME,UUID,MINOR,ro|rw,TABLE LINE[,TABLE LINE...], with semicolons between",
+};

@@ -7,11 +7,11 @@ import { ZEROS } from "../../block/zeros.ts";
 import type { OpenedVolume } from "../../volume/volume.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
-import { withVolumes } from "../open-volumes.ts";
+import { placesOf, withVolumes } from "../open-volumes.ts";
 import { Progress } from "../progress.ts";
 import { printable } from "../text.ts";
 import { unreadableText } from "../unreadable.ts";
-import { JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
+import { CONCISE, JSON_OUTPUT, OPENING, PATHS } from "./options.ts";
 
 interface Summed {
   readonly name: string;
@@ -56,10 +56,15 @@ export const command: Command = {
       "Reads each volume from start to end and prints a line 'SHA256  NAME' for each. The sum is that of the volume's bytes, the same as sha256sum of the block device that the kernel would make of the set.",
       "A volume that cannot be read in full gets no sum; the first range that is missing is named, and the exit code is 1.",
     ],
-    arguments: [PATHS],
-    options: [...OPENING, JSON_OUTPUT],
+    arguments: [{ ...PATHS, checkedByVerb: true }],
+    options: [...OPENING, CONCISE, JSON_OUTPUT],
     examples: [
       { command: "holdfast sum disk1.img disk2.img disk3.img", text: "The sum of each volume." },
+      {
+        command:
+          'holdfast sum --concise "both,,,,0 2048 linear ./a.img 0,2048 2048 linear ./b.img 0"',
+        text: "The sum of two images behind each other.",
+      },
       {
         command: "holdfast sum ./images --volume data --json | jq -r '.volumes[0].sha256'",
         text: "One sum, for a script.",
@@ -68,7 +73,8 @@ export const command: Command = {
   },
   run(context, args) {
     const { output } = context;
-    return withVolumes(context, args.operands, args, async ({ volumes }) => {
+    const places = placesOf("sum", args.operands, args);
+    return withVolumes(context, places, args, async ({ volumes }) => {
       const sums: Summed[] = [];
       for (const volume of volumes) {
         for (const note of volume.report.notes) await output.note(`${volume.name}: ${note}`);

@@ -22,7 +22,9 @@ export async function withDevice<T>(
   path: string,
   work: (device: BlockDevice) => Promise<T>,
 ): Promise<T> {
-  const device = await openDevice(session.env, session.absolute(path), { readOnly: true });
+  const absolute = session.absolute(path);
+  const place = (await session.tools.servedAt?.(absolute)) ?? absolute;
+  const device = await openDevice(session.env, place, { readOnly: true });
   try {
     return await work(device);
   } finally {

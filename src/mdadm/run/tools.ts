@@ -6,6 +6,8 @@ export interface MdadmTools {
   readonly env: Env;
   /** The arrays. Only called where they are needed; rejects with how to start the daemon where none runs. */
   host(): Promise<ArrayHost>;
+  /** Where a device is served that only the arrays' host has: "/dev/mapper/v"; null: it is none of those. */
+  servedAt?(path: string): Promise<string | null>;
   stdout(text: string): Promise<void>;
   stderr(text: string): Promise<void>;
   /** A line from standard input, without its end; null when there is no more. */

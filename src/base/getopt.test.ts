@@ -3,8 +3,8 @@ import { peerTest } from "../../test/support/peers.ts";
 import { askMdadm } from "../../test/support/mdadm.ts";
 import { Getopt } from "./getopt.ts";
 import type { GetoptStep } from "./getopt.ts";
-import { shortOptions } from "./modes.ts";
-import { LONG_OPTIONS } from "./options.ts";
+import { shortOptions } from "../mdadm/modes.ts";
+import { LONG_OPTIONS } from "../mdadm/options.ts";
 
 function steps(words: readonly string[], short = shortOptions(null)): GetoptStep[] {
   const getopt = new Getopt(words, LONG_OPTIONS);

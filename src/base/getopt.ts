@@ -1,6 +1,6 @@
 /**
  * getopt_long(3) as the GNU C library does it for an option string that begins with "-": words are taken strictly in
- * order, one that is not an option comes out as a word at its place, and `--` ends everything, words included.
+ * order, one that is not an option comes out as a word at its place, and `--` ends everything, words included; `rest` has those behind it.
  *
  * The option string is an argument of every step, for mdadm changes it with the mode: in `-Gb internal` the G decides that
  * the b behind it takes an argument.
@@ -46,6 +46,11 @@ export class Getopt {
     if (word.length < 2 || !word.startsWith("-")) return { kind: "word", word };
     this.#cluster = word.slice(1);
     return this.#letter(short);
+  }
+
+  /** What was not looked at: at the end the words behind `--`. */
+  get rest(): readonly string[] {
+    return this.#words.slice(this.#words[this.#at] === "--" ? this.#at + 1 : this.#at);
   }
 
   #letter(short: string): GetoptStep {
