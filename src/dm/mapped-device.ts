@@ -14,29 +14,29 @@ import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { BioFlags, aim, dropData, flushBio, ownBio } from "../block/bio.ts";
 import type { Bio, OwnBio } from "../block/bio.ts";
-import type { BlockDevice, BlockLimits, Extent } from "../block/device.ts";
+import type { BlockLimits, Extent } from "../block/device.ts";
 import { READ_ONLY_LIMITS } from "../block/device.ts";
+import type { InFlight } from "../block/in-flight.ts";
 import { Pool } from "../block/pool.ts";
 import type { Pooled } from "../block/pool.ts";
 import { refusal } from "../block/refuse.ts";
+import { EventCounter } from "./event-counter.ts";
 import type { LiveTable } from "./live-table.ts";
+import { Use } from "./mapped-use.ts";
+import type { MappedUse, UseOptions } from "./mapped-use.ts";
 import { GIVEN_BACK } from "./target.ts";
 import type { SuspendKind } from "./target.ts";
 
-/** Who has a mapped device open. */
-export interface MappedUse extends BlockDevice {
-  readonly readOnly: boolean;
-}
-
-export interface UseOptions {
-  readonly readOnly: boolean;
-  /** Called before a suspend that flushes: whatever is kept above is to be written down. */
-  readonly sync?: () => Promise<void>;
+/** A bio that waits until the device is resumed, and whose it is. */
+interface Held {
+  readonly bio: Bio;
+  readonly of: InFlight;
 }
 
 class Passage implements Pooled {
   isSpare = false;
   parent: Bio | null = null;
+  of: InFlight | null = null;
   /** The bio without its preflush. */
   readonly bio: OwnBio = ownBio(neverEnded);
   readonly ended: (error: HoldfastError | null) => void;
@@ -59,14 +59,14 @@ export class MappedDevice {
   #isSuspended = false;
   #suspending: SuspendKind | null = null;
   #inFlight = 0;
-  readonly #held: Bio[] = [];
+  readonly #held: Held[] = [];
   #drained: (() => void) | null = null;
-  #eventNr = 0;
-  readonly #eventWaiters = new Set<() => void>();
+  readonly #events = new EventCounter();
   readonly #uses = new Map<MappedUse, UseOptions>();
   readonly #passages = new Pool(() => new Passage((passage, error) => this.#ended(passage, error)));
   /** It goes when nobody has it open any more. */
   isDeferredRemoval = false;
+  #isRemoved = false;
   #allClosed: (() => void) | null = null;
 
   constructor(name: string, uuid: string, minor: number) {
@@ -92,7 +92,7 @@ export class MappedDevice {
   }
 
   get eventNr(): number {
-    return this.#eventNr;
+    return this.#events.count;
   }
 
   get sectors(): number {
@@ -104,29 +104,19 @@ export class MappedDevice {
   }
 
   event(): void {
-    this.#eventNr += 1;
-    const waiters = [...this.#eventWaiters];
-    this.#eventWaiters.clear();
-    for (const waiter of waiters) waiter();
+    this.#events.add();
   }
 
   /** Resolves when there were more events than that. @param signal gives up */
-  async waitForEvent(eventNr: number, signal?: AbortSignal): Promise<void> {
-    while (this.#eventNr <= eventNr) {
-      await new Promise<void>((resolve, reject) => {
-        this.#eventWaiters.add(resolve);
-        signal?.addEventListener("abort", () => {
-          this.#eventWaiters.delete(resolve);
-          reject(new HoldfastError("shutdown", `Nobody waits for ${this.name} any more.`));
-        });
-      });
-    }
+  waitForEvent(eventNr: number, signal?: AbortSignal): Promise<void> {
+    return this.#events.wait(eventNr, signal);
   }
 
   /** One more user. Closing it ends that. */
   open(options: UseOptions): MappedUse {
-    if (this.isDeferredRemoval) throw new HoldfastError("busy", `${this.name} is being removed.`);
-    const use = new Use(this, options.readOnly, () => this.#closed(use));
+    if (this.isDeferredRemoval || this.#isRemoved)
+      throw new HoldfastError("busy", `${this.name} is being removed.`);
+    const use: Use = new Use(this, options.readOnly, () => this.#closed(use));
     this.#uses.set(use, options);
     return use;
   }
@@ -142,25 +132,44 @@ export class MappedDevice {
     if (this.#uses.size === 0) then();
   }
 
-  submit(bio: Bio): void {
-    if (this.#isHolding) this.#held.push(bio);
-    else this.#start(bio);
+  /** Whether it stands on that one, also by a table that is still being made. */
+  standsOn(lower: MappedDevice): boolean {
+    return [...lower.#uses.values()].some(
+      ({ by }) => by !== undefined && (by === this || this.standsOn(by)),
+    );
+  }
+
+  /** Whether somebody has it open who is no mapped device. */
+  get isServed(): boolean {
+    return [...this.#uses.values()].some(({ by }) => by === undefined);
+  }
+
+  /** @param of counts the bio, and is told when it ends */
+  submit(bio: Bio, of: InFlight): void {
+    if (this.#isHolding || this.#isRemoved) this.#hold({ bio, of });
+    else this.#start(bio, of);
+  }
+
+  #hold(one: Held): void {
+    if (this.#isRemoved) end(one, new HoldfastError("io", `${this.name} was removed.`));
+    else this.#held.push(one);
   }
 
   get #isHolding(): boolean {
     return this.#isSuspended || this.#suspending !== null;
   }
 
-  #start(bio: Bio): void {
+  #start(bio: Bio, of: InFlight): void {
     const live = this.#live;
     const refused = refusal(this, bio);
     if (refused !== null || live === null || live.targets.length === 0) {
-      bio.end(refused ?? (bio.op === "flush" ? null : noTable(this.name)));
+      end({ bio, of }, refused ?? (bio.op === "flush" ? null : noTable(this.name)));
       return;
     }
     this.#inFlight += 1;
     const passage = this.#passages.take();
     passage.parent = bio;
+    passage.of = of;
     if ((bio.flags & BioFlags.preflush) === 0) live.submit(bio, passage.ended);
     else this.#afterFlush(live, bio, passage);
   }
@@ -181,13 +190,15 @@ export class MappedDevice {
 
   #ended(passage: Passage, error: HoldfastError | null): void {
     const bio = passage.parent!;
+    const of = passage.of!;
     passage.parent = null;
+    passage.of = null;
     dropData(passage.bio);
     this.#passages.give(passage);
     this.#inFlight -= 1;
     // Parts of it may have been written; they are written again, with the same data.
-    if (error === GIVEN_BACK && this.#isHolding) this.#held.push(bio);
-    else bio.end(error);
+    if (error === GIVEN_BACK && this.#isHolding) this.#hold({ bio, of });
+    else end({ bio, of }, error);
     if (this.#inFlight === 0) this.#drained?.();
   }
 
@@ -222,7 +233,10 @@ export class MappedDevice {
     }
     this.#isSuspended = true;
     this.#suspending = null;
-    for (const { target } of targets) await target.postsuspend?.();
+    const errors: unknown[] = [];
+    for (const { target } of targets)
+      await target.postsuspend?.().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
   }
 
   async #syncUsers(): Promise<void> {
@@ -243,8 +257,11 @@ export class MappedDevice {
       this.#live = next;
       this.#inactive = null;
     }
-    await before?.close();
-    await this.#wake();
+    try {
+      await before?.close();
+    } finally {
+      await this.#wake();
+    }
   }
 
   /** The device stays suspended when a target says no. */
@@ -253,19 +270,30 @@ export class MappedDevice {
     for (const { target } of targets) await target.preresume?.();
     for (const { target } of targets) target.resume?.();
     this.#isSuspended = false;
-    for (const bio of this.#held.splice(0)) this.submit(bio);
+    for (const { bio, of } of this.#held.splice(0)) this.submit(bio, of);
   }
 
-  /** Nobody has it open. Bios that are held fail. */
+  /** From now on nobody can open it, and bios that are or would be held fail. */
+  beginRemoval(): void {
+    this.#isRemoved = true;
+    for (const one of this.#held.splice(0)) this.#hold(one);
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
+  /** Nobody has it open, and its removal has begun. Whatever fails, everything is closed before it is thrown. */
   async close(): Promise<void> {
-    await this.suspend("noflush");
-    for (const bio of this.#held.splice(0))
-      bio.end(new HoldfastError("io", `${this.name} was removed.`));
     const tables = [this.#live, this.#inactive];
+    const errors: unknown[] = [];
+    const note = (error: unknown): number => errors.push(error);
+    await this.suspend("noflush").catch(note);
     this.#live = null;
     this.#inactive = null;
-    for (const table of tables) await table?.close();
+    for (const table of tables) await table?.close().catch(note);
     this.event();
+    if (errors.length > 0) throw errors[0];
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
@@ -273,46 +301,11 @@ export class MappedDevice {
   }
 }
 
-function noTable(name: string): HoldfastError {
-  return new HoldfastError("io", `${name} has no table.`);
+function end({ bio, of }: Held, error: HoldfastError | null): void {
+  of.end();
+  bio.end(error);
 }
 
-class Use implements MappedUse {
-  readonly readOnly: boolean;
-  readonly #of: MappedDevice;
-  readonly #closed: () => void;
-
-  constructor(of: MappedDevice, readOnly: boolean, closed: () => void) {
-    this.#of = of;
-    this.readOnly = readOnly;
-    this.#closed = closed;
-  }
-
-  get name(): string {
-    return this.#of.name;
-  }
-
-  get sectors(): number {
-    return this.#of.sectors;
-  }
-
-  get limits(): BlockLimits {
-    const { limits } = this.#of;
-    return this.readOnly && !limits.readOnly ? { ...limits, readOnly: true } : limits;
-  }
-
-  submit(bio: Bio): void {
-    const refused = this.readOnly ? refusal(this, bio) : null;
-    if (refused === null) this.#of.submit(bio);
-    else bio.end(refused);
-  }
-
-  extents(sector: number, sectors: number, maxExtents: number): Extent[] {
-    return this.#of.extents(sector, sectors, maxExtents);
-  }
-
-  close(): Promise<void> {
-    this.#closed();
-    return Promise.resolve();
-  }
+function noTable(name: string): HoldfastError {
+  return new HoldfastError("io", `${name} has no table.`);
 }

@@ -2,7 +2,8 @@
  * The mapped devices there are, by name, and what can be done to them: what the ioctls of /dev/mapper/control do for dmsetup. What is done to
  * one device is done one after the other; what is refused has changed nothing.
  */
-import { HoldfastError } from "../base/errors.ts";
+import { assert } from "../base/assert.ts";
+import { HoldfastError, toHoldfastError } from "../base/errors.ts";
 import { OneByOne } from "../base/one-by-one.ts";
 import type { Env } from "../env/env.ts";
 import type { ParityEngine } from "../parity/engine.ts";
@@ -51,6 +52,8 @@ export class MappedDevices {
   readonly #turns = new WeakMap<MappedDevice, OneByOne>();
   readonly #opened: TableDevices;
   readonly #shared = new Map<string, object>();
+  /** Under way, and nobody else waits for them. */
+  readonly #removals = new Set<Promise<void>>();
 
   constructor(options: MappedDevicesOptions) {
     this.#options = options;
@@ -142,9 +145,10 @@ export class MappedDevices {
 
   rename(device: MappedDevice, name: string): void {
     this.#checkName(name);
-    this.#devices.delete(device.name);
     device.name = name;
-    this.#devices.set(name, device);
+    const { all } = this;
+    this.#devices.clear();
+    for (const each of all) this.#devices.set(each.name, each);
   }
 
   /** Only a device without one gets a uuid, and keeps it. */
@@ -178,7 +182,7 @@ export class MappedDevices {
           `${device.name} is in use: it is open ${device.openCount} times.`,
         );
       device.isDeferredRemoval = true;
-      device.whenClosed(() => void this.#removeNow(device));
+      device.whenClosed(() => this.#removeLater(device));
       return "deferred";
     }
     await this.#removeNow(device);
@@ -187,20 +191,44 @@ export class MappedDevices {
 
   #removeNow(device: MappedDevice): Promise<void> {
     this.#devices.delete(device.name);
-    return this.#turn(device, () => device.close());
+    device.beginRemoval();
+    return this.#turns.get(device)!.run(() => device.close());
   }
 
-  /** All of them, those on top first. */
+  #removeLater(device: MappedDevice): void {
+    const removal = this.#removeNow(device)
+      .catch((error: unknown) => {
+        const { message } = toHoldfastError(error);
+        this.#options.env.log.write("error", `removing ${device.name}: ${message}`);
+      })
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+
+  /** All of them, those on top first. @throws HoldfastError `busy` while somebody has one open; nothing is closed then */
   async close(): Promise<void> {
-    while (this.#devices.size > 0) {
+    if (this.all.some((device) => device.isServed))
+      throw new HoldfastError("busy", "Mapped devices are in use.");
+    // What is on top ends only when what it stands on holds nothing back.
+    for (const device of this.all) device.beginRemoval();
+    const errors: unknown[] = [];
+    while (this.#devices.size > 0 || this.#removals.size > 0) {
+      await Promise.all(this.#removals);
       const top = this.all.toReversed().find((device) => device.openCount === 0);
-      if (top === undefined) throw new HoldfastError("busy", "Mapped devices are in use.");
-      await this.#removeNow(top);
+      assert(top !== undefined || this.#devices.size === 0, "some device is on top");
+      if (top !== undefined)
+        await this.#removeNow(top).catch((error: unknown) => errors.push(error));
     }
+    if (errors.length > 0) throw errors[0];
   }
 
+  /** @throws HoldfastError `not-found` for a device that was removed meanwhile */
   #turn<T>(device: MappedDevice, work: () => Promise<T>): Promise<T> {
-    return this.#turns.get(device)!.run(work);
+    return this.#turns.get(device)!.run(() => {
+      if (device.isRemoved)
+        throw new HoldfastError("not-found", `${device.name} was removed meanwhile.`);
+      return work();
+    });
   }
 }
 

@@ -67,7 +67,7 @@ export class TableDevices {
       await shared.opened;
       return shared;
     } catch (error) {
-      this.#shared.delete(key);
+      if (this.#shared.get(key) === shared) this.#shared.delete(key);
       throw error;
     }
   }
@@ -81,19 +81,10 @@ export class TableDevices {
 }
 
 function openMapped(mapped: MappedDevice, user: MappedDevice, readOnly: boolean): TargetDevice {
-  if (mapped === user || standsOn(mapped, user))
+  if (mapped === user || mapped.standsOn(user))
     throw new HoldfastError("usage", `${user.name} would stand on itself, by ${mapped.name}.`);
   const id = `${DM_MAJOR}:${mapped.minor}`;
-  return { device: mapped.open({ readOnly }), id, key: `dm ${mapped.minor}`, mapped };
-}
-
-function standsOn(upper: MappedDevice, lower: MappedDevice): boolean {
-  const tables = [upper.live, upper.inactive];
-  return tables.some((table) =>
-    table?.devices.some(
-      ({ mapped }) => mapped !== null && (mapped === lower || standsOn(mapped, lower)),
-    ),
-  );
+  return { device: mapped.open({ readOnly, by: user }), id, key: `dm ${mapped.minor}`, mapped };
 }
 
 /** One table's use of a device that others use as well. */

@@ -3,9 +3,10 @@ import { HoldfastError } from "../../base/errors.ts";
 import type { TargetType } from "../target.ts";
 import { ERROR } from "./error/error.ts";
 import { LINEAR } from "./linear/linear.ts";
+import { STRIPED } from "./striped/striped.ts";
 import { ZERO } from "./zero/zero.ts";
 
-export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, ZERO];
+export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, STRIPED, ZERO];
 
 /** @throws HoldfastError `unsupported` with the names there are */
 export function targetType(name: string): TargetType {

@@ -1,4 +1,4 @@
-/** error: every read and write fails. No words; those that are there are kept for `table`, as the kernel does. */
+/** error: every read and write fails. Words are not looked at, and `table` has none, as in the kernel. */
 import { HoldfastError } from "../../../base/errors.ts";
 import { WRITABLE_LIMITS } from "../../../block/device.ts";
 import type { Bio } from "../../../block/bio.ts";
