@@ -73,7 +73,7 @@ export const BITMAP_ENTRIES = (METADATA_BLOCK_BYTES - BITMAP_HEADER_BYTES) * 4;
 /** In a bitmap: the count is this or more, and stands in the tree of reference counts. */
 export const COUNT_IN_TREE = 3;
 
-export const INDEX_HEADER_BYTES = 16;
+const INDEX_HEADER_BYTES = 16;
 export const MAX_METADATA_BITMAPS = 255;
 /** More of a metadata device is not used. */
 export const MAX_METADATA_BLOCKS = MAX_METADATA_BITMAPS * BITMAP_ENTRIES;
@@ -85,6 +85,11 @@ export const indexEntry = struct("space map index entry", "little", 16, {
   noneFreeBefore: u32(12),
 });
 export type IndexEntry = ValueOf<typeof indexEntry>;
+
+/** Of the entry for a bitmap in an index block. */
+export function indexEntryOffset(bitmap: number): number {
+  return INDEX_HEADER_BYTES + bitmap * indexEntry.size;
+}
 
 /** In a superblock, with room for more. */
 export const SPACE_MAP_ROOT_BYTES = 128;

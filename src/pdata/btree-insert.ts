@@ -2,6 +2,7 @@
  * Putting an entry into a tree, from the root down: every node on the way is shadowed, its parent pointed to the shadow, and split if it is full, so
  * there is room in the parent whenever a child splits. A root that splits stays where it is and gets two children.
  */
+import { assert } from "../base/assert.ts";
 import { BTREE_NODE } from "../formats/persistent-data.ts";
 import type { CachedBlock } from "./block-cache.ts";
 import type { Btree } from "./btree.ts";
@@ -42,6 +43,31 @@ export async function insertInto(
     await tree.type.dec?.(node, offset, 1);
     node.data.set(value, offset);
   }
+  return top.location;
+}
+
+/**
+ * Shadows the way to an entry that is there, to be changed in place by `change`, which sees to all counts itself: a value that is the root of a tree
+ * is shadowed in its turn, when what leads to it is the changer's own. @returns the new root
+ */
+export async function changeAt(
+  tree: Btree,
+  root: number,
+  key: number,
+  change: (leaf: CachedBlock, offset: number) => Promise<void>,
+): Promise<number> {
+  const top = await tree.shadow(root);
+  let node = top;
+  while (!isLeaf(node)) {
+    const index = lowerBound(node, key);
+    assert(index >= 0, "what is changed is there");
+    const child = await tree.shadow(childAt(node, index));
+    setChild(node, index, child.location);
+    node = child;
+  }
+  const index = lookAt(node, key);
+  assert(index !== null, "what is changed is there");
+  await change(node, valueOffset(node, index));
   return top.location;
 }
 

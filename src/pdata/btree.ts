@@ -9,7 +9,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { BTREE_NODE } from "../formats/persistent-data.ts";
-import { insertInto } from "./btree-insert.ts";
+import { changeAt, insertInto } from "./btree-insert.ts";
 import { removeFrom } from "./btree-remove.ts";
 import type { Removal } from "./btree-remove.ts";
 import {
@@ -157,6 +157,15 @@ export class Btree {
   /** Puts a value in, in the place of the one that was there. @returns the new root */
   insert(root: number, key: number, value: Uint8Array): Promise<number> {
     return insertInto(this, root, key, value);
+  }
+
+  /** Changes a value that is there, in its leaf: see `changeAt`. @returns the new root */
+  change(
+    root: number,
+    key: number,
+    change: (leaf: CachedBlock, offset: number) => Promise<void>,
+  ): Promise<number> {
+    return changeAt(this, root, key, change);
   }
 
   /** @returns the new root; null: the key is not there, and nothing has changed */

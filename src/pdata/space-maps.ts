@@ -1,10 +1,10 @@
 /** The two kinds of space map: that of the metadata itself, with its index in one block, and that of data, with its index in a tree. */
 import {
   INDEX_BLOCK,
-  INDEX_HEADER_BYTES,
   MAX_METADATA_BITMAPS,
   MAX_METADATA_BLOCKS,
   indexEntry,
+  indexEntryOffset,
   spaceMapRoot,
 } from "../formats/persistent-data.ts";
 import type { IndexEntry } from "../formats/persistent-data.ts";
@@ -33,7 +33,7 @@ class IndexInBlock implements IndexStore {
   }
 
   load(page: number): Promise<IndexEntry> {
-    return Promise.resolve(indexEntry.decode(this.#block.data, entryOffset(page)));
+    return Promise.resolve(indexEntry.decode(this.#block.data, indexEntryOffset(page)));
   }
 
   async begin(): Promise<void> {
@@ -42,13 +42,9 @@ class IndexInBlock implements IndexStore {
 
   save(page: number, entry: IndexEntry): Promise<void> {
     assert(page < MAX_METADATA_BITMAPS, "the index of the metadata has room");
-    indexEntry.encodeInto(this.#block.data, entryOffset(page), entry);
+    indexEntry.encodeInto(this.#block.data, indexEntryOffset(page), entry);
     return Promise.resolve();
   }
-}
-
-function entryOffset(page: number): number {
-  return INDEX_HEADER_BYTES + page * indexEntry.size;
 }
 
 class IndexInTree implements IndexStore {

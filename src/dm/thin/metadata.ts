@@ -1,0 +1,459 @@
+/**
+ * Metadata of a thin pool: its devices, where their blocks are, and which data blocks are free.
+ *
+ * Looking up a mapping needs no promise while its tree's nodes are in memory and nobody changes trees; everything else takes its turn. A change that
+ * fails leaves what is in memory torn: `isTorn` stays, and only `reload` helps, which goes back to the last commit.
+ *
+ * Sharing is told by time: the pool's time goes up with every snapshot, mappings carry the time at which they were made, and devices the time at which
+ * they were last part of a snapshot. A mapping older than that may be shared.
+ */
+import { assert } from "../../base/assert.ts";
+import { HoldfastError } from "../../base/errors.ts";
+import { OneByOne } from "../../base/one-by-one.ts";
+import type { BlockDevice } from "../../block/device.ts";
+import { NOT_FOUND, NOT_IN_MEMORY } from "../../pdata/btree.ts";
+import { getU64, putU64 } from "../../pdata/btree-node.ts";
+import type { CachedBlock } from "../../pdata/block-cache.ts";
+import { usableBlocks } from "../../pdata/space-maps.ts";
+import {
+  DEVICE_DETAILS_BYTES,
+  MAPPING_BYTES,
+  THIN_NEEDS_CHECK,
+  THIN_SUPERBLOCK,
+  deviceDetails,
+  mappedBlock,
+  mappedTime,
+  putMapping,
+  thinSuperblock,
+} from "../../formats/thin.ts";
+import type { DeviceDetails } from "../../formats/thin.ts";
+import { MetadataStore } from "./metadata-store.ts";
+
+/** A device that somebody has open. */
+export interface ThinDevice {
+  readonly id: number;
+  /** Of its mappings. */
+  root: number;
+  details: DeviceDetails;
+  hasChanged: boolean;
+  users: number;
+}
+
+/** Of a mapping: that of the block does not exist; what is needed is not in memory; else `block` and `isShared` of the metadata say it. */
+export type Lookup = "mapped" | "unmapped" | "later";
+
+/** Blocks that are kept for what must always be possible: a tenth, at most 4096. */
+const MAX_RESERVED_BLOCKS = 4096;
+
+export class ThinMetadata {
+  readonly #device: BlockDevice;
+  #store: MetadataStore;
+  readonly #turns = new OneByOne();
+  readonly #open = new Map<number, ThinDevice>();
+  #isTorn = false;
+  /** What `lookup` found. */
+  block = 0;
+  isShared = false;
+
+  constructor(device: BlockDevice, store: MetadataStore) {
+    this.#device = device;
+    this.#store = store;
+  }
+
+  get dataBlockSectors(): number {
+    return this.#store.dataBlockSectors;
+  }
+
+  get transactionId(): number {
+    return this.#store.state.transactionId;
+  }
+
+  /** 0: there is no metadata snapshot. */
+  get heldRoot(): number {
+    return this.#store.state.heldRoot;
+  }
+
+  get needsCheck(): boolean {
+    return (this.#store.state.flags & THIN_NEEDS_CHECK) !== 0;
+  }
+
+  get isDirty(): boolean {
+    return this.#store.isDirty || [...this.#open.values()].some(({ hasChanged }) => hasChanged);
+  }
+
+  get isTorn(): boolean {
+    return this.#isTorn;
+  }
+
+  get dataBlocks(): number {
+    return this.#store.dataMap.blocks;
+  }
+
+  get freeDataBlocks(): number {
+    return this.#store.dataMap.free;
+  }
+
+  get metadataBlocks(): number {
+    return this.#store.metadataMap.blocks;
+  }
+
+  /** Without those that are kept in reserve. */
+  get freeMetadataBlocks(): number {
+    const { blocks, free } = this.#store.metadataMap;
+    return Math.max(0, free - Math.min(MAX_RESERVED_BLOCKS, Math.floor(blocks / 10)));
+  }
+
+  /** Changed blocks in memory. */
+  get dirtyBlocks(): number {
+    return this.#store.transaction.cache.dirtyBlocks;
+  }
+
+  /** A change of trees, in its turn. @throws whatever went wrong; then all is torn, but for errors that were found `before` anything changed */
+  #change<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(async () => {
+      if (this.#isTorn)
+        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
+      this.#isTorn = true;
+      const result = await work();
+      this.#isTorn = false;
+      return result;
+    });
+  }
+
+  /** Nothing has changed yet. */
+  #refuse(error: HoldfastError): HoldfastError {
+    this.#isTorn = false;
+    return error;
+  }
+
+  /** Where a block is, if that can be said at once. */
+  lookup(device: ThinDevice, block: number): Lookup {
+    if (this.#isTorn) return "later";
+    const { mappings } = this.#store;
+    const offset = mappings.find(device.root, block);
+    if (offset === NOT_IN_MEMORY) return "later";
+    if (offset === NOT_FOUND) return "unmapped";
+    const { view } = mappings.leaf!;
+    this.block = mappedBlock(view, offset);
+    this.isShared = device.details.snapshottedTime > mappedTime(view, offset);
+    return "mapped";
+  }
+
+  /** Brings into memory what `lookup` misses. @throws `io`, `bad-metadata` */
+  load(device: ThinDevice, block: number): Promise<void> {
+    return this.#turns.run(async () => {
+      if (this.#isTorn)
+        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
+      await this.#store.mappings.get(device.root, block);
+    });
+  }
+
+  /** @throws `not-found` */
+  openDevice(id: number): Promise<ThinDevice> {
+    return this.#turns.run(async () => {
+      const open = this.#open.get(id);
+      if (open !== undefined) {
+        open.users += 1;
+        return open;
+      }
+      const device = await this.#read(id);
+      if (device === null) throw new HoldfastError("not-found", `The pool has no device ${id}.`);
+      device.users = 1;
+      this.#open.set(id, device);
+      return device;
+    });
+  }
+
+  closeDevice(device: ThinDevice): void {
+    assert(device.users > 0, "a device is closed by those who opened it");
+    device.users -= 1;
+    if (device.users === 0 && !device.hasChanged) this.#open.delete(device.id);
+  }
+
+  /** As the trees have it, or with what changed since it was opened. */
+  async #read(id: number): Promise<ThinDevice | null> {
+    const open = this.#open.get(id);
+    if (open !== undefined) return open;
+    const { details, devices, state } = this.#store;
+    const found = await details.get(state.deviceDetailsRoot, id);
+    const root = await devices.get(state.dataMappingRoot, id);
+    if (found === null || root === null) return null;
+    return {
+      id,
+      root: getU64(new DataView(root.buffer), 0),
+      details: deviceDetails.decode(found),
+      hasChanged: false,
+      users: 0,
+    };
+  }
+
+  /** A device without mappings. @throws `usage` if it is there */
+  createThin(id: number): Promise<void> {
+    return this.#change(async () => {
+      await this.#checkNew(id);
+      const root = this.#store.mappings.empty();
+      await this.#add(id, root, { mappedBlocks: 0 });
+    });
+  }
+
+  /** A device that shares all mappings with another. @throws `usage`, `not-found` */
+  createSnapshot(id: number, originId: number): Promise<void> {
+    return this.#change(async () => {
+      await this.#checkNew(id);
+      const origin = await this.#read(originId);
+      if (origin === null)
+        throw this.#refuse(new HoldfastError("not-found", `The pool has no device ${originId}.`));
+      const { transaction, state } = this.#store;
+      transaction.inc(origin.root);
+      state.time += 1;
+      origin.details = { ...origin.details, snapshottedTime: state.time };
+      this.#changed(origin);
+      await this.#add(id, origin.root, origin.details);
+    });
+  }
+
+  async #checkNew(id: number): Promise<void> {
+    if ((await this.#read(id)) !== null)
+      throw this.#refuse(new HoldfastError("usage", `The pool has a device ${id} already.`));
+  }
+
+  #changed(device: ThinDevice): void {
+    device.hasChanged = true;
+    this.#open.set(device.id, device);
+  }
+
+  async #add(id: number, root: number, { mappedBlocks }: { mappedBlocks: number }): Promise<void> {
+    const { devices, state } = this.#store;
+    const value = new Uint8Array(8);
+    putU64(new DataView(value.buffer), 0, root);
+    state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
+    const { transactionId, time } = state;
+    const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
+    this.#changed({ id, root, details, hasChanged: true, users: 0 });
+  }
+
+  /** @throws `not-found`, `busy` while somebody has it open */
+  deleteDevice(id: number): Promise<void> {
+    return this.#change(async () => {
+      const device = await this.#read(id);
+      if (device === null)
+        throw this.#refuse(new HoldfastError("not-found", `The pool has no device ${id}.`));
+      if (device.users > 0)
+        throw this.#refuse(new HoldfastError("busy", `Device ${id} of the pool is in use.`));
+      this.#open.delete(id);
+      const { devices, details, state } = this.#store;
+      state.deviceDetailsRoot =
+        (await details.remove(state.deviceDetailsRoot, id)) ?? state.deviceDetailsRoot;
+      state.dataMappingRoot =
+        (await devices.remove(state.dataMappingRoot, id)) ?? state.dataMappingRoot;
+    });
+  }
+
+  /** A data block that is free, which has one user from then on. Null: there is none now; a commit may bring some. */
+  allocate(): Promise<number | null> {
+    return this.#change(() => this.#store.dataMap.allocateLoading());
+  }
+
+  /** One more user of data blocks, or one less. */
+  addUsers(block: number, count: number, by: 1 | -1): Promise<void> {
+    return this.#change(async () => {
+      const { dataMap } = this.#store;
+      for (let each = block; each < block + count; each += 1) {
+        await dataMap.prepare(each);
+        dataMap.add(each, by);
+      }
+    });
+  }
+
+  /** How often a data block is used. */
+  users(block: number): Promise<number> {
+    return this.#turns.run(async () => {
+      await this.#store.dataMap.prepare(block);
+      return this.#store.dataMap.count(block);
+    });
+  }
+
+  /** Maps a block to a data block whose one user the mapping becomes; what it was mapped to has one user less. */
+  map(device: ThinDevice, block: number, dataBlock: number): Promise<void> {
+    return this.#change(async () => {
+      const { mappings, state } = this.#store;
+      const isNew = (await mappings.get(device.root, block)) === null;
+      const value = new Uint8Array(MAPPING_BYTES);
+      putMapping(new DataView(value.buffer), 0, dataBlock, state.time);
+      await this.#changeRoot(device, (root) => mappings.insert(root, block, value));
+      if (isNew) this.#count(device, 1);
+    });
+  }
+
+  /** Takes away the mappings of blocks `from` up to `to`; their data blocks have one user less each. */
+  unmap(device: ThinDevice, from: number, to: number): Promise<void> {
+    return this.#change(async () => {
+      const { mappings } = this.#store;
+      await this.#changeRoot(device, async (root) => {
+        for (let after = root; ;) {
+          const step = await mappings.removeSome(after, from, to);
+          after = step.root;
+          if (step.removed === 0) return after;
+          this.#count(device, -step.removed);
+        }
+      });
+    });
+  }
+
+  /** The first run of mapped blocks in `from` up to `to` whose data blocks follow each other. */
+  run(device: ThinDevice, from: number, to: number): Promise<MappedRun | null> {
+    return this.#turns.run(async () => {
+      const { mappings } = this.#store;
+      const first = await mappings.next(device.root, from);
+      if (first === null || first.key >= to) return null;
+      const block = mappedBlock(first.leaf.view, first.offset);
+      const time = mappedTime(first.leaf.view, first.offset);
+      const isShared = device.details.snapshottedTime > time;
+      let count = 1;
+      while (first.key + count < to) {
+        const next = await mappings.get(device.root, first.key + count);
+        if (next === null) break;
+        const view = new DataView(next.buffer);
+        const isLike = device.details.snapshottedTime > mappedTime(view, 0) === isShared;
+        if (mappedBlock(view, 0) !== block + count || !isLike) break;
+        count += 1;
+      }
+      return { from: first.key, dataBlock: block, count, isShared };
+    });
+  }
+
+  #count(device: ThinDevice, by: number): void {
+    device.details = { ...device.details, mappedBlocks: device.details.mappedBlocks + by };
+    this.#changed(device);
+  }
+
+  /** What leads to the device's tree is shadowed before the tree: a shared way has one more user of the tree than the tree's count says. */
+  async #changeRoot(device: ThinDevice, change: (root: number) => Promise<number>): Promise<void> {
+    const { devices, state } = this.#store;
+    const put = async ({ view }: CachedBlock, offset: number): Promise<void> => {
+      device.root = await change(device.root);
+      putU64(view, offset, device.root);
+    };
+    state.dataMappingRoot = await devices.change(state.dataMappingRoot, device.id, put);
+  }
+
+  /** The highest mapped block; null: none is. */
+  highest(device: ThinDevice): Promise<number | null> {
+    return this.#turns.run(() => this.#store.mappings.last(device.root));
+  }
+
+  /** @throws `usage` if it is not `from` now */
+  setTransactionId(from: number, to: number): Promise<void> {
+    return this.#turns.run(() => {
+      const { state } = this.#store;
+      if (state.transactionId !== from)
+        throw new HoldfastError(
+          "usage",
+          `The transaction id of the pool is ${state.transactionId}, not ${from}.`,
+        );
+      state.transactionId = to;
+      return Promise.resolve();
+    });
+  }
+
+  /** Keeps the trees as they are now for others to read. @throws `busy` if there is such a snapshot */
+  async reserveSnapshot(flushData: () => Promise<void>): Promise<void> {
+    if (this.heldRoot !== 0)
+      throw new HoldfastError("busy", "The pool has a metadata snapshot; release that one first.");
+    await this.commit(flushData);
+    await this.#change(() => {
+      const { transaction, state } = this.#store;
+      const held = this.#store.heldSuperblock();
+      transaction.inc(state.dataMappingRoot);
+      transaction.inc(state.deviceDetailsRoot);
+      state.heldRoot = held.location;
+      return Promise.resolve();
+    });
+  }
+
+  /** @throws `usage` if there is none */
+  releaseSnapshot(): Promise<void> {
+    return this.#change(async () => {
+      const { transaction, state, devices, details } = this.#store;
+      if (state.heldRoot === 0)
+        throw this.#refuse(new HoldfastError("usage", "The pool has no metadata snapshot."));
+      const held = await transaction.cache.read(state.heldRoot, THIN_SUPERBLOCK);
+      const { dataMappingRoot, deviceDetailsRoot } = thinSuperblock.decode(held.data);
+      await devices.delete(dataMappingRoot);
+      await details.delete(deviceDetailsRoot);
+      transaction.dec(state.heldRoot);
+      state.heldRoot = 0;
+    });
+  }
+
+  /** More data blocks. */
+  growData(blocks: number): Promise<void> {
+    return this.#change(() => Promise.resolve(this.#store.dataMap.extend(blocks)));
+  }
+
+  /** The blocks that the metadata device has now. */
+  get usableMetadataBlocks(): number {
+    return usableBlocks(this.#store.transaction);
+  }
+
+  growMetadata(): Promise<void> {
+    const blocks = this.usableMetadataBlocks;
+    return this.#change(() => Promise.resolve(this.#store.metadataMap.extend(blocks)));
+  }
+
+  /** It takes effect with the next commit. */
+  setNeedsCheck(): void {
+    this.#store.state.flags |= THIN_NEEDS_CHECK;
+  }
+
+  /** Makes all changes durable; without any nothing is written. On an error all is torn. */
+  commit(flushData: () => Promise<void>): Promise<void> {
+    return this.#turns.run(async () => {
+      if (this.#isTorn)
+        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
+      if (!this.isDirty) return;
+      try {
+        await this.#writeDetails();
+        await this.#store.commit(flushData);
+      } catch (error) {
+        this.#isTorn = true;
+        throw error;
+      }
+    });
+  }
+
+  async #writeDetails(): Promise<void> {
+    const { details, state } = this.#store;
+    for (const device of this.#open.values()) {
+      if (!device.hasChanged) continue;
+      const value = deviceDetails.encode(device.details);
+      assert(value.length === DEVICE_DETAILS_BYTES, "details have their size");
+      state.deviceDetailsRoot = await details.insert(state.deviceDetailsRoot, device.id, value);
+      device.hasChanged = false;
+      if (device.users === 0) this.#open.delete(device.id);
+    }
+  }
+
+  /** Back to the last commit. What was mapped since is not; devices made since are gone for those who have them open as well. */
+  reload(): Promise<void> {
+    return this.#turns.run(async () => {
+      this.#store = await MetadataStore.open(this.#device);
+      const open = [...this.#open.values()];
+      this.#open.clear();
+      for (const device of open) {
+        const before = await this.#read(device.id);
+        if (before === null || device.users === 0) continue;
+        Object.assign(device, { root: before.root, details: before.details, hasChanged: false });
+        this.#open.set(device.id, device);
+      }
+      this.#isTorn = false;
+    });
+  }
+}
+
+export interface MappedRun {
+  readonly from: number;
+  readonly dataBlock: number;
+  readonly count: number;
+  readonly isShared: boolean;
+}
