@@ -3,7 +3,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { openDevice } from "../../devices/open.ts";
 import { checkPool } from "../../dm/thin/check.ts";
-import { clearNeedsCheck } from "../../dm/thin/clear-needs-check.ts";
+import { markNeedsCheck } from "../../dm/thin/needs-check.ts";
 import { dumpPool } from "../../dm/thin/dump.ts";
 import { PoolBuilder } from "../../dm/thin/restore.ts";
 import { XmlWriter, readXml } from "../../dm/thin/xml.ts";
@@ -48,7 +48,7 @@ function check(context: CommandContext, device: string, args: ParsedArguments): 
       result.verdict === "clean" ||
       (result.verdict === "leaks" && args.has("ignore-non-fatal-errors"));
     if (isGood && clears && result.needsCheck) {
-      await clearNeedsCheck(opened);
+      await markNeedsCheck(opened, false);
       await output.note(`${device} needs no check any more`);
     }
     return isGood ? EXIT_DONE : EXIT_FAILED;

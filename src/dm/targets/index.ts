@@ -4,9 +4,11 @@ import type { TargetType } from "../target.ts";
 import { ERROR } from "./error/error.ts";
 import { LINEAR } from "./linear/linear.ts";
 import { STRIPED } from "./striped/striped.ts";
+import { THIN_POOL } from "./thin-pool/thin-pool.ts";
+import { THIN } from "./thin/thin.ts";
 import { ZERO } from "./zero/zero.ts";
 
-export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, STRIPED, ZERO];
+export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, STRIPED, THIN, THIN_POOL, ZERO];
 
 /** @throws HoldfastError `unsupported` with the names there are */
 export function targetType(name: string): TargetType {

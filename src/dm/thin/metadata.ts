@@ -2,7 +2,7 @@
  * Metadata of a thin pool: its devices, where their blocks are, and which data blocks are free.
  *
  * Looking up a mapping needs no promise while its tree's nodes are in memory and nobody changes trees; everything else takes its turn. A change that
- * fails leaves what is in memory torn: `isTorn` stays, and only `reload` helps, which goes back to the last commit.
+ * fails leaves what is in memory torn: only `abort` helps, which goes back to the last commit.
  *
  * Sharing is told by time: the pool's time goes up with every snapshot, mappings carry the time at which they were made, and devices the time at which
  * they were last part of a snapshot. A mapping older than that may be shared.
@@ -16,7 +16,6 @@ import { getU64, putU64 } from "../../pdata/btree-node.ts";
 import type { CachedBlock } from "../../pdata/block-cache.ts";
 import { usableBlocks } from "../../pdata/space-maps.ts";
 import {
-  DEVICE_DETAILS_BYTES,
   MAPPING_BYTES,
   THIN_NEEDS_CHECK,
   THIN_SUPERBLOCK,
@@ -27,6 +26,7 @@ import {
   thinSuperblock,
 } from "../../formats/thin.ts";
 import type { DeviceDetails } from "../../formats/thin.ts";
+import { markNeedsCheck } from "./needs-check.ts";
 import { MetadataStore } from "./metadata-store.ts";
 
 /** A device that somebody has open. */
@@ -81,10 +81,6 @@ export class ThinMetadata {
     return this.#store.isDirty || [...this.#open.values()].some(({ hasChanged }) => hasChanged);
   }
 
-  get isTorn(): boolean {
-    return this.#isTorn;
-  }
-
   get dataBlocks(): number {
     return this.#store.dataMap.blocks;
   }
@@ -111,8 +107,7 @@ export class ThinMetadata {
   /** A change of trees, in its turn. @throws whatever went wrong; then all is torn, but for errors that were found `before` anything changed */
   #change<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.run(async () => {
-      if (this.#isTorn)
-        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
+      this.#checkWhole();
       this.#isTorn = true;
       const result = await work();
       this.#isTorn = false;
@@ -139,13 +134,21 @@ export class ThinMetadata {
     return "mapped";
   }
 
-  /** Brings into memory what `lookup` misses. @throws `io`, `bad-metadata` */
-  load(device: ThinDevice, block: number): Promise<void> {
+  /** As `lookup`, with what must be read first. Null: unmapped. @throws `io`, `bad-metadata` */
+  locate(device: ThinDevice, block: number): Promise<Located | null> {
     return this.#turns.run(async () => {
-      if (this.#isTorn)
-        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
-      await this.#store.mappings.get(device.root, block);
+      this.#checkWhole();
+      const found = await this.#store.mappings.get(device.root, block);
+      if (found === null) return null;
+      const view = new DataView(found.buffer);
+      const isShared = device.details.snapshottedTime > mappedTime(view, 0);
+      return { block: mappedBlock(view, 0), isShared };
     });
+  }
+
+  #checkWhole(): void {
+    if (this.#isTorn)
+      throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
   }
 
   /** @throws `not-found` */
@@ -289,6 +292,8 @@ export class ThinMetadata {
   unmap(device: ThinDevice, from: number, to: number): Promise<void> {
     return this.#change(async () => {
       const { mappings } = this.#store;
+      const first = await mappings.next(device.root, from);
+      if (first === null || first.key >= to) return;
       await this.#changeRoot(device, async (root) => {
         for (let after = root; ;) {
           const step = await mappings.removeSome(after, from, to);
@@ -356,13 +361,14 @@ export class ThinMetadata {
     });
   }
 
-  /** Keeps the trees as they are now for others to read. @throws `busy` if there is such a snapshot */
-  async reserveSnapshot(flushData: () => Promise<void>): Promise<void> {
-    if (this.heldRoot !== 0)
-      throw new HoldfastError("busy", "The pool has a metadata snapshot; release that one first.");
-    await this.commit(flushData);
-    await this.#change(() => {
+  /** Keeps the trees of the last commit for others to read; nothing has changed since. @throws `busy` if there is such a snapshot */
+  reserveSnapshot(): Promise<void> {
+    return this.#change(() => {
       const { transaction, state } = this.#store;
+      if (state.heldRoot !== 0)
+        throw this.#refuse(
+          new HoldfastError("busy", "The pool has a metadata snapshot; release that one first."),
+        );
       const held = this.#store.heldSuperblock();
       transaction.inc(state.dataMappingRoot);
       transaction.inc(state.deviceDetailsRoot);
@@ -401,20 +407,15 @@ export class ThinMetadata {
     return this.#change(() => Promise.resolve(this.#store.metadataMap.extend(blocks)));
   }
 
-  /** It takes effect with the next commit. */
-  setNeedsCheck(): void {
-    this.#store.state.flags |= THIN_NEEDS_CHECK;
-  }
-
   /** Makes all changes durable; without any nothing is written. On an error all is torn. */
   commit(flushData: () => Promise<void>): Promise<void> {
     return this.#turns.run(async () => {
-      if (this.#isTorn)
-        throw new HoldfastError("io", "The metadata of the pool could not be changed before.");
+      this.#checkWhole();
       if (!this.isDirty) return;
       try {
-        await this.#writeDetails();
+        const changed = await this.#writeDetails();
         await this.#store.commit(flushData);
+        for (const device of changed) this.#isCommitted(device);
       } catch (error) {
         this.#isTorn = true;
         throw error;
@@ -422,21 +423,31 @@ export class ThinMetadata {
     });
   }
 
-  async #writeDetails(): Promise<void> {
+  async #writeDetails(): Promise<ThinDevice[]> {
     const { details, state } = this.#store;
-    for (const device of this.#open.values()) {
-      if (!device.hasChanged) continue;
-      const value = deviceDetails.encode(device.details);
-      assert(value.length === DEVICE_DETAILS_BYTES, "details have their size");
-      state.deviceDetailsRoot = await details.insert(state.deviceDetailsRoot, device.id, value);
-      device.hasChanged = false;
-      if (device.users === 0) this.#open.delete(device.id);
-    }
+    const changed = [...this.#open.values()].filter(({ hasChanged }) => hasChanged);
+    for (const { id, details: value } of changed)
+      state.deviceDetailsRoot = await details.insert(
+        state.deviceDetailsRoot,
+        id,
+        deviceDetails.encode(value),
+      );
+    return changed;
   }
 
-  /** Back to the last commit. What was mapped since is not; devices made since are gone for those who have them open as well. */
-  reload(): Promise<void> {
+  /** Not before the superblock is written: a FUA write waits for that. */
+  #isCommitted(device: ThinDevice): void {
+    device.hasChanged = false;
+    if (device.users === 0) this.#open.delete(device.id);
+  }
+
+  /**
+   * Back to the last commit, which is marked to be checked before anything else is changed. What was mapped since is not; devices made since are gone for
+   * those who have them open as well. @throws `io`, `bad-metadata`: nothing can be had of the metadata
+   */
+  abort(): Promise<void> {
     return this.#turns.run(async () => {
+      await markNeedsCheck(this.#device, true);
       this.#store = await MetadataStore.open(this.#device);
       const open = [...this.#open.values()];
       this.#open.clear();
@@ -449,6 +460,11 @@ export class ThinMetadata {
       this.#isTorn = false;
     });
   }
+}
+
+export interface Located {
+  readonly block: number;
+  readonly isShared: boolean;
 }
 
 export interface MappedRun {
