@@ -11,7 +11,7 @@ export class EventCounter {
 
   add(): void {
     this.#count += 1;
-    for (const waiter of [...this.#waiters]) waiter();
+    for (const waiter of this.#waiters) waiter();
   }
 
   /** Resolves when there were more than that. @param signal gives up: it throws `shutdown` */

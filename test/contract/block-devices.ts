@@ -24,6 +24,7 @@ import type { Env } from "../../src/env/env.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
+import { DmWorld } from "../support/dm-world.ts";
 import { VirtualTime } from "../support/virtual-time.ts";
 import { memberImage, planFor, runPlan } from "../support/running-array.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
@@ -92,6 +93,21 @@ async function runningLinear(): Promise<MadeDevice> {
   return { device, contents };
 }
 
+/** Of several targets, with borders where no block has one. */
+async function mappedDevice(): Promise<MadeDevice> {
+  const world = new DmWorld({ a: 700, b: 260, c: 260 });
+  const device = world.create("mapped");
+  await world.load(
+    device,
+    `0 501 linear ./a 3\n501 500 striped 2 5 ./b 0 ./c 7\n1001 ${SECTORS - 1001} linear ./a 611`,
+  );
+  await world.all.resume(device);
+  const use = device.open({ readOnly: false });
+  const contents = someContents();
+  await writeSectors(use, 0, contents);
+  return { device: use, contents };
+}
+
 async function nbd(env: Env, limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
   const contents = someContents();
   const served = checked(arrayWith(contents, limits));
@@ -153,6 +169,7 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
       },
     },
     { name: "running array", make: runningLinear },
+    { name: "mapped device", make: mappedDevice },
     {
       name: "overlay in memory",
       make: () => overlay(env, { kind: "memory", limitBytes: 2 ** 30 }),

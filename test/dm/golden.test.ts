@@ -24,7 +24,8 @@ describe("views of mapped devices", () => {
       return [label, { bytes, sha256, ...(table === undefined ? {} : { table, status }) }] as const;
     });
     expect(Object.fromEntries(played.looks)).toEqual(Object.fromEntries(wanted));
-    expect(played.log).toEqual(view.log.split("\n"));
+    // Of the kernel's lines the blank at the end of the last was not recorded.
+    expect(played.log.join("\n").trimEnd()).toBe(view.log);
     const changed = await played.changedDisks();
     expect(changed.filter((disk) => !view.members_changed_by_view.includes(disk))).toEqual([]);
   });

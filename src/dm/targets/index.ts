@@ -1,14 +1,29 @@
 /** The target types there are. A new one is a folder here and a line in the list. */
 import { HoldfastError } from "../../base/errors.ts";
 import type { TargetType } from "../target.ts";
+import { DELAY } from "./delay/delay.ts";
+import { DUST } from "./dust/dust.ts";
 import { ERROR } from "./error/error.ts";
+import { FLAKEY } from "./flakey/flakey.ts";
 import { LINEAR } from "./linear/linear.ts";
+import { LOG_WRITES } from "./log-writes/log-writes.ts";
 import { STRIPED } from "./striped/striped.ts";
 import { THIN_POOL } from "./thin-pool/thin-pool.ts";
 import { THIN } from "./thin/thin.ts";
 import { ZERO } from "./zero/zero.ts";
 
-export const TARGET_TYPES: readonly TargetType[] = [ERROR, LINEAR, STRIPED, THIN, THIN_POOL, ZERO];
+export const TARGET_TYPES: readonly TargetType[] = [
+  DELAY,
+  DUST,
+  ERROR,
+  FLAKEY,
+  LINEAR,
+  LOG_WRITES,
+  STRIPED,
+  THIN,
+  THIN_POOL,
+  ZERO,
+];
 
 /** @throws HoldfastError `unsupported` with the names there are */
 export function targetType(name: string): TargetType {

@@ -146,7 +146,7 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     places.push({ on, offset });
   }
   words.end();
-  return new StripedTarget(places, chunkSectors, context.event);
+  return new StripedTarget(places, chunkSectors, () => context.event());
 }
 
 export const STRIPED: TargetType = {
