@@ -33,7 +33,6 @@ const WRITES_AT_A_TIME = 32;
 
 export class BlockCache {
   readonly device: BlockDevice;
-  readonly blocks: number;
   readonly #maxClean: number;
   readonly #cached = new Map<number, CachedBlock>();
   readonly #dirty = new Set<CachedBlock>();
@@ -42,8 +41,12 @@ export class BlockCache {
   /** @param maxClean blocks that are kept though they could be read again */
   constructor(device: BlockDevice, maxClean = DEFAULT_CLEAN_BLOCKS) {
     this.device = device;
-    this.blocks = Math.floor(device.sectors / METADATA_BLOCK_SECTORS);
     this.#maxClean = maxClean;
+  }
+
+  /** A device may grow. */
+  get blocks(): number {
+    return Math.floor(this.device.sectors / METADATA_BLOCK_SECTORS);
   }
 
   get dirtyBlocks(): number {

@@ -44,6 +44,8 @@ export type Lookup = "mapped" | "unmapped" | "later";
 
 /** Blocks that are kept for what must always be possible: a tenth, at most 4096. */
 const MAX_RESERVED_BLOCKS = 4096;
+/** A mapping and its commit need no more: the ways to the leaves of all trees, and the space maps. */
+const CHANGE_BLOCKS = 16;
 
 export class ThinMetadata {
   readonly #device: BlockDevice;
@@ -97,6 +99,11 @@ export class ThinMetadata {
   get freeMetadataBlocks(): number {
     const { blocks, free } = this.#store.metadataMap;
     return Math.max(0, free - Math.min(MAX_RESERVED_BLOCKS, Math.floor(blocks / 10)));
+  }
+
+  /** A block can be mapped, and what that changes committed: the kernel's reserve is too small for that on small devices. */
+  get hasRoom(): boolean {
+    return this.freeMetadataBlocks > 0 && this.#store.metadataMap.free >= CHANGE_BLOCKS;
   }
 
   /** Changed blocks in memory. */

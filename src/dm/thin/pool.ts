@@ -229,8 +229,8 @@ export class Pool {
     const { metadata } = this;
     if (this.#mode !== "write") return null;
     this.#checkLowWater();
-    if (metadata.freeMetadataBlocks === 0) await this.commit();
-    if (metadata.freeMetadataBlocks === 0) {
+    if (!metadata.hasRoom) await this.commit();
+    if (!metadata.hasRoom) {
       this.setMode("out-of-metadata");
       return null;
     }
