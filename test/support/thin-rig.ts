@@ -17,6 +17,9 @@ export interface ThinRigOptions {
   readonly dataBlocks?: number;
   readonly metadataBlocks?: number;
   readonly lowWater?: number;
+  readonly blockSectors?: number;
+  /** What is on the disks to begin with. */
+  readonly images?: { readonly meta: Uint8Array; readonly data: Uint8Array };
   /** "1 skip_block_zeroing" */
   readonly features?: string;
   /** Further disks, in sectors. */
@@ -27,22 +30,26 @@ export class ThinRig {
   readonly world: DmWorld;
   readonly pool: MappedDevice;
   readonly dataBlocks: number;
+  readonly #block: number;
   readonly #options: ThinRigOptions;
 
   private constructor(world: DmWorld, pool: MappedDevice, options: ThinRigOptions) {
     this.world = world;
     this.pool = pool;
     this.dataBlocks = options.dataBlocks ?? 64;
+    this.#block = options.blockSectors ?? BLOCK;
     this.#options = options;
   }
 
   static async make(options: ThinRigOptions = {}): Promise<ThinRig> {
-    const { dataBlocks = 64, metadataBlocks = 128 } = options;
+    const { dataBlocks = 64, metadataBlocks = 128, blockSectors = BLOCK, images } = options;
     const world = new DmWorld({
       meta: metadataBlocks * 8,
-      data: Math.max(dataBlocks, 64) * BLOCK,
+      data: Math.max(dataBlocks, 64) * blockSectors,
       ...options.disks,
     });
+    for (const name of ["meta", "data"] as const)
+      if (images !== undefined) await writeSectors(world.disk(name), 0, images[name]);
     const rig = new ThinRig(world, world.create("pool"), options);
     await rig.reload();
     return rig;
@@ -55,7 +62,7 @@ export class ThinRig {
     metadata = "./meta",
   ): Promise<void> {
     const low = this.#options.lowWater ?? 0;
-    const table = `0 ${dataBlocks * BLOCK} thin-pool ${metadata} ./data ${BLOCK} ${low} ${features}`;
+    const table = `0 ${dataBlocks * this.#block} thin-pool ${metadata} ./data ${this.#block} ${low} ${features}`;
     await this.world.load(this.pool, table);
     await this.world.all.resume(this.pool);
   }
@@ -65,7 +72,7 @@ export class ThinRig {
   }
 
   thin(name: string, id: number, blocks = 32, origin = ""): Promise<ThinUse> {
-    return this.world.make(name, `0 ${blocks * BLOCK} thin pool ${id} ${origin}`);
+    return this.world.make(name, `0 ${blocks * this.#block} thin pool ${id} ${origin}`);
   }
 
   /** A new thin device, open. */
@@ -79,7 +86,7 @@ export class ThinRig {
     await this.world.all.suspend(origin.device, "flush", true);
     await this.message(`create_snap ${id} ${originId}`);
     await this.world.all.resume(origin.device);
-    return this.thin(name, id, origin.use.sectors / BLOCK);
+    return this.thin(name, id, origin.use.sectors / this.#block);
   }
 
   async status(device = this.pool): Promise<string> {

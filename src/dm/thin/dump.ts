@@ -60,7 +60,6 @@ export async function dumpPool(
     version: superblock.version,
     dataBlockSectors: superblock.dataBlockSectors,
     dataBlocks: blocks,
-    heldRoot: superblock.heldRoot,
   });
   await walkTree(
     {

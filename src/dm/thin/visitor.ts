@@ -7,8 +7,6 @@ export interface PoolFacts {
   readonly version: number;
   readonly dataBlockSectors: number;
   readonly dataBlocks: number;
-  /** Of the metadata snapshot, 0: none. */
-  readonly heldRoot: number;
 }
 
 export interface DeviceFacts {

@@ -14,9 +14,8 @@ export class XmlWriter implements PoolVisitor {
   }
 
   pool(facts: PoolFacts): Promise<void> {
-    const held = facts.heldRoot === 0 ? "" : ` metadata_snap="${facts.heldRoot}"`;
     return this.#line(
-      `<superblock uuid="${facts.uuid}" time="${facts.time}" transaction="${facts.transactionId}" flags="${facts.flags}" version="${facts.version}" data_block_size="${facts.dataBlockSectors}" nr_data_blocks="${facts.dataBlocks}"${held}>`,
+      `<superblock uuid="${facts.uuid}" time="${facts.time}" transaction="${facts.transactionId}" flags="${facts.flags}" version="${facts.version}" data_block_size="${facts.dataBlockSectors}" nr_data_blocks="${facts.dataBlocks}">`,
     );
   }
 
@@ -113,7 +112,6 @@ async function begin(element: Element, inside: string, visitor: PoolVisitor): Pr
         version: number(element, "version", 2),
         dataBlockSectors: number(element, "data_block_size"),
         dataBlocks: number(element, "nr_data_blocks"),
-        heldRoot: 0,
       });
       return;
     case "superblock/device":
