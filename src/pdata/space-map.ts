@@ -84,6 +84,7 @@ export class SpaceMap {
   readonly #high = new Map<number, number>();
   /** Those for which the tree is to be changed. */
   readonly #highDirty = new Set<number>();
+  readonly #reserved = new Set<number>();
   /** Where to look first for a free block. */
   #cursor = 0;
 
@@ -106,7 +107,7 @@ export class SpaceMap {
   }
 
   get free(): number {
-    return this.#blocks - this.#allocated;
+    return this.#blocks - this.#allocated - this.#reserved.size;
   }
 
   get countsRoot(): number {
@@ -236,8 +237,11 @@ export class SpaceMap {
     return block;
   }
 
-  /** As `allocate`, with what must be read. Null: no block is free, or none before the next commit. */
-  async allocateLoading(): Promise<number | null> {
+  /**
+   * A free block for somebody who will `take` it when what it is for is done. Nothing of this is written, so a cut before leaves no block that is counted
+   * and not used. Null: no block is free, or none before the next commit.
+   */
+  async reserve(): Promise<number | null> {
     if (this.free === 0) return null;
     const pages = Math.ceil(this.#blocks / BITMAP_ENTRIES);
     const first = Math.min(Math.floor(this.#cursor / BITMAP_ENTRIES), pages - 1);
@@ -246,23 +250,43 @@ export class SpaceMap {
       const page = await this.#load(index);
       const start = index * BITMAP_ENTRIES;
       const from = step === 0 ? Math.max(start, this.#cursor) : start;
-      const block = freeIn(page, from, Math.min(this.#blocks, start + BITMAP_ENTRIES));
+      const block = this.#freeIn(page, from, Math.min(this.#blocks, start + BITMAP_ENTRIES));
       if (block === null) continue;
       this.#cursor = block + 1;
-      this.add(block, 1);
+      this.#reserved.add(block);
       return block;
     }
     return null;
+  }
+
+  /** It has a count of 1 from now on. The block was prepared. @throws `io` if it was reserved before all was undone */
+  take(block: number): void {
+    if (!this.#reserved.delete(block))
+      throw new HoldfastError("io", `The ${this.#of} block ${block} is not reserved any more.`);
+    this.add(block, 1);
+  }
+
+  /** It was not needed. */
+  giveBack(block: number): void {
+    this.#reserved.delete(block);
   }
 
   #findIn(from: number, to: number): number | null {
     for (let start = from; start < to;) {
       const page = this.#pageOf(start);
       const end = Math.min(to, (page.index + 1) * BITMAP_ENTRIES);
-      const block = freeIn(page, start, end);
+      const block = this.#freeIn(page, start, end);
       if (block !== null) return block;
       start = end;
     }
+    return null;
+  }
+
+  #freeIn(page: Page, from: number, to: number): number | null {
+    if (page.free === 0) return null;
+    const start = page.index * BITMAP_ENTRIES;
+    for (let at = Math.max(from - start, page.noneFreeBefore); at < to - start; at += 1)
+      if (page.isFree(at) && !this.#reserved.has(start + at)) return start + at;
     return null;
   }
 
@@ -328,14 +352,6 @@ export class SpaceMap {
   #full(): HoldfastError {
     return new HoldfastError("no-space", `No ${this.#of} block is free of ${this.#blocks}.`);
   }
-}
-
-function freeIn(page: Page, from: number, to: number): number | null {
-  if (page.free === 0) return null;
-  const start = page.index * BITMAP_ENTRIES;
-  for (let at = Math.max(from - start, page.noneFreeBefore); at < to - start; at += 1)
-    if (page.isFree(at)) return start + at;
-  return null;
 }
 
 function fillBitmap({ counts, shadow }: Page): void {

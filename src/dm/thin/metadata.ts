@@ -259,9 +259,17 @@ export class ThinMetadata {
     });
   }
 
-  /** A data block that is free, which has one user from then on. Null: there is none now; a commit may bring some. */
-  allocate(): Promise<number | null> {
-    return this.#change(() => this.#store.dataMap.allocateLoading());
+  /** A data block that is free, for a mapping to come. Null: there is none now; a commit may bring some. */
+  reserve(): Promise<number | null> {
+    return this.#turns.run(() => {
+      this.#checkWhole();
+      return this.#store.dataMap.reserve();
+    });
+  }
+
+  /** The mapping does not come. */
+  giveBack(dataBlock: number): void {
+    this.#store.dataMap.giveBack(dataBlock);
   }
 
   /** One more user of data blocks, or one less. */
@@ -283,10 +291,12 @@ export class ThinMetadata {
     });
   }
 
-  /** Maps a block to a data block whose one user the mapping becomes; what it was mapped to has one user less. */
+  /** Maps a block to a data block that was reserved; what it was mapped to has one user less. */
   map(device: ThinDevice, block: number, dataBlock: number): Promise<void> {
     return this.#change(async () => {
-      const { mappings, state } = this.#store;
+      const { mappings, dataMap, state } = this.#store;
+      await dataMap.prepare(dataBlock);
+      dataMap.take(dataBlock);
       const isNew = (await mappings.get(device.root, block)) === null;
       const value = new Uint8Array(MAPPING_BYTES);
       putMapping(new DataView(value.buffer), 0, dataBlock, state.time);

@@ -224,8 +224,8 @@ export class Pool {
     for (const waiter of this.#waiters.splice(0)) waiter.retry();
   }
 
-  /** A free data block; null: there is none, and the mode says so. @throws what made the metadata fail */
-  async allocate(): Promise<number | null> {
+  /** A free data block, for a mapping to come; null: there is none, and the mode says so. @throws what made the metadata fail */
+  async reserve(): Promise<number | null> {
     const { metadata } = this;
     if (this.#mode !== "write") return null;
     this.#checkLowWater();
@@ -234,11 +234,11 @@ export class Pool {
       this.setMode("out-of-metadata");
       return null;
     }
-    const first = await this.change(() => metadata.allocate());
+    const first = await metadata.reserve();
     if (first !== null) return first;
     // What this transaction gave back is free after it.
     await this.commit();
-    const second = this.#mode === "write" ? await this.change(() => metadata.allocate()) : null;
+    const second = this.#mode === "write" ? await metadata.reserve() : null;
     if (second === null && this.mode === "write") this.setMode("out-of-data");
     return second;
   }

@@ -12,7 +12,6 @@
 import { assert } from "../../base/assert.ts";
 import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES, quotient } from "../../base/units.ts";
-import { ignore } from "../../base/nothing.ts";
 import { Bio, BioFlags, aim, dropData, ownBio } from "../../block/bio.ts";
 import type { OwnBio } from "../../block/bio.ts";
 import type { BlockDevice, Extent } from "../../block/device.ts";
@@ -201,14 +200,14 @@ export class Volume {
       await this.#toBlock(bio, found.block);
       return "done";
     }
-    const dataBlock = await pool.allocate();
+    const dataBlock = await pool.reserve();
     if (dataBlock === null) return "wait";
     const isWhole = bio.sectors === this.#blockSectors;
     try {
       if (isWhole) await this.#toBlock(bio, dataBlock);
       else await fillNewBlock(pool, dataBlock, block, found?.block ?? null, this.origin);
     } catch (error) {
-      await pool.change(() => metadata.addUsers(dataBlock, 1, -1)).catch(ignore);
+      metadata.giveBack(dataBlock);
       throw error;
     }
     // The block has its content, so the mapping may count: the commit flushes the data device first.
