@@ -57,7 +57,6 @@ export const nodeHeader = struct("btree node", "little", NODE_HEADER_BYTES, {
   maxEntries: u32(20),
   valueBytes: u32(24),
 });
-export type NodeHeader = ValueOf<typeof nodeHeader>;
 
 export const NodeFlags = { internal: 1, leaf: 2 } as const;
 
@@ -101,7 +100,6 @@ export const spaceMapRoot = struct("space map root", "little", SPACE_MAP_ROOT_BY
   /** The root of the tree of counts that no bitmap can hold. */
   counts: u64n(24),
 });
-export type SpaceMapRoot = ValueOf<typeof spaceMapRoot>;
 
 export const arrayHeader = struct("array block", "little", 24, {
   checksum: u32(0),

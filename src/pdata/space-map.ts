@@ -10,15 +10,11 @@
  */
 import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
-import {
-  BITMAP_BLOCK,
-  BITMAP_ENTRIES,
-  BITMAP_HEADER_BYTES,
-  COUNT_IN_TREE,
-} from "../formats/persistent-data.ts";
+import { BITMAP_BLOCK, BITMAP_ENTRIES, COUNT_IN_TREE } from "../formats/persistent-data.ts";
 import type { IndexEntry } from "../formats/persistent-data.ts";
 import type { Btree } from "./btree.ts";
 import type { CachedBlock } from "./block-cache.ts";
+import { Page, fillBitmap, readBitmap } from "./space-map-page.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Where a map's index entries are. */
@@ -27,32 +23,6 @@ export interface IndexStore {
   /** Before pages are written: makes room for changes, so that `save` needs no new block if the map is the metadata's own. */
   begin(): Promise<void>;
   save(page: number, entry: IndexEntry): Promise<void>;
-}
-
-class Page {
-  readonly index: number;
-  /** 0, 1, 2 or COUNT_IN_TREE. */
-  readonly counts: Uint8Array;
-  /** As the last commit had them; null while nothing changed since. */
-  committed: Uint8Array | null = null;
-  /** 0: there was none yet. */
-  bitmap: number;
-  free: number;
-  noneFreeBefore: number;
-  /** What it is written to in this transaction. */
-  shadow: CachedBlock | null = null;
-
-  constructor(index: number, entry: IndexEntry) {
-    this.index = index;
-    this.counts = new Uint8Array(BITMAP_ENTRIES);
-    this.bitmap = entry.bitmap;
-    this.free = entry.free;
-    this.noneFreeBefore = entry.noneFreeBefore;
-  }
-
-  isFree(at: number): boolean {
-    return this.counts[at] === 0 && (this.committed === null || this.committed[at] === 0);
-  }
 }
 
 /** 16 KiB each. */
@@ -151,11 +121,7 @@ export class SpaceMap {
     if (known !== undefined) return known;
     const page = new Page(index, await this.#store.load(index));
     const { data } = await this.#transaction.cache.read(page.bitmap, BITMAP_BLOCK);
-    for (let at = 0; at < BITMAP_ENTRIES; at += 1) {
-      const two = (data[BITMAP_HEADER_BYTES + (at >> 2)]! >> ((at & 3) * 2)) & 3;
-      // The higher bit of a count comes first.
-      page.counts[at] = ((two & 1) << 1) | (two >> 1);
-    }
+    readBitmap(page, data);
     this.#makeRoom();
     this.#pages.set(index, page);
     return page;
@@ -351,17 +317,5 @@ export class SpaceMap {
 
   #full(): HoldfastError {
     return new HoldfastError("no-space", `No ${this.#of} block is free of ${this.#blocks}.`);
-  }
-}
-
-function fillBitmap({ counts, shadow }: Page): void {
-  const { data } = shadow!;
-  for (let at = 0; at < BITMAP_ENTRIES; at += 4) {
-    let byte = 0;
-    for (let one = 0; one < 4; one += 1) {
-      const count = counts[at + one]!;
-      byte |= (((count & 1) << 1) | (count >> 1)) << (one * 2);
-    }
-    data[BITMAP_HEADER_BYTES + (at >> 2)] = byte;
   }
 }

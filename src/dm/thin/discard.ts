@@ -6,7 +6,7 @@
  */
 import { ignore } from "../../base/nothing.ts";
 import { discard } from "../../block/promises.ts";
-import type { ThinDevice } from "./metadata.ts";
+import type { ThinDevice } from "./device-table.ts";
 import type { Pool } from "./pool.ts";
 
 /** @param from block of the device. @param to the first that stays */

@@ -191,13 +191,31 @@ export class MetadataStore {
     return data;
   }
 
-  /** The superblock with which a metadata snapshot is kept: it has no space maps. */
-  heldSuperblock(): CachedBlock {
-    const block = this.transaction.newBlock(THIN_SUPERBLOCK);
+  /** A metadata snapshot: a superblock without space maps, and its trees, which have one more user each. @throws `busy` if there is one */
+  hold(): void {
+    const { transaction, state } = this;
+    if (state.heldRoot !== 0)
+      throw new HoldfastError("busy", "The pool has a metadata snapshot; release that one first.");
+    const block = transaction.newBlock(THIN_SUPERBLOCK);
     const none = new Uint8Array(SPACE_MAP_ROOT_BYTES);
     block.data.set(this.superblock());
     thinSuperblock.encodeInto(block.data, 0, { dataSpaceMap: none, metadataSpaceMap: none });
-    return block;
+    transaction.inc(state.dataMappingRoot);
+    transaction.inc(state.deviceDetailsRoot);
+    state.heldRoot = block.location;
+  }
+
+  /** @throws `usage` if there is no metadata snapshot */
+  async release(): Promise<void> {
+    const { transaction, state } = this;
+    if (state.heldRoot === 0)
+      throw new HoldfastError("usage", "The pool has no metadata snapshot.");
+    const held = await transaction.cache.read(state.heldRoot, THIN_SUPERBLOCK);
+    const { dataMappingRoot, deviceDetailsRoot } = thinSuperblock.decode(held.data);
+    await this.devices.delete(dataMappingRoot);
+    await this.details.delete(deviceDetailsRoot);
+    transaction.dec(state.heldRoot);
+    state.heldRoot = 0;
   }
 }
 

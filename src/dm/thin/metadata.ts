@@ -7,37 +7,24 @@
  * Sharing is told by time: the pool's time goes up with every snapshot, mappings carry the time at which they were made, and devices the time at which
  * they were last part of a snapshot. A mapping older than that may be shared.
  */
-import { assert } from "../../base/assert.ts";
 import { HoldfastError } from "../../base/errors.ts";
 import { OneByOne } from "../../base/one-by-one.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { NOT_FOUND, NOT_IN_MEMORY } from "../../pdata/btree.ts";
-import { getU64, putU64 } from "../../pdata/btree-node.ts";
+import { putU64 } from "../../pdata/btree-node.ts";
 import type { CachedBlock } from "../../pdata/block-cache.ts";
 import { usableBlocks } from "../../pdata/space-maps.ts";
 import {
   MAPPING_BYTES,
   THIN_NEEDS_CHECK,
-  THIN_SUPERBLOCK,
-  deviceDetails,
   mappedBlock,
   mappedTime,
   putMapping,
-  thinSuperblock,
 } from "../../formats/thin.ts";
-import type { DeviceDetails } from "../../formats/thin.ts";
+import { DeviceTable } from "./device-table.ts";
+import type { ThinDevice } from "./device-table.ts";
 import { markNeedsCheck } from "./needs-check.ts";
 import { MetadataStore } from "./metadata-store.ts";
-
-/** A device that somebody has open. */
-export interface ThinDevice {
-  readonly id: number;
-  /** Of its mappings. */
-  root: number;
-  details: DeviceDetails;
-  hasChanged: boolean;
-  users: number;
-}
 
 /** Of a mapping: that of the block does not exist; what is needed is not in memory; else `block` and `isShared` of the metadata say it. */
 export type Lookup = "mapped" | "unmapped" | "later";
@@ -47,11 +34,19 @@ const MAX_RESERVED_BLOCKS = 4096;
 /** A mapping and its commit need no more: the ways to the leaves of all trees, and the space maps. */
 const CHANGE_BLOCKS = 16;
 
+/** Whoever asked made a mistake, which was found before anything had changed. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof HoldfastError &&
+    (error.code === "usage" || error.code === "not-found" || error.code === "busy")
+  );
+}
+
 export class ThinMetadata {
   readonly #device: BlockDevice;
   #store: MetadataStore;
   readonly #turns = new OneByOne();
-  readonly #open = new Map<number, ThinDevice>();
+  #devices: DeviceTable;
   #isTorn = false;
   /** What `lookup` found. */
   block = 0;
@@ -60,6 +55,7 @@ export class ThinMetadata {
   constructor(device: BlockDevice, store: MetadataStore) {
     this.#device = device;
     this.#store = store;
+    this.#devices = new DeviceTable(store);
   }
 
   get dataBlockSectors(): number {
@@ -80,7 +76,7 @@ export class ThinMetadata {
   }
 
   get isDirty(): boolean {
-    return this.#store.isDirty || [...this.#open.values()].some(({ hasChanged }) => hasChanged);
+    return this.#store.isDirty || this.#devices.hasChanged;
   }
 
   get dataBlocks(): number {
@@ -111,21 +107,20 @@ export class ThinMetadata {
     return this.#store.transaction.cache.dirtyBlocks;
   }
 
-  /** A change of trees, in its turn. @throws whatever went wrong; then all is torn, but for errors that were found `before` anything changed */
+  /** A change of trees, in its turn. @throws whatever went wrong; then all is torn, unless it was refused */
   #change<T>(work: () => Promise<T>): Promise<T> {
     return this.#turns.run(async () => {
       this.#checkWhole();
       this.#isTorn = true;
-      const result = await work();
-      this.#isTorn = false;
-      return result;
+      try {
+        const result = await work();
+        this.#isTorn = false;
+        return result;
+      } catch (error) {
+        this.#isTorn = !isRefusal(error);
+        throw error;
+      }
     });
-  }
-
-  /** Nothing has changed yet. */
-  #refuse(error: HoldfastError): HoldfastError {
-    this.#isTorn = false;
-    return error;
   }
 
   /** Where a block is, if that can be said at once. */
@@ -160,103 +155,26 @@ export class ThinMetadata {
 
   /** @throws `not-found` */
   openDevice(id: number): Promise<ThinDevice> {
-    return this.#turns.run(async () => {
-      const open = this.#open.get(id);
-      if (open !== undefined) {
-        open.users += 1;
-        return open;
-      }
-      const device = await this.#read(id);
-      if (device === null) throw new HoldfastError("not-found", `The pool has no device ${id}.`);
-      device.users = 1;
-      this.#open.set(id, device);
-      return device;
-    });
+    return this.#turns.run(() => this.#devices.open(id));
   }
 
   closeDevice(device: ThinDevice): void {
-    assert(device.users > 0, "a device is closed by those who opened it");
-    device.users -= 1;
-    if (device.users === 0 && !device.hasChanged) this.#open.delete(device.id);
-  }
-
-  /** As the trees have it, or with what changed since it was opened. */
-  async #read(id: number): Promise<ThinDevice | null> {
-    const open = this.#open.get(id);
-    if (open !== undefined) return open;
-    const { details, devices, state } = this.#store;
-    const found = await details.get(state.deviceDetailsRoot, id);
-    const root = await devices.get(state.dataMappingRoot, id);
-    if (found === null || root === null) return null;
-    return {
-      id,
-      root: getU64(new DataView(root.buffer), 0),
-      details: deviceDetails.decode(found),
-      hasChanged: false,
-      users: 0,
-    };
+    this.#devices.close(device);
   }
 
   /** A device without mappings. @throws `usage` if it is there */
   createThin(id: number): Promise<void> {
-    return this.#change(async () => {
-      await this.#checkNew(id);
-      const root = this.#store.mappings.empty();
-      await this.#add(id, root, { mappedBlocks: 0 });
-    });
+    return this.#change(() => this.#devices.create(id));
   }
 
   /** A device that shares all mappings with another. @throws `usage`, `not-found` */
   createSnapshot(id: number, originId: number): Promise<void> {
-    return this.#change(async () => {
-      await this.#checkNew(id);
-      const origin = await this.#read(originId);
-      if (origin === null)
-        throw this.#refuse(new HoldfastError("not-found", `The pool has no device ${originId}.`));
-      const { transaction, state } = this.#store;
-      transaction.inc(origin.root);
-      state.time += 1;
-      origin.details = { ...origin.details, snapshottedTime: state.time };
-      this.#changed(origin);
-      await this.#add(id, origin.root, origin.details);
-    });
-  }
-
-  async #checkNew(id: number): Promise<void> {
-    if ((await this.#read(id)) !== null)
-      throw this.#refuse(new HoldfastError("usage", `The pool has a device ${id} already.`));
-  }
-
-  #changed(device: ThinDevice): void {
-    device.hasChanged = true;
-    this.#open.set(device.id, device);
-  }
-
-  async #add(id: number, root: number, { mappedBlocks }: { mappedBlocks: number }): Promise<void> {
-    const { devices, state } = this.#store;
-    const value = new Uint8Array(8);
-    putU64(new DataView(value.buffer), 0, root);
-    state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
-    const { transactionId, time } = state;
-    const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
-    this.#changed({ id, root, details, hasChanged: true, users: 0 });
+    return this.#change(() => this.#devices.snapshot(id, originId));
   }
 
   /** @throws `not-found`, `busy` while somebody has it open */
   deleteDevice(id: number): Promise<void> {
-    return this.#change(async () => {
-      const device = await this.#read(id);
-      if (device === null)
-        throw this.#refuse(new HoldfastError("not-found", `The pool has no device ${id}.`));
-      if (device.users > 0)
-        throw this.#refuse(new HoldfastError("busy", `Device ${id} of the pool is in use.`));
-      this.#open.delete(id);
-      const { devices, details, state } = this.#store;
-      state.deviceDetailsRoot =
-        (await details.remove(state.deviceDetailsRoot, id)) ?? state.deviceDetailsRoot;
-      state.dataMappingRoot =
-        (await devices.remove(state.dataMappingRoot, id)) ?? state.dataMappingRoot;
-    });
+    return this.#change(() => this.#devices.delete(id));
   }
 
   /** A data block that is free, for a mapping to come. Null: there is none now; a commit may bring some. */
@@ -301,7 +219,7 @@ export class ThinMetadata {
       const value = new Uint8Array(MAPPING_BYTES);
       putMapping(new DataView(value.buffer), 0, dataBlock, state.time);
       await this.#changeRoot(device, (root) => mappings.insert(root, block, value));
-      if (isNew) this.#count(device, 1);
+      if (isNew) this.#devices.count(device, 1);
     });
   }
 
@@ -316,7 +234,7 @@ export class ThinMetadata {
           const step = await mappings.removeSome(after, from, to);
           after = step.root;
           if (step.removed === 0) return after;
-          this.#count(device, -step.removed);
+          this.#devices.count(device, -step.removed);
         }
       });
     });
@@ -342,11 +260,6 @@ export class ThinMetadata {
       }
       return { from: first.key, dataBlock: block, count, isShared };
     });
-  }
-
-  #count(device: ThinDevice, by: number): void {
-    device.details = { ...device.details, mappedBlocks: device.details.mappedBlocks + by };
-    this.#changed(device);
   }
 
   /** What leads to the device's tree is shadowed before the tree: a shared way has one more user of the tree than the tree's count says. */
@@ -380,33 +293,12 @@ export class ThinMetadata {
 
   /** Keeps the trees of the last commit for others to read; nothing has changed since. @throws `busy` if there is such a snapshot */
   reserveSnapshot(): Promise<void> {
-    return this.#change(() => {
-      const { transaction, state } = this.#store;
-      if (state.heldRoot !== 0)
-        throw this.#refuse(
-          new HoldfastError("busy", "The pool has a metadata snapshot; release that one first."),
-        );
-      const held = this.#store.heldSuperblock();
-      transaction.inc(state.dataMappingRoot);
-      transaction.inc(state.deviceDetailsRoot);
-      state.heldRoot = held.location;
-      return Promise.resolve();
-    });
+    return this.#change(() => Promise.resolve(this.#store.hold()));
   }
 
   /** @throws `usage` if there is none */
   releaseSnapshot(): Promise<void> {
-    return this.#change(async () => {
-      const { transaction, state, devices, details } = this.#store;
-      if (state.heldRoot === 0)
-        throw this.#refuse(new HoldfastError("usage", "The pool has no metadata snapshot."));
-      const held = await transaction.cache.read(state.heldRoot, THIN_SUPERBLOCK);
-      const { dataMappingRoot, deviceDetailsRoot } = thinSuperblock.decode(held.data);
-      await devices.delete(dataMappingRoot);
-      await details.delete(deviceDetailsRoot);
-      transaction.dec(state.heldRoot);
-      state.heldRoot = 0;
-    });
+    return this.#change(() => this.#store.release());
   }
 
   /** More data blocks. */
@@ -430,32 +322,14 @@ export class ThinMetadata {
       this.#checkWhole();
       if (!this.isDirty) return;
       try {
-        const changed = await this.#writeDetails();
+        const changed = await this.#devices.write();
         await this.#store.commit(flushData);
-        for (const device of changed) this.#isCommitted(device);
+        this.#devices.committed(changed);
       } catch (error) {
         this.#isTorn = true;
         throw error;
       }
     });
-  }
-
-  async #writeDetails(): Promise<ThinDevice[]> {
-    const { details, state } = this.#store;
-    const changed = [...this.#open.values()].filter(({ hasChanged }) => hasChanged);
-    for (const { id, details: value } of changed)
-      state.deviceDetailsRoot = await details.insert(
-        state.deviceDetailsRoot,
-        id,
-        deviceDetails.encode(value),
-      );
-    return changed;
-  }
-
-  /** Not before the superblock is written: a FUA write waits for that. */
-  #isCommitted(device: ThinDevice): void {
-    device.hasChanged = false;
-    if (device.users === 0) this.#open.delete(device.id);
   }
 
   /**
@@ -466,14 +340,7 @@ export class ThinMetadata {
     return this.#turns.run(async () => {
       await markNeedsCheck(this.#device, true);
       this.#store = await MetadataStore.open(this.#device);
-      const open = [...this.#open.values()];
-      this.#open.clear();
-      for (const device of open) {
-        const before = await this.#read(device.id);
-        if (before === null || device.users === 0) continue;
-        Object.assign(device, { root: before.root, details: before.details, hasChanged: false });
-        this.#open.set(device.id, device);
-      }
+      this.#devices = await DeviceTable.after(this.#devices, this.#store);
       this.#isTorn = false;
     });
   }

@@ -18,8 +18,10 @@ import { flush } from "../../block/promises.ts";
 import type { Env, Timer } from "../../env/env.ts";
 import { CurrentDevice } from "./current-device.ts";
 import { IoGenerations } from "./io-generations.ts";
-import { ThinMetadata } from "./metadata.ts";
+import { ThinMetadata, isRefusal } from "./metadata.ts";
 import { MetadataStore, isBlank } from "./metadata-store.ts";
+import { SpaceWaiters } from "./space-waiters.ts";
+import type { SpaceWaiter } from "./space-waiters.ts";
 import type { PoolFeatures } from "./pool-features.ts";
 
 export type PoolMode = "write" | "out-of-data" | "out-of-metadata" | "read-only" | "fail";
@@ -39,15 +41,6 @@ export interface PoolBinding {
   readonly event: () => void;
 }
 
-/** A write that waits for a free block. */
-export interface SpaceWaiter {
-  /** Whose it is. */
-  readonly owner: object;
-  retry(): void;
-  fail(error: HoldfastError): void;
-  giveBack(): void;
-}
-
 export class Pool {
   readonly name: string;
   readonly metadata: ThinMetadata;
@@ -62,8 +55,8 @@ export class Pool {
   #isLowWaterTold = false;
   #isMetadataLowTold = false;
   #commitTimer: Timer | null = null;
+  readonly waiters = new SpaceWaiters();
   #spaceTimer: Timer | null = null;
-  #waiters: SpaceWaiter[] = [];
   #isPaused = true;
   readonly #held: (() => void)[] = [];
   #active = 0;
@@ -170,7 +163,7 @@ export class Pool {
     }
     if (before !== mode) this.#binding.event();
     if (mode === "read-only" || mode === "fail" || mode === "out-of-metadata")
-      this.#failWaiters(this.unserviceable());
+      this.waiters.fail(this.unserviceable());
   }
 
   #allowed(wanted: PoolMode): PoolMode {
@@ -184,7 +177,7 @@ export class Pool {
     if (this.#mode !== "out-of-data") return;
     this.#failsWithoutSpace = true;
     this.#binding.event();
-    this.#failWaiters(this.unserviceable());
+    this.waiters.fail(this.unserviceable());
   }
 
   /** Why a write that needs a new block fails now. */
@@ -205,23 +198,8 @@ export class Pool {
   /** It waits, or fails, as the mode says. */
   waitForSpace(waiter: SpaceWaiter): void {
     if (this.#mode === "write") waiter.retry();
-    else if (this.#mode === "out-of-data" && !this.#failsWithoutSpace) this.#waiters.push(waiter);
+    else if (this.#mode === "out-of-data" && !this.#failsWithoutSpace) this.waiters.add(waiter);
     else waiter.fail(this.unserviceable());
-  }
-
-  #failWaiters(error: HoldfastError): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.fail(error);
-  }
-
-  /** Writes of a volume that wait go back to whoever suspends it. */
-  giveBack(owner: object): void {
-    const own = this.#waiters.filter((waiter) => waiter.owner === owner);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.owner !== owner);
-    for (const waiter of own) waiter.giveBack();
-  }
-
-  #retryWaiters(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.retry();
   }
 
   /** A free data block, for a mapping to come; null: there is none, and the mode says so. @throws what made the metadata fail */
@@ -272,9 +250,7 @@ export class Pool {
   }
 
   async #failed(error: HoldfastError): Promise<void> {
-    // That a device is there already, or not there, is no failure of the metadata.
-    if (error.code === "usage" || error.code === "not-found" || error.code === "busy") return;
-    if (this.#mode === "read-only" || this.#mode === "fail") return;
+    if (isRefusal(error) || this.#mode === "read-only" || this.#mode === "fail") return;
     this.#env.log.write("error", `${this.name}: ${error.message}`);
     try {
       await this.metadata.abort();
@@ -309,7 +285,7 @@ export class Pool {
     if (this.#mode !== "out-of-data" || this.metadata.freeDataBlocks === 0) return;
     this.setMode("write");
     this.#failsWithoutSpace = this.features.failsWithoutSpace;
-    this.#retryWaiters();
+    this.waiters.retry();
   }
 
   /** All that was written is durable, and found again. */
@@ -361,14 +337,14 @@ export class Pool {
     this.#isPaused = false;
     this.#isLowWaterTold = false;
     for (const later of this.#held.splice(0)) later();
-    this.#retryWaiters();
+    this.waiters.retry();
   }
 
   /** The last table that named it is gone. */
   close(): void {
     this.#commitTimer?.cancel();
     this.#spaceTimer?.cancel();
-    this.#failWaiters(new HoldfastError("io", `The pool ${this.name} was removed.`));
+    this.waiters.fail(new HoldfastError("io", `The pool ${this.name} was removed.`));
     for (const later of this.#held.splice(0)) later();
   }
 }

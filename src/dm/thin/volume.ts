@@ -24,7 +24,7 @@ import { RangeLock } from "../../block/range-lock.ts";
 import type { RangeHold, RangeMode } from "../../block/range-lock.ts";
 import { GIVEN_BACK } from "../target.ts";
 import { discardRange } from "./discard.ts";
-import type { ThinDevice } from "./metadata.ts";
+import type { ThinDevice } from "./device-table.ts";
 import { fillNewBlock } from "./new-block.ts";
 import type { Pool } from "./pool.ts";
 
@@ -73,7 +73,8 @@ export class Volume {
   submit(bio: Bio): void {
     switch (bio.op) {
       case "flush":
-        this.pool.flush(bio.end);
+        if (this.pool.begin(() => this.submit(bio)))
+          this.pool.flush((error) => this.#end(bio, error));
         return;
       case "discard":
         this.#discard(bio);
@@ -272,7 +273,7 @@ export class Volume {
   /** What waits for space is given back from now on. */
   presuspend(isNoflush: boolean): void {
     this.#givesBack = isNoflush;
-    if (isNoflush) this.pool.giveBack(this);
+    if (isNoflush) this.pool.waiters.giveBack(this);
   }
 
   resume(): void {
