@@ -30,7 +30,7 @@ export const RULES = {
     ["block"],
     ["formats"],
     ["devices"],
-    ["copy", "regions", "sync"],
+    ["copy", "pdata", "regions", "sync"],
     ["filesystems"],
     ["md"],
     ["dm"],

@@ -36,7 +36,9 @@ describe("views of mapped devices", () => {
       return [label, { bytes, sha256, ...(table === undefined ? {} : { table, status }) }] as const;
     });
     expect(Object.fromEntries(played.looks)).toEqual(Object.fromEntries(wanted));
-    if (alike === undefined) expect(played.log).toEqual(view.log.split("\n"));
+    // Of the kernel's lines the blank at the end of the last was not recorded.
+    if (alike === undefined) expect(played.log.join("
+").trimEnd()).toBe(view.log);
     const changed = await played.changedDisks();
     const mayChange = new Set<number | undefined>([
       ...view.members_changed_by_view,

@@ -4,7 +4,7 @@
  */
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { checked } from "../../src/block/checked.ts";
-import type { BlockDevice } from "../../src/block/device.ts";
+import type { BlockDevice, BlockLimits } from "../../src/block/device.ts";
 import { readInto } from "../../src/block/promises.ts";
 import { SliceDevice } from "../../src/devices/slice.ts";
 import type { MappedDevice } from "../../src/dm/mapped-device.ts";
@@ -84,6 +84,13 @@ function isDone(status: string): boolean {
 
 type Command = (words: readonly string[]) => Promise<void>;
 
+/** The guests' disks could not discard. */
+class UbdDisk extends SliceDevice {
+  override get limits(): BlockLimits {
+    return { ...super.limits, discard: false };
+  }
+}
+
 export class DmCase {
   /** By label, as in `GoldenView.volumes`. */
   readonly looks = new Map<string, DmLook>();
@@ -117,7 +124,7 @@ export class DmCase {
         open: (path) => {
           const index = this.#diskIndex(path);
           const disk = this.#disks[index]!;
-          const device = checked(new SliceDevice(disk, disk.name, 0, disk.sectors));
+          const device = checked(new UbdDisk(disk, disk.name, 0, disk.sectors));
           return Promise.resolve({ device, id: `${UBD_MAJOR}:${index * UBD_MINORS}` });
         },
       },

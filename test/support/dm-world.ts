@@ -25,10 +25,12 @@ export class DmWorld {
   readonly log: string[] = [];
   readonly all: MappedDevices;
 
-  /** @param disks sectors by name; tables name them "./NAME" */
-  constructor(disks: Readonly<Record<string, number>>) {
-    for (const [name, sectors] of Object.entries(disks))
-      this.disks.set(name, new FaultyDevice(new MemoryDevice({ name, sectors })));
+  /** @param disks by name, or the sectors of a new one in memory; tables name them "./NAME" */
+  constructor(disks: Readonly<Record<string, number | BlockDevice>>) {
+    for (const [name, disk] of Object.entries(disks)) {
+      const device = typeof disk === "number" ? new MemoryDevice({ name, sectors: disk }) : disk;
+      this.disks.set(name, new FaultyDevice(device));
+    }
     const prng = new Prng(1);
     const env = {
       clock: this.time,

@@ -10,6 +10,8 @@ import { LOG_WRITES } from "./log-writes/log-writes.ts";
 import { MIRROR } from "./mirror/mirror.ts";
 import { RAID } from "./raid/raid.ts";
 import { STRIPED } from "./striped/striped.ts";
+import { THIN_POOL } from "./thin-pool/thin-pool.ts";
+import { THIN } from "./thin/thin.ts";
 import { ZERO } from "./zero/zero.ts";
 
 export const TARGET_TYPES: readonly TargetType[] = [
@@ -22,6 +24,8 @@ export const TARGET_TYPES: readonly TargetType[] = [
   MIRROR,
   RAID,
   STRIPED,
+  THIN,
+  THIN_POOL,
   ZERO,
 ];
 

@@ -1,0 +1,166 @@
+/** `holdfast thin check|dump|restore|repair`: the metadata of thin pools, as thin_check, thin_dump, thin_restore and thin_repair print and read it. */
+import { HoldfastError } from "../../base/errors.ts";
+import type { BlockDevice } from "../../block/device.ts";
+import { openDevice } from "../../devices/open.ts";
+import { checkPool } from "../../dm/thin/check.ts";
+import { markNeedsCheck } from "../../dm/thin/needs-check.ts";
+import { dumpPool } from "../../dm/thin/dump.ts";
+import { PoolBuilder } from "../../dm/thin/restore.ts";
+import { XmlWriter, readXml } from "../../dm/thin/xml.ts";
+import { readSmallFile } from "../../env/small-file.ts";
+import type { Command, CommandContext, ParsedArguments } from "../command.ts";
+import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
+
+const ACTIONS = ["check", "dump", "restore", "repair"] as const;
+type Action = (typeof ACTIONS)[number];
+
+/** Lines that go out in larger pieces. */
+const LINES_AT_A_TIME = 512;
+
+/** It is read whole. */
+const MAX_XML_BYTES = 256 * 1024 * 1024;
+
+async function withDevice<T>(
+  { env }: CommandContext,
+  path: string,
+  readOnly: boolean,
+  work: (device: BlockDevice) => Promise<T>,
+): Promise<T> {
+  const device = await openDevice(env, path, { readOnly });
+  try {
+    return await work(device);
+  } finally {
+    await device.close();
+  }
+}
+
+function check(context: CommandContext, device: string, args: ParsedArguments): Promise<number> {
+  const { terminal, output } = context;
+  const clears = args.has("clear-needs-check-flag");
+  return withDevice(context, device, !clears, async (opened) => {
+    const said: Promise<void>[] = [];
+    const result = await checkPool(opened, ({ kind, text }) => {
+      const stream = kind === "facts" ? terminal.stdout : terminal.stderr;
+      said.push(stream.write(`${text}\n`));
+    });
+    await Promise.all(said);
+    const isGood =
+      result.verdict === "clean" ||
+      (result.verdict === "leaks" && args.has("ignore-non-fatal-errors"));
+    if (isGood && clears && result.needsCheck) {
+      await markNeedsCheck(opened, false);
+      await output.note(`${device} needs no check any more`);
+    }
+    return isGood ? EXIT_DONE : EXIT_FAILED;
+  });
+}
+
+function dump(context: CommandContext, device: string, args: ParsedArguments): Promise<number> {
+  const { output } = context;
+  return withDevice(context, device, true, async (opened) => {
+    const lines: string[] = [];
+    const writer = new XmlWriter(async (line) => {
+      lines.push(line);
+      if (lines.length >= LINES_AT_A_TIME) await output.lines(lines.splice(0));
+    });
+    const lost: string[] = [];
+    await dumpPool(opened, writer, args.has("repair") ? { lost: (what) => lost.push(what) } : {});
+    await output.lines(lines);
+    for (const what of lost) await output.warning(what);
+    return EXIT_DONE;
+  });
+}
+
+function restore(context: CommandContext, input: string, device: string): Promise<number> {
+  return withDevice(context, device, false, async (opened) => {
+    const text = await readSmallFile(context.env, input, MAX_XML_BYTES);
+    await readXml(text, new PoolBuilder(opened));
+    return EXIT_DONE;
+  });
+}
+
+function repair(context: CommandContext, input: string, device: string): Promise<number> {
+  const { output } = context;
+  return withDevice(context, input, true, (damaged) =>
+    withDevice(context, device, false, async (opened) => {
+      const lost: string[] = [];
+      await dumpPool(damaged, new PoolBuilder(opened), { lost: (what) => lost.push(what) });
+      for (const what of lost) await output.warning(what);
+      return EXIT_DONE;
+    }),
+  );
+}
+
+function actionOf(word: string): Action {
+  const action = ACTIONS.find((each) => each === word);
+  if (action !== undefined) return action;
+  throw new HoldfastError("usage", `thin: "${word}" is none of ${ACTIONS.join(", ")}.`);
+}
+
+export const command: Command = {
+  meta: {
+    name: "thin",
+    summary: "check, dump, restore or repair the metadata of a thin pool",
+    description: [
+      "'check DEVICE' walks all trees of a pool's metadata device and compares every count of its space maps with what it found; it prints what thin_check prints, and exits with 1 when something is wrong.",
+      "'dump DEVICE' prints the metadata as the XML of thin_dump; with --repair what is damaged is left out.",
+      "'restore XML DEVICE' makes the metadata that such XML describes, like thin_restore; what is on DEVICE is lost.",
+      "'repair DEVICE OTHER' makes good metadata on OTHER out of what can be read on DEVICE, like thin_repair; DEVICE is only read.",
+      "A pool that is in use is not to be looked at, but for its metadata snapshot.",
+    ],
+    arguments: [
+      {
+        name: "ACTION",
+        required: true,
+        repeated: false,
+        text: "check, dump, restore or repair",
+        completes: ACTIONS,
+      },
+      {
+        name: "DEVICE",
+        required: true,
+        repeated: true,
+        text: "a metadata device or an image of one; for restore a file of XML before it, for repair the one to be written behind it",
+        completes: "files",
+      },
+    ],
+    options: [
+      { long: "repair", text: "dump: leave out what is damaged" },
+      {
+        long: "clear-needs-check-flag",
+        text: "check: when all is well, take away the mark that makes kernels refuse changes",
+      },
+      {
+        long: "ignore-non-fatal-errors",
+        text: "check: exit with 0 when blocks are counted that nobody uses, and nothing else is wrong",
+      },
+    ],
+    examples: [
+      {
+        command: "holdfast thin check tmeta.img",
+        text: "Says whether the metadata in an image is sound.",
+      },
+    ],
+  },
+  async run(context, args) {
+    const [word = "", first = "", second = "", ...more] = args.operands;
+    const action = actionOf(word);
+    const wanted = action === "restore" || action === "repair" ? 2 : 1;
+    const given = [first, second, ...more].filter((each) => each !== "").length;
+    if (given !== wanted)
+      throw new HoldfastError(
+        "usage",
+        `thin ${action} takes ${wanted} ${wanted === 1 ? "device" : "paths"}, and ${given} were given.`,
+      );
+    switch (action) {
+      case "check":
+        return check(context, first, args);
+      case "dump":
+        return dump(context, first, args);
+      case "restore":
+        return restore(context, first, second);
+      case "repair":
+        return repair(context, first, second);
+    }
+  },
+};

@@ -1,0 +1,139 @@
+/** Tells what a metadata device holds. With damage it stops, or, to repair, tells what can still be had. */
+import { HoldfastError } from "../../base/errors.ts";
+import type { BlockDevice } from "../../block/device.ts";
+import { spaceMapRoot } from "../../formats/persistent-data.ts";
+import {
+  DEVICE_DETAILS_BYTES,
+  MAPPING_BYTES,
+  deviceDetails,
+  mappedBlock,
+  mappedTime,
+} from "../../formats/thin.ts";
+import { BlockCache } from "../../pdata/block-cache.ts";
+import { entriesOf, getU64, keyAt, valueOffset } from "../../pdata/btree-node.ts";
+import { walkTree } from "../../pdata/walk.ts";
+import type { LostKeys } from "../../pdata/walk.ts";
+import { rfcUuid } from "../../codec/uuid.ts";
+import { readThinSuperblock } from "./metadata-store.ts";
+import type { DeviceFacts, MappingFacts, PoolVisitor } from "./visitor.ts";
+
+export interface DumpOptions {
+  /** Damage is told to this, and left out; without it, it is thrown. */
+  readonly lost?: (what: string) => void;
+}
+
+/** @throws `bad-metadata` */
+export async function dumpPool(
+  device: BlockDevice,
+  visitor: PoolVisitor,
+  { lost }: DumpOptions = {},
+): Promise<void> {
+  const superblock = await readThinSuperblock(device);
+  const cache = new BlockCache(device);
+  const tell = (what: string, { from, to, why }: LostKeys): void => {
+    const text = `${what} [${from}, ${to ?? "-"}] cannot be read: ${why}`;
+    if (lost === undefined) throw new HoldfastError("bad-metadata", `${device.name}: ${text}.`);
+    lost(text);
+  };
+  const details = new Map<number, DeviceFacts>();
+  await walkTree(
+    {
+      cache,
+      valueBytes: DEVICE_DETAILS_BYTES,
+      enter: once(),
+      leaf: (node) => {
+        for (let index = 0; index < entriesOf(node); index += 1) {
+          const id = keyAt(node, index);
+          details.set(id, { id, ...deviceDetails.decode(node.data, valueOffset(node, index)) });
+        }
+      },
+      lost: (keys) => tell("devices", keys),
+    },
+    superblock.deviceDetailsRoot,
+  );
+  const { blocks } = spaceMapRoot.decode(superblock.dataSpaceMap);
+  await visitor.pool({
+    uuid: superblock.uuid.every((byte) => byte === 0) ? "" : rfcUuid(superblock.uuid),
+    time: superblock.time,
+    transactionId: superblock.transactionId,
+    flags: superblock.flags,
+    version: superblock.version,
+    dataBlockSectors: superblock.dataBlockSectors,
+    dataBlocks: blocks,
+  });
+  await walkTree(
+    {
+      cache,
+      valueBytes: 8,
+      enter: once(),
+      leaf: async (node) => {
+        for (let index = 0; index < entriesOf(node); index += 1) {
+          const id = keyAt(node, index);
+          const root = getU64(node.view, valueOffset(node, index));
+          const facts = details.get(id);
+          if (facts === undefined) {
+            tell("device", { from: id, to: id + 1, why: "it has mappings and no details" });
+            continue;
+          }
+          await dumpDevice(cache, root, facts, visitor, (keys) =>
+            tell(`mappings of device ${id},`, keys),
+          );
+        }
+      },
+      lost: (keys) => tell("mappings of devices", keys),
+    },
+    superblock.dataMappingRoot,
+  );
+  await visitor.poolEnd();
+}
+
+async function dumpDevice(
+  cache: BlockCache,
+  root: number,
+  facts: DeviceFacts,
+  visitor: PoolVisitor,
+  lost: (keys: LostKeys) => void,
+): Promise<void> {
+  await visitor.device(facts);
+  let run: MappingFacts | null = null;
+  await walkTree(
+    {
+      cache,
+      valueBytes: MAPPING_BYTES,
+      enter: once(),
+      leaf: async (node) => {
+        for (let index = 0; index < entriesOf(node); index += 1) {
+          const offset = valueOffset(node, index);
+          const origin = keyAt(node, index);
+          const data = mappedBlock(node.view, offset);
+          const time = mappedTime(node.view, offset);
+          if (run !== null && follows(run, origin, data, time)) {
+            run = { ...run, length: run.length + 1 };
+            continue;
+          }
+          if (run !== null) await visitor.mapping(run);
+          run = { origin, data, length: 1, time };
+        }
+      },
+      lost,
+    },
+    root,
+  );
+  if (run !== null) await visitor.mapping(run);
+  await visitor.deviceEnd();
+}
+
+function follows(run: MappingFacts, origin: number, data: number, time: number): boolean {
+  const { length } = run;
+  return origin === run.origin + length && data === run.data + length && time === run.time;
+}
+
+/** For trees in which a node that comes twice leads in a circle. */
+function once(): (location: number) => boolean {
+  const seen = new Set<number>();
+  return (location) => {
+    if (seen.has(location)) return false;
+    seen.add(location);
+    return true;
+  };
+}

@@ -1,0 +1,33 @@
+/** Writes that wait for a free block. */
+import type { HoldfastError } from "../../base/errors.ts";
+
+export interface SpaceWaiter {
+  /** Whose it is. */
+  readonly owner: object;
+  retry(): void;
+  fail(error: HoldfastError): void;
+  giveBack(): void;
+}
+
+export class SpaceWaiters {
+  #waiting: SpaceWaiter[] = [];
+
+  add(waiter: SpaceWaiter): void {
+    this.#waiting.push(waiter);
+  }
+
+  retry(): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.retry();
+  }
+
+  fail(error: HoldfastError): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.fail(error);
+  }
+
+  /** Those of a volume go back to whoever suspends it. */
+  giveBack(owner: object): void {
+    const own = this.#waiting.filter((waiter) => waiter.owner === owner);
+    this.#waiting = this.#waiting.filter((waiter) => waiter.owner !== owner);
+    for (const waiter of own) waiter.giveBack();
+  }
+}
