@@ -37,8 +37,7 @@ describe("views of mapped devices", () => {
     });
     expect(Object.fromEntries(played.looks)).toEqual(Object.fromEntries(wanted));
     // Of the kernel's lines the blank at the end of the last was not recorded.
-    if (alike === undefined) expect(played.log.join("
-").trimEnd()).toBe(view.log);
+    if (alike === undefined) expect(played.log.join("\n").trimEnd()).toBe(view.log);
     const changed = await played.changedDisks();
     const mayChange = new Set<number | undefined>([
       ...view.members_changed_by_view,
