@@ -94,13 +94,27 @@ async function runningLinear(): Promise<MadeDevice> {
 }
 
 /** Of several targets, with borders where no block has one. */
-async function mappedDevice(): Promise<MadeDevice> {
-  const world = new DmWorld({ a: 700, b: 260, c: 260 });
-  const device = world.create("mapped");
-  await world.load(
-    device,
+function mappedDevice(): Promise<MadeDevice> {
+  return mapped(
+    { a: 700, b: 260, c: 260 },
     `0 501 linear ./a 3\n501 500 striped 2 5 ./b 0 ./c 7\n1001 ${SECTORS - 1001} linear ./a 611`,
   );
+}
+
+function mappedMirror(): Promise<MadeDevice> {
+  const words = `mirror disk 3 ./log 64 nosync 2 ./a 3 ./b 0`;
+  return mapped({ a: SECTORS + 3, b: SECTORS, log: 8 }, `0 ${SECTORS} ${words}`);
+}
+
+function mappedRaid(): Promise<MadeDevice> {
+  const disks = { m: 64, a: SECTORS, n: 64, b: SECTORS };
+  return mapped(disks, `0 ${SECTORS} raid raid1 4 0 nosync region_size 64 2 ./m ./a ./n ./b`);
+}
+
+async function mapped(disks: Record<string, number>, table: string): Promise<MadeDevice> {
+  const world = new DmWorld(disks);
+  const device = world.create("mapped");
+  await world.load(device, table);
   await world.all.resume(device);
   const use = device.open({ readOnly: false });
   const contents = someContents();
@@ -170,6 +184,8 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
     },
     { name: "running array", make: runningLinear },
     { name: "mapped device", make: mappedDevice },
+    { name: "mapped mirror", make: mappedMirror },
+    { name: "mapped raid set", make: mappedRaid },
     {
       name: "overlay in memory",
       make: () => overlay(env, { kind: "memory", limitBytes: 2 ** 30 }),
