@@ -124,7 +124,7 @@ describe("a mapped device", () => {
     const { volume } = world.served.get("/dev/mapper/top")!;
     await writeSectors(volume, 1, new Uint8Array(512).fill(5));
     const { dataOffsetSectors } = members[0]!;
-    const there = await readSectors(world.disks.get("/disks/d0")!, dataOffsetSectors! + 1, 1);
+    const there = await readSectors(world.disks.get("/disks/d0")!, dataOffsetSectors + 1, 1);
     expect(there[0]).toBe(5);
     // A write that waits is done before the end: nobody could tell that it was not.
     await world.host.mappedSuspend({ device: "leg", noFlush: false, noLockFs: false });
