@@ -7,6 +7,7 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
+import { DM_MAJOR } from "../dm/numbers.ts";
 import { DeadlineDevice } from "../devices/deadline.ts";
 import type { Env } from "../env/env.ts";
 import { collectWritable } from "../volume/collect-writable.ts";
@@ -68,7 +69,7 @@ function baseName(path: string): string {
 /** The mapped devices of this host, which are named like others and stand on others. */
 export interface MappedMembers {
   /** The same for all paths that name the device; null: it is no mapped device. */
-  identityOf(path: string): string | null;
+  minorOf(path: string): number | null;
   /** @throws HoldfastError `read-only` */
   open(path: string, options: { readonly readOnly: boolean }): BlockDevice;
 }
@@ -90,7 +91,8 @@ export class DeviceRegistry {
 
   async #locate(path: string): Promise<DevicePlace> {
     const place = await locateDevice(this.#env, path);
-    return { ...place, disk: this.#mapped.identityOf(place.basePath) ?? place.disk };
+    const minor = this.#mapped.minorOf(place.basePath);
+    return minor === null ? place : { ...place, disk: `dm ${minor}` };
   }
 
   /**
@@ -138,7 +140,7 @@ export class DeviceRegistry {
       readOnly,
       open: async (env, base, how) => {
         // One that is suspended answers when it is resumed.
-        if (this.#mapped.identityOf(base) !== null) return this.#mapped.open(base, how);
+        if (this.#mapped.minorOf(base) !== null) return this.#mapped.open(base, how);
         return this.#bounded(await this.#open(env, base, { ...how, exclusive: true }));
       },
     });
@@ -168,7 +170,12 @@ export class DeviceRegistry {
       await collection.close();
       this.#claims.delete(claim);
     };
-    return { path, device: found.device, name, major: MAJOR, minor, disk: place.disk, release };
+    const { device } = found;
+    const { disk } = place;
+    const mapped = place.partitions.length > 0 ? null : this.#mapped.minorOf(place.basePath);
+    return mapped === null
+      ? { path, device, name, major: MAJOR, minor, disk, release }
+      : { path, device, name: `dm-${mapped}`, major: DM_MAJOR, minor: mapped, disk, release };
   }
 
   /** Who has the device or a part of it; null: nobody. */

@@ -23,7 +23,8 @@ class Lab {
 
   async start(): Promise<DaemonProcess> {
     this.daemon = await startHoldfastd(["--state", this.state]);
-    expect(this.daemon.ready).toMatchObject({ problems: [] });
+    const problems = this.daemon.ready?.problems ?? ["it did not start"];
+    if (problems.length > 0) throw new Error(problems.join(" "));
     return this.daemon;
   }
 
@@ -42,7 +43,7 @@ class Lab {
   /** What it prints. */
   async ok(...words: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run("dmsetup", ...words);
-    expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
+    if (code !== 0 || stderr !== "") throw new Error(`${words.join(" ")}: ${code}, ${stderr}`);
     return stdout;
   }
 
@@ -56,7 +57,8 @@ class Lab {
   /** The byte that fills a block of a disk. */
   byteAt(disk: number, offset: number): number {
     const block = readFileSync(this.disks[disk]!).subarray(offset, offset + BLOCK);
-    expect(block.every((byte) => byte === block[0])).toBe(true);
+    if (block.some((byte) => byte !== block[0]))
+      throw new Error(`${offset}: not filled with one byte`);
     return block[0]!;
   }
 }
@@ -105,7 +107,7 @@ describe("a mapped device in the daemon", () => {
     await lab.ok("remove", "--deferred", "renamed");
     // Who has it open keeps it, and nobody else gets it.
     expect(await byteIn(client, 0)).toBe(2);
-    await expect(lab.client("renamed")).rejects.toThrow();
+    await expect(lab.client("renamed")).rejects.toThrow(/./);
     client.destroy();
     await expect.poll(() => lab.ok("ls")).toBe("No devices found\n");
     await lab.ok("create", "again", "--table", "0 8 linear ./a.img 0");

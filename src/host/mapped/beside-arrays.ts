@@ -26,7 +26,7 @@ export function mappedBeside(
 ): { readonly mapped: LocalMappedHost; readonly registry: DeviceRegistry } {
   // Called when there are both.
   const members: MappedMembers = {
-    identityOf: (path) => mapped.identityOf(path),
+    minorOf: (path) => mapped.minorOf(path),
     open: (path, how) => mapped.open(path, how),
   };
   const registry = new DeviceRegistry(env, openDevice, members, timeoutMs);

@@ -62,9 +62,8 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     return path.startsWith("/dev/") ? this.#devices.named(path) : null;
   }
 
-  identityOf(path: string): string | null {
-    const device = this.#named(path);
-    return device === null ? null : `dm ${device.minor}`;
+  minorOf(path: string): number | null {
+    return this.#named(path)?.minor ?? null;
   }
 
   open(path: string, { readOnly }: { readonly readOnly: boolean }): BlockDevice {
