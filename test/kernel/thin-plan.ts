@@ -86,8 +86,9 @@ export class ThinPlan {
     if (kind < 8) return { kind: this.#isReserved ? "release" : "reserve" };
     const start = prng.below(this.#sectors - 1);
     const count = 1 + prng.below(Math.min(2500, this.#sectors - start - 1));
-    // Whole pages: of others the kernel's page cache forgets a part, and writes zeros there later.
-    if (kind < 11)
+    // Whole pages: of others the kernel's page cache forgets a part. docs/kernel/dm-thin.md tells of sizes that are no power of two.
+    const isPower = (this.#blockSectors & (this.#blockSectors - 1)) === 0;
+    if (kind < 11 && isPower)
       return { kind: "discard", id, start: start - (start % 8), count: count - (count % 8) + 8 };
     return { kind: "stamp", id, seed: prng.pick(SEEDS), start, count };
   }
