@@ -168,6 +168,23 @@ describe("order of writes", () => {
     expect(seen).toContain("meta superblock fua");
   });
 
+  test("a durable write to a block that takes the place of a shared one waits for its mapping", async () => {
+    const rig = await ThinRig.make();
+    const origin = await rig.newThin("t", 0, 8);
+    await fill(origin.use, 0, BLOCK, 1);
+    await rig.snapshot(origin, 0, "s", 1);
+    await fill(origin.use, 5, 1, 2);
+    let superblocks = 0;
+    rig.world.disk("meta").hold(({ op, sector }) => {
+      if (op === "write" && sector === 0) superblocks += 1;
+      return false;
+    });
+    await writeSectors(origin.use, 9, filled(1, 3), BioFlags.fua);
+    expect(superblocks).toBe(1);
+    await writeSectors(origin.use, 10, filled(1, 4), BioFlags.fua);
+    expect(superblocks).toBe(1);
+  });
+
   test("a block that was given back is not used again while it is still read", async () => {
     const rig = await ThinRig.make({ dataBlocks: 1 });
     const { use } = await rig.newThin("t", 0);

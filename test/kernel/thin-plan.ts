@@ -86,7 +86,10 @@ export class ThinPlan {
     if (kind < 8) return { kind: this.#isReserved ? "release" : "reserve" };
     const start = prng.below(this.#sectors - 1);
     const count = 1 + prng.below(Math.min(2500, this.#sectors - start - 1));
-    if (kind < 11) return { kind: "discard", id, start, count };
+    // Whole pages: of others the kernel's page cache forgets a part. docs/kernel/dm-thin.md tells of sizes that are no power of two.
+    const isPower = (this.#blockSectors & (this.#blockSectors - 1)) === 0;
+    if (kind < 11 && isPower)
+      return { kind: "discard", id, start: start - (start % 8), count: count - (count % 8) + 8 };
     return { kind: "stamp", id, seed: prng.pick(SEEDS), start, count };
   }
 

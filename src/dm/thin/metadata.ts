@@ -219,7 +219,8 @@ export class ThinMetadata {
       const value = new Uint8Array(MAPPING_BYTES);
       putMapping(new DataView(value.buffer), 0, dataBlock, state.time);
       await this.#changeRoot(device, (root) => mappings.insert(root, block, value));
-      if (isNew) this.#devices.count(device, 1);
+      // It has changed in any case: a FUA write to the block waits for the commit.
+      this.#devices.count(device, isNew ? 1 : 0);
     });
   }
 

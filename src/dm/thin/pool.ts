@@ -303,14 +303,14 @@ export class Pool {
     );
   }
 
-  /** Something of a volume begins, unless the pool is suspended: then `later` is called when it is resumed. */
-  begin(later: () => void): boolean {
-    if (this.#isPaused) {
-      this.#held.push(later);
-      return false;
-    }
+  /** While it is suspended: called when it is resumed. */
+  hold(later: () => void): void {
+    this.#held.push(later);
+  }
+
+  /** Something of a volume begins, which `ended` is called for. */
+  begin(): void {
     this.#active += 1;
-    return true;
   }
 
   ended(): void {

@@ -73,8 +73,7 @@ export class Volume {
   submit(bio: Bio): void {
     switch (bio.op) {
       case "flush":
-        if (this.pool.begin(() => this.submit(bio)))
-          this.pool.flush((error) => this.#end(bio, error));
+        this.#flush(bio);
         return;
       case "discard":
         this.#discard(bio);
@@ -86,6 +85,16 @@ export class Volume {
       case "write-zeroes":
         bio.end(new HoldfastError("unsupported", "A thin device has no write-zeroes."));
     }
+  }
+
+  #flush(bio: Bio): void {
+    const { pool } = this;
+    if (pool.isPaused) {
+      pool.hold(() => this.#flush(bio));
+      return;
+    }
+    pool.begin();
+    pool.flush((error) => this.#end(bio, error));
   }
 
   #split(bio: Bio): void {
@@ -109,7 +118,11 @@ export class Volume {
   /** @param bio a read or write inside one block */
   #start(bio: Bio): void {
     const { pool } = this;
-    if (!pool.begin(() => this.#start(bio))) return;
+    if (pool.isPaused) {
+      pool.hold(() => this.#start(bio));
+      return;
+    }
+    pool.begin();
     const block = quotient(bio.sector, this.#blockSectors);
     const hold = this.#lock.tryLock(block, 1, "shared");
     if (hold !== null) {
@@ -248,7 +261,11 @@ export class Volume {
 
   #discard(bio: Bio): void {
     const { pool } = this;
-    if (!pool.begin(() => this.#discard(bio))) return;
+    if (pool.isPaused) {
+      pool.hold(() => this.#discard(bio));
+      return;
+    }
+    pool.begin();
     const size = this.#blockSectors;
     const from = Math.ceil(bio.sector / size);
     const to = quotient(bio.sector + bio.sectors, size);
