@@ -1,6 +1,6 @@
 /**
  * The simulator, as far as each run of the tests plays it: all that it once found (test/sim-seeds), and seeds of each scenario that are new
- * with each commit, for a minute, with `CI=true` for five. `HOLDFAST_SIM_MINUTES=N` plays for so long instead.
+ * with each commit, for a minute, with `CI=true` for three. `HOLDFAST_SIM_MINUTES=N` plays for so long instead.
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { replayCommand } from "../src/sim/story.ts";
 
 const CORPUS = fileURLToPath(new URL("sim-seeds", import.meta.url));
 const MINUTES = Number(
-  process.env["HOLDFAST_SIM_MINUTES"] ?? (process.env["CI"] === "true" ? 5 : 1),
+  process.env["HOLDFAST_SIM_MINUTES"] ?? (process.env["CI"] === "true" ? 3 : 1),
 );
 const TOTAL_MS = MINUTES * 60_000;
 const HANG_MS = 120_000;
