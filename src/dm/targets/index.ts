@@ -7,6 +7,9 @@ import { ERROR } from "./error/error.ts";
 import { FLAKEY } from "./flakey/flakey.ts";
 import { LINEAR } from "./linear/linear.ts";
 import { LOG_WRITES } from "./log-writes/log-writes.ts";
+import { SNAPSHOT_MERGE } from "./snapshot-merge/snapshot-merge.ts";
+import { SNAPSHOT_ORIGIN } from "./snapshot-origin/snapshot-origin.ts";
+import { SNAPSHOT } from "./snapshot/snapshot.ts";
 import { STRIPED } from "./striped/striped.ts";
 import { ZERO } from "./zero/zero.ts";
 
@@ -17,6 +20,9 @@ export const TARGET_TYPES: readonly TargetType[] = [
   FLAKEY,
   LINEAR,
   LOG_WRITES,
+  SNAPSHOT,
+  SNAPSHOT_MERGE,
+  SNAPSHOT_ORIGIN,
   STRIPED,
   ZERO,
 ];
