@@ -14,7 +14,7 @@ interface Made {
   readonly origin: BlockDevice;
   readonly snap: BlockDevice;
   readonly device: MappedDevice;
-  status(): Promise<string>;
+  readonly status: () => Promise<string>;
 }
 
 const line = (rest: string, target = "snapshot"): string =>

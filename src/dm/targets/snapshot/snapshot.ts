@@ -93,9 +93,8 @@ class SnapshotTarget extends SnapshotBase {
   /** What is not in the COW device is left alone; what is becomes zeros, a whole chunk at a time. */
   #discard(bio: Bio): void {
     const { origin, features } = this.line;
-    const passesDown =
-      features.has("discard_passdown_origin") && origin.device.limits.discard;
-    const ended = passesDown ? fanOut(2, (error) => bio.end(error)) : (bio.end.bind(bio) as BioEnd);
+    const passesDown = features.has("discard_passdown_origin") && origin.device.limits.discard;
+    const ended = fanOut(passesDown ? 2 : 1, (error) => bio.end(error));
     if (passesDown) origin.device.submit(discardBio(bio.sector, bio.sectors, ended));
     const newChunk = this.state.exceptions.get(this.chunkOf(bio));
     if (newChunk === undefined || bio.sectors < this.state.chunkSectors) ended(null);

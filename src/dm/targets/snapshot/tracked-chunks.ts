@@ -2,7 +2,7 @@
 interface Waiting {
   readonly first: number;
   readonly chunks: number;
-  readonly then: () => void;
+  readonly done: () => void;
 }
 
 export class TrackedChunks {
@@ -23,13 +23,13 @@ export class TrackedChunks {
     const free = this.#waiting.filter((each) => !this.#isBusy(each.first, each.chunks));
     if (free.length === 0) return;
     this.#waiting = this.#waiting.filter((each) => !free.includes(each));
-    for (const { then } of free) then();
+    for (const { done } of free) done();
   }
 
-  /** Calls `then` when none is under way there, perhaps at once. */
-  whenNone(first: number, chunks: number, then: () => void): void {
-    if (this.#isBusy(first, chunks)) this.#waiting.push({ first, chunks, then });
-    else then();
+  /** Calls `done` when none is under way there, perhaps at once. */
+  whenNone(first: number, chunks: number, done: () => void): void {
+    if (this.#isBusy(first, chunks)) this.#waiting.push({ first, chunks, done });
+    else done();
   }
 
   #isBusy(first: number, chunks: number): boolean {
