@@ -102,10 +102,10 @@ export const command: Command = {
     name: "thin",
     summary: "check, dump, restore or repair the metadata of a thin pool",
     description: [
-      "'check DEVICE' walks all trees of a pool's metadata device and compares every count of its space maps with what it found; it prints what thin_check prints, and exits with 1 when something is wrong.",
-      "'dump DEVICE' prints the metadata as the XML of thin_dump; with --repair what is damaged is left out.",
-      "'restore XML DEVICE' makes the metadata that such XML describes, like thin_restore; what is on DEVICE is lost.",
-      "'repair DEVICE OTHER' makes good metadata on OTHER out of what can be read on DEVICE, like thin_repair; DEVICE is only read.",
+      "With 'check DEVICE' it walks all trees of a pool's metadata device and compares every count of its space maps with what it found; it prints what thin_check prints, and exits with 1 when something is wrong.",
+      "With 'dump DEVICE' it prints the metadata as the XML of thin_dump; with --repair what is damaged is left out.",
+      "With 'restore XML DEVICE' it makes the metadata that such XML describes, like thin_restore; what is on DEVICE is lost.",
+      "With 'repair DEVICE OTHER' it makes good metadata on OTHER out of what can be read on DEVICE, like thin_repair; DEVICE is only read.",
       "A pool that is in use is not to be looked at, but for its metadata snapshot.",
     ],
     arguments: [

@@ -9,6 +9,9 @@ import { LINEAR } from "./linear/linear.ts";
 import { LOG_WRITES } from "./log-writes/log-writes.ts";
 import { MIRROR } from "./mirror/mirror.ts";
 import { RAID } from "./raid/raid.ts";
+import { SNAPSHOT_MERGE } from "./snapshot-merge/snapshot-merge.ts";
+import { SNAPSHOT_ORIGIN } from "./snapshot-origin/snapshot-origin.ts";
+import { SNAPSHOT } from "./snapshot/snapshot.ts";
 import { STRIPED } from "./striped/striped.ts";
 import { THIN_POOL } from "./thin-pool/thin-pool.ts";
 import { THIN } from "./thin/thin.ts";
@@ -23,6 +26,9 @@ export const TARGET_TYPES: readonly TargetType[] = [
   LOG_WRITES,
   MIRROR,
   RAID,
+  SNAPSHOT,
+  SNAPSHOT_MERGE,
+  SNAPSHOT_ORIGIN,
   STRIPED,
   THIN,
   THIN_POOL,

@@ -1,0 +1,30 @@
+/** Copies from one device to another, in steps of at most 1 MiB. */
+import { SECTOR_BYTES } from "../../../base/units.ts";
+import { BioFlags, readBio, writeBio } from "../../../block/bio.ts";
+import type { BioEnd } from "../../../block/bio.ts";
+import type { BlockDevice } from "../../../block/device.ts";
+import { inRuns } from "../../../block/fan-out.ts";
+
+const STEP_SECTORS = 2048;
+
+export function copySectors(
+  from: BlockDevice,
+  fromSector: number,
+  to: BlockDevice,
+  toSector: number,
+  sectors: number,
+  end: BioEnd,
+): void {
+  const buffer = new Uint8Array(Math.min(sectors, STEP_SECTORS) * SECTOR_BYTES);
+  const step = (at: number, ended: BioEnd): number => {
+    const length = Math.min(STEP_SECTORS, sectors - at);
+    const data = buffer.subarray(0, length * SECTOR_BYTES);
+    const read: BioEnd = (error) => {
+      if (error === null) to.submit(writeBio(toSector + at, data, BioFlags.none, ended));
+      else ended(error);
+    };
+    from.submit(readBio(fromSector + at, data, read));
+    return length;
+  };
+  inRuns(sectors, step, end);
+}
