@@ -26,7 +26,7 @@ export interface LoadCell {
   readonly isQuick: boolean;
 }
 
-/** A pass over all the bytes. `fill`: written in order by a client; all others are without NBD. */
+/** A pass over all the bytes. `fill`: written in order, by a client and without NBD; all others are without NBD. */
 export interface PassCell {
   readonly kind: "pass";
   readonly id: string;

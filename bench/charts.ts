@@ -31,6 +31,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   holdfast: "#0072b2",
   "holdfast-node": "#56b4e9",
   "holdfast-degraded": "#cc79a7",
+  "holdfast-direct": "#56b4e9",
   "qemu-nbd": "#999999",
   "qemu-nbd-uring": "#e69f00",
   nbdkit: "#009e73",

@@ -186,10 +186,10 @@ export const GOALS: readonly CellGoal[] = [
   ),
   goal(
     "raid5-fill",
-    "raid5 of 4, whole stripes written in order: bytes / dd of data and parity to the members",
+    "raid5 of 4, whole stripes written in order, without NBD: bytes / dd of data and parity to the members",
     /^raid5-4\/.*\/pass-fill$/,
     "bytesPerSecond",
-    ["holdfast", "dd"],
+    ["holdfast-direct", "dd"],
     atLeast(0.45),
   ),
   goal(

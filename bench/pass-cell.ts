@@ -1,6 +1,6 @@
 /**
  * Passes: `holdfast dump` into /dev/null and checks, without NBD, against programs that only read the same bytes of the members; and writing
- * in order through the server, against dd to the members. Throughput counts bytes of members, for all alike. Node takes a fifth of a
+ * in order, through the server and without NBD, against dd to the members. Throughput counts bytes of members, for all alike. Node takes a fifth of a
  * second to start, which says nothing about large volumes: the time of a dump is taken without that of a `holdfast scan` of the same files
  * just before, which loads the same code and reads the same superblocks.
  */
@@ -102,6 +102,12 @@ async function fillSeconds(array: MadeArray): Promise<number> {
   }
 }
 
+/** By a program that has the array in its own process and reads what it writes from a file, like dd. */
+async function directFillSeconds({ members, plain }: MadeArray): Promise<number> {
+  toDisk(members);
+  return (await syncPass("fill", members, [plain])).seconds;
+}
+
 /** As many bytes to each member as there are data and parity, from a file: a client reads what it writes somewhere, too. */
 async function ddFillSeconds({ members, plain }: MadeArray): Promise<number> {
   toDisk(members);
@@ -132,7 +138,11 @@ function passesOf(array: MadeArray, { work, lost }: PassCell): Record<string, Pa
         : { holdfast, cat: () => timed("cat", files) };
     }
     case "fill":
-      return { holdfast: () => fillSeconds(array), dd: () => ddFillSeconds(array) };
+      return {
+        holdfast: () => fillSeconds(array),
+        "holdfast-direct": () => directFillSeconds(array),
+        dd: () => ddFillSeconds(array),
+      };
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * `node bench/sync-pass.mjs check MEMBER...`, `crash SHARE MEMBER...`, `resync MEMBER...`: runs an array for writing, without limits to the
  * speed of background sync, and prints as one line of JSON what it took: seconds from when the array runs to when nothing is left to be done,
- * bytes read of members, sectors that differ. `crash` writes to a share of the regions and dies.
+ * bytes read of members, sectors that differ. `crash` writes to a share of the regions and dies. `fill FILE MEMBER...` writes all of the array in
+ * order, whole stripes of FILE, as dd would.
  */
 import "../scripts/ts-hook.mjs";
 import { buildWasm } from "../scripts/wasm.mjs";
@@ -9,7 +10,8 @@ import { buildWasm } from "../scripts/wasm.mjs";
 buildWasm();
 
 const { chooseBackend } = await import("../src/bin/backend.ts");
-const { writeSectors } = await import("../src/block/promises.ts");
+const { flush, readInto, writeSectors } = await import("../src/block/promises.ts");
+const { openDevice } = await import("../src/devices/open.ts");
 const { nodeEnv } = await import("../src/env/node/env.ts");
 const { createParityEngine } = await import("../src/parity/engine.ts");
 const { SyncScheduler } = await import("../src/sync/scheduler.ts");
@@ -19,6 +21,11 @@ const { startWritable } = await import("../src/volume/writable.ts");
 /** @typedef {import("../src/env/env.ts").Env} Env */
 /** @typedef {import("../src/md/running/managed-array.ts").ManagedArray} ManagedArray */
 
+/** Three chunks of 64 KiB, as many at a time as clients have under way. */
+const STRIPE_BYTES = 768 * 1024;
+const DEPTH = 4;
+/** V8 compiles what is used. */
+const WARM_MS = 1000;
 const UNLIMITED = { minKiBps: 1e9, maxKiBps: 1e9 };
 
 let readBytes = 0;
@@ -57,7 +64,7 @@ async function run(env, paths) {
     },
   );
   if (array === null) throw new Error(JSON.stringify(opened.refused[0]?.verdict));
-  return { opened, array: /** @type {ManagedArray} */ (array), startedMs };
+  return { opened, array: /** @type {ManagedArray} */ (array), startedMs, arena: parity.arena };
 }
 
 /** @param {ManagedArray} managed @param {number} share */
@@ -70,18 +77,59 @@ async function crash({ array, tracker }, share) {
   process.exit(0);
 }
 
+/**
+ * Some seconds without counting first, then all of it.
+ * @param {Env} env
+ * @param {Awaited<ReturnType<typeof run>>} running
+ * @param {string} path
+ * @returns {Promise<number>} seconds
+ */
+async function fill(env, { array: { array }, arena }, path) {
+  const source = await openDevice(env, path, { readOnly: true });
+  const stripeSectors = STRIPE_BYTES / 512;
+  const stripes = Math.floor(array.sectors / stripeSectors);
+  const buffers = Array.from({ length: DEPTH }, () => {
+    const buffer = arena?.take(STRIPE_BYTES) ?? new Uint8Array(STRIPE_BYTES);
+    return buffer.subarray(0, STRIPE_BYTES);
+  });
+  /** @param {() => boolean} goesOn */
+  const pass = async (goesOn) => {
+    let next = 0;
+    const lane = async (/** @type {Uint8Array} */ data) => {
+      while (next < stripes && goesOn()) {
+        const sector = next * stripeSectors;
+        next += 1;
+        await readInto(source, sector, data);
+        await writeSectors(array, sector, data);
+      }
+    };
+    await Promise.all(buffers.map(lane));
+  };
+  const warmUntilMs = performance.now() + WARM_MS;
+  while (performance.now() < warmUntilMs) await pass(() => performance.now() < warmUntilMs);
+  await flush(array);
+  const fromMs = performance.now();
+  await pass(() => true);
+  const seconds = (performance.now() - fromMs) / 1000;
+  await source.close();
+  return seconds;
+}
+
 // Timers of an Env keep no process alive.
 const alive = setInterval(() => {}, 60_000);
 const [action, ...rest] = process.argv.slice(2);
 const backend = await chooseBackend(nodeEnv());
 const env = counting(backend.env);
 const share = action === "crash" ? Number(rest.shift()) : 0;
-const { opened, array, startedMs } = await run(env, rest);
+const source = action === "fill" ? String(rest.shift()) : "";
+const running = await run(env, rest);
+const { opened, array, startedMs } = running;
 readBytes = 0;
+const filledSeconds = action === "fill" ? await fill(env, running, source) : null;
 if (action === "crash") await crash(array, share);
 if (action === "check") await array.sync.setAction("check");
 await array.sync.whenAtRest();
-const seconds = (performance.now() - startedMs) / 1000;
+const seconds = filledSeconds ?? (performance.now() - startedMs) / 1000;
 console.log(JSON.stringify({ seconds, readBytes, mismatches: array.sync.mismatches }));
 await opened.close();
 await backend.stop();

@@ -38,8 +38,9 @@ function jobOf({ name, images }: CrashedCopy): Job {
     `mdadm -A --run /dev/md0 ${nodes}`,
     `dd if=/dev/md0 of=$H/${name}.first bs=1M status=none`,
     "echo idle >/sys/block/md0/md/sync_action",
-    // Between a recovery and the resync that comes after it the kernel is idle for a moment.
-    'rest() { md_idle md0 && case "$(md_value md0 degraded) $(md_value md0 resync_start)" in "0 none" | [1-9]*) ;; *) false ;; esac; }',
+    // Before a recovery, and between it and the resync that comes after it, the kernel is idle for a moment. A resync counts what it mends as mismatches.
+    'filling() { for dev in /sys/block/md0/md/dev-*; do case "$(cat $dev/slot) $(cat $dev/recovery_start)" in *" none") ;; [0-9]*) return 0 ;; esac; done; return 1; }',
+    'rest() { md_idle md0 && ! filling && case "$(md_value md0 degraded) $(md_value md0 resync_start)" in "0 none" | [1-9]*) ;; *) false ;; esac; }',
     "until_true 60 rest",
     "echo check >/sys/block/md0/md/sync_action",
     "md_wait md0",
