@@ -6,7 +6,6 @@
  */
 import { asHex, bytes, shownAs, u32, u64n } from "../codec/fields.ts";
 import { struct } from "../codec/struct.ts";
-import type { ValueOf } from "../codec/struct.ts";
 import { SPACE_MAP_ROOT_BYTES, blockProblem } from "./persistent-data.ts";
 import type { BlockKind } from "./persistent-data.ts";
 
@@ -33,7 +32,6 @@ export const cloneSuperblock = struct("clone superblock", "little", 196, {
   targetSectors: u64n(180),
   bitsetRoot: u64n(188),
 });
-export type CloneSuperblock = ValueOf<typeof cloneSuperblock>;
 
 /** Why the first block of a metadata device is no superblock that can be worked with, half a sentence; null: it can. */
 export function cloneSuperblockProblem(data: Uint8Array): string | null {

@@ -48,7 +48,7 @@ function submitWrite(use: MappedUse, oracle: SectorOracle, prng: Prng): void {
 async function hydrated(at: DmCutWorld, device: MappedDevice): Promise<void> {
   for (let second = 0; second < 1000; second += 1) {
     const [status] = await at.until(device.live!.status(true));
-    if (/ (\d+)\/\1 0 0 4 /.test(status!)) return;
+    if (/ (\d+)\/\1 0 1 no_discard_passdown 4 /.test(status!)) return;
     await at.pass(1000);
   }
   throw new Error("hydration does not end");
