@@ -6,7 +6,7 @@ import { assert } from "../base/assert.ts";
 import { HoldfastError } from "../base/errors.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { aim, dropData, ownBio } from "../block/bio.ts";
-import type { Bio, BioEnd, OwnBio } from "../block/bio.ts";
+import type { Bio, BioEnd, BioOp, OwnBio } from "../block/bio.ts";
 import type { BlockLimits, Extent } from "../block/device.ts";
 import { ExtentList } from "../block/extents.ts";
 import { fanOut } from "../block/fan-out.ts";
@@ -75,7 +75,7 @@ export class LiveTable {
     }
     const first = this.#indexAt(bio.sector);
     const placed = this.targets[first]!;
-    if (pieceLength(placed, bio.sector, bio.sectors) === bio.sectors)
+    if (pieceLength(placed, bio.op, bio.sector, bio.sectors) === bio.sectors)
       this.#pass(placed, bio, bio.sector, bio.sectors, bio.data, end);
     else this.#split(first, bio, end);
   }
@@ -101,7 +101,7 @@ export class LiveTable {
     for (let sector = bio.sector; sector < bio.sector + bio.sectors;) {
       let placed = this.targets[index]!;
       if (sector >= placed.start + placed.sectors) placed = this.targets[(index += 1)]!;
-      const sectors = pieceLength(placed, sector, bio.sector + bio.sectors - sector);
+      const sectors = pieceLength(placed, bio.op, sector, bio.sector + bio.sectors - sector);
       pieces.push({ placed, sector, sectors });
       sector += sectors;
     }
@@ -206,11 +206,13 @@ const NO_BYTES = new Uint8Array(0);
 
 function pieceLength(
   { start, sectors, target }: PlacedTarget,
+  op: BioOp,
   sector: number,
   wanted: number,
 ): number {
   const toEnd = start + sectors - sector;
-  const { splitSectors } = target;
+  const { discardSplitSectors = target.splitSectors } = target;
+  const splitSectors = op === "discard" ? discardSplitSectors : target.splitSectors;
   const toSplit = splitSectors === 0 ? toEnd : splitSectors - ((sector - start) % splitSectors);
   return Math.min(wanted, toEnd, toSplit);
 }

@@ -80,6 +80,8 @@ export interface Target {
   readonly limits: TargetLimits;
   /** No bio crosses a multiple of this; 0: they may be as long as they like. */
   readonly splitSectors: number;
+  /** Of discards, where it is another. */
+  readonly discardSplitSectors?: number;
   /** In the order of the table. */
   readonly devices: readonly TargetDevice[];
   /** Sectors count from the target's start. A bio has no preflush; a flush is of all that the target's devices have. */

@@ -6,7 +6,7 @@
  *      ^---- room is needed ---'
  */
 import { HoldfastError, errorIn, toHoldfastError } from "../base/errors.ts";
-import { ended, flush, readInto } from "../block/promises.ts";
+import { ended, flush, readInto, readSectors } from "../block/promises.ts";
 import { BioFlags, writeBio } from "../block/bio.ts";
 import type { BlockDevice } from "../block/device.ts";
 import {
@@ -175,4 +175,10 @@ export class BlockCache {
       `${this.device.name}, metadata block ${location}: ${what}.`,
     );
   }
+}
+
+/** Where the superblock would be there is nothing but zeros: metadata may be made there. */
+export async function isBlank(device: BlockDevice): Promise<boolean> {
+  const data = await readSectors(device, 0, METADATA_BLOCK_SECTORS);
+  return data.every((byte) => byte === 0);
 }

@@ -84,8 +84,8 @@ function isDone(status: string): boolean {
 
 type Command = (words: readonly string[]) => Promise<void>;
 
-/** The guests' disks could not discard. */
-class UbdDisk extends SliceDevice {
+/** The guests' disks discard at most 64 sectors at a time: less than a thin pool's block, so not at all for pools; enough for a clone's region. */
+class PoolDisk extends SliceDevice {
   override get limits(): BlockLimits {
     return { ...super.limits, discard: false };
   }
@@ -124,7 +124,8 @@ export class DmCase {
         open: (path) => {
           const index = this.#diskIndex(path);
           const disk = this.#disks[index]!;
-          const device = checked(new UbdDisk(disk, disk.name, 0, disk.sectors));
+          const Ubd = golden.family === "dm-clone" ? SliceDevice : PoolDisk;
+          const device = checked(new Ubd(disk, disk.name, 0, disk.sectors));
           return Promise.resolve({ device, id: `${UBD_MAJOR}:${index * UBD_MINORS}` });
         },
       },
@@ -156,7 +157,7 @@ export class DmCase {
     const commands = shellCommands(view.commands);
     for (const [index, command] of commands.entries()) {
       // Asked in between, the kernel had always finished what is waited for next.
-      const isAsked = command.startsWith("dmsetup ");
+      const isAsked = command.startsWith("dmsetup status ");
       if (isAsked && commands[index + 1]?.startsWith("dm_wait "))
         await this.#run(commands[index + 1]!);
       await this.#run(command);

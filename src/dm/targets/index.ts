@@ -1,6 +1,7 @@
 /** The target types there are. A new one is a folder here and a line in the list. */
 import { HoldfastError } from "../../base/errors.ts";
 import type { TargetType } from "../target.ts";
+import { CLONE } from "./clone/clone.ts";
 import { DELAY } from "./delay/delay.ts";
 import { DUST } from "./dust/dust.ts";
 import { ERROR } from "./error/error.ts";
@@ -18,6 +19,7 @@ import { THIN } from "./thin/thin.ts";
 import { ZERO } from "./zero/zero.ts";
 
 export const TARGET_TYPES: readonly TargetType[] = [
+  CLONE,
   DELAY,
   DUST,
   ERROR,

@@ -70,12 +70,6 @@ export async function readThinSuperblock(
   return thinSuperblock.decode(data);
 }
 
-/** Nothing was ever there: a pool is made. */
-export async function isBlank(device: BlockDevice): Promise<boolean> {
-  const data = await readSectors(device, 0, METADATA_BLOCK_SECTORS);
-  return data.every((byte) => byte === 0);
-}
-
 export class MetadataStore {
   readonly transaction: Transaction;
   readonly mappings: Btree;

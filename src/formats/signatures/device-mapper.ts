@@ -10,6 +10,7 @@ import { crc32cUpdate } from "../../codec/crc32c.ts";
 import { bytes, text, u16, u32, u64n, u8 } from "../../codec/fields.ts";
 import { struct } from "../../codec/struct.ts";
 import { rfcUuid } from "../../codec/uuid.ts";
+import { CLONE_MAGIC, CLONE_SUPERBLOCK, cloneSuperblock } from "../dm-clone.ts";
 import { fixedRange, isPowerOfTwo, sizeOrNull, uuidOrNull } from "./probe.ts";
 import type { Signature, SignatureProbe } from "./probe.ts";
 
@@ -29,11 +30,6 @@ const thinTail = struct("thinSuperblockTail", "little", 360, {
   dataBlockSectors: u32(336),
   metadataBlockSectors: u32(340),
   metadataBlocks: u64n(344),
-});
-
-const cloneTail = struct("cloneSuperblockTail", "little", 196, {
-  regionSectors: u64n(172),
-  targetSectors: u64n(180),
 });
 
 interface PdataTarget {
@@ -68,10 +64,10 @@ const PDATA_TARGETS: readonly PdataTarget[] = [
   },
   {
     type: "dm-clone",
-    magic: 0x8af27f64,
-    checksumXor: 257_649_492,
+    magic: CLONE_MAGIC,
+    checksumXor: CLONE_SUPERBLOCK.checksumXor,
     describe(data) {
-      const { regionSectors, targetSectors } = cloneTail.decode(data);
+      const { regionSectors, targetSectors } = cloneSuperblock.decode(data);
       const sizes = `${formatSectors(targetSectors)} in regions of ${formatSectors(regionSectors)}`;
       return `metadata of a dm-clone, ${sizes}`;
     },

@@ -11,8 +11,8 @@
 import type { HoldfastError } from "../../../base/errors.ts";
 import { toHoldfastError } from "../../../base/errors.ts";
 import type { BioEnd } from "../../../block/bio.ts";
+import { copySectors } from "../../../block/copy-sectors.ts";
 import type { BlockDevice } from "../../../block/device.ts";
-import { copySectors } from "./copy-sectors.ts";
 import type { ExceptionStore } from "./exception-store.ts";
 import { TrackedChunks } from "./tracked-chunks.ts";
 

@@ -1,9 +1,9 @@
 /** Copies from one device to another, in steps of at most 1 MiB. */
-import { SECTOR_BYTES } from "../../../base/units.ts";
-import { BioFlags, readBio, writeBio } from "../../../block/bio.ts";
-import type { BioEnd } from "../../../block/bio.ts";
-import type { BlockDevice } from "../../../block/device.ts";
-import { inRuns } from "../../../block/fan-out.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { BioFlags, readBio, writeBio } from "./bio.ts";
+import type { BioEnd } from "./bio.ts";
+import type { BlockDevice } from "./device.ts";
+import { inRuns } from "./fan-out.ts";
 
 const STEP_SECTORS = 2048;
 
