@@ -78,8 +78,14 @@ idle() { # nothing runs, and nothing is about to start
 		usleep 5000
 	done
 }
-rest() { # between a recovery and the resync that comes after it the kernel is idle for a moment
-	idle && case "$(value degraded) $(value resync_start)" in "0 none" | [1-9]*) ;; *) false ;; esac
+filling() { # a member in a slot does not hold all that it should
+	for fi_dev in /sys/block/md0/md/dev-*; do
+		case "$(cat $fi_dev/slot) $(cat $fi_dev/recovery_start)" in *' none') ;; [0-9]*) return 0 ;; esac
+	done
+	return 1
+}
+rest() { # before a recovery, and between it and the resync that comes after it, the kernel is idle for a moment
+	idle && ! filling && case "$(value degraded) $(value resync_start)" in "0 none" | [1-9]*) ;; *) false ;; esac
 }
 pass() { # WORD
 	echo $1 >/sys/block/md0/md/sync_action && until_true 60 idle

@@ -36,7 +36,20 @@ md_clean() { # MD: its superblocks say that nothing is being written
 	[ "$(md_value $1 array_state)" = clean ]
 }
 
-md_check() { # MD: has the kernel compare all copies and parity; prints "mismatches SECTORS"
+md_filling() { # MD: a member in a slot does not hold all that it should
+	for mf_dev in /sys/block/$1/md/dev-*; do
+		case "$(cat $mf_dev/slot) $(cat $mf_dev/recovery_start)" in *' none') ;; [0-9]*) return 0 ;; esac
+	done
+	return 1
+}
+
+md_rest() { # MD: nothing runs, and nothing is left to do. Before a recovery, and between it and the resync that comes after it, the kernel is idle for a moment.
+	md_idle $1 && ! md_filling $1 || return 1
+	case "$(md_value $1 degraded) $(md_value $1 resync_start)" in '0 none' | [1-9]*) ;; *) return 1 ;; esac
+}
+
+md_check() { # MD: when it is at rest, since a resync counts what it mends as mismatches, has the kernel compare all copies and parity; prints "mismatches SECTORS"
+	until_true 60 md_rest $1 || return 1
 	echo check >/sys/block/$1/md/sync_action
 	md_wait $1 && echo "mismatches $(md_value $1 mismatch_cnt)"
 }
