@@ -60,6 +60,7 @@ async function construct(
     parityEngine,
     scheduler,
     name: device.name,
+    owner: device,
     sectors,
     isReadOnly: readOnly,
     open: async (word, mode = readOnly ? "read-only" : "read-write") => {

@@ -34,8 +34,10 @@ export interface TargetContext {
   readonly env: Env;
   readonly parityEngine: () => ParityEngine;
   readonly scheduler: SyncScheduler;
-  /** Of the mapped device, for messages. */
+  /** Of the mapped device, for messages: it may get another. */
   readonly name: string;
+  /** The mapped device, to be told from others. */
+  readonly owner: object;
   /** Of the target. */
   readonly sectors: number;
   /** The table is loaded for reading only: nothing may be written, metadata included. */

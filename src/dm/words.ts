@@ -64,10 +64,14 @@ export class Words {
     return group;
   }
 
-  /** What is wrong with the word that was taken last. @param why half a sentence */
-  wrong(why: string): HoldfastError {
-    const word = this.#words[this.#next - 1];
-    const place = word === undefined ? "" : `word ${this.#next} ("${word}") is wrong: `;
+  /**
+   * What is wrong with a word.
+   * @param why half a sentence
+   * @param at counted from 1; without it the word that was taken last
+   */
+  wrong(why: string, at = this.#next): HoldfastError {
+    const word = this.#words[at - 1];
+    const place = word === undefined ? "" : `word ${at} ("${word}") is wrong: `;
     return new HoldfastError("usage", `${this.#of}: ${place}${why}.`);
   }
 

@@ -79,6 +79,18 @@ export interface StoredMap {
   root(): Uint8Array;
 }
 
+/** What `root` says of a map; that of a new one, before `format`, without it. */
+function spaceMap(
+  transaction: Transaction,
+  of: "metadata" | "data",
+  store: IndexStore,
+  root = { blocks: 0, allocated: 0, counts: 0 },
+): SpaceMap {
+  const { blocks, allocated, counts: countsRoot } = root;
+  const tree = new Btree(transaction, COUNT);
+  return new SpaceMap({ transaction, store, tree, of, blocks, allocated, countsRoot });
+}
+
 function stored(map: SpaceMap, index: { readonly root: number }): StoredMap {
   return {
     map,
@@ -99,7 +111,6 @@ export function usableBlocks(transaction: Transaction): number {
 
 /** A map of the metadata in which only the superblock, block 0, is in use; the transaction counts in it from now on. */
 export function formatMetadataMap(transaction: Transaction, blocks: number): StoredMap {
-  const tree = new Btree(transaction, COUNT);
   // The block of the index is taken from the map that it is the index of.
   const store: IndexStore & { index: IndexInBlock | null; readonly root: number } = {
     index: null,
@@ -110,15 +121,7 @@ export function formatMetadataMap(transaction: Transaction, blocks: number): Sto
     begin: () => store.index!.begin(),
     save: (page, entry) => store.index!.save(page, entry),
   };
-  const map = new SpaceMap({
-    transaction,
-    store,
-    tree,
-    of: "metadata",
-    blocks: 0,
-    allocated: 0,
-    countsRoot: 0,
-  });
+  const map = spaceMap(transaction, "metadata", store);
   transaction.counts = map;
   map.format(blocks, 1);
   store.index = new IndexInBlock(transaction, transaction.newBlock(INDEX_BLOCK));
@@ -130,23 +133,15 @@ export async function openMetadataMap(
   transaction: Transaction,
   root: Uint8Array,
 ): Promise<StoredMap> {
-  const { blocks, allocated, index, counts } = spaceMapRoot.decode(root);
+  const said = spaceMapRoot.decode(root);
+  const { blocks, allocated, index } = said;
   if (blocks > MAX_METADATA_BLOCKS || allocated > blocks)
     throw new HoldfastError(
       "bad-metadata",
       `The space map of the metadata says that ${allocated} of ${blocks} blocks are used.`,
     );
   const store = new IndexInBlock(transaction, await transaction.cache.read(index, INDEX_BLOCK));
-  const tree = new Btree(transaction, COUNT);
-  const map = new SpaceMap({
-    transaction,
-    store,
-    tree,
-    of: "metadata",
-    blocks,
-    allocated,
-    countsRoot: counts,
-  });
+  const map = spaceMap(transaction, "metadata", store, said);
   transaction.counts = map;
   await map.loadAll();
   return stored(map, store);
@@ -155,32 +150,14 @@ export async function openMetadataMap(
 /** A map of data blocks, all of them free. */
 export function formatDataMap(transaction: Transaction, blocks: number): StoredMap {
   const store = new IndexInTree(transaction, null);
-  const tree = new Btree(transaction, COUNT);
-  const map = new SpaceMap({
-    transaction,
-    store,
-    tree,
-    of: "data",
-    blocks: 0,
-    allocated: 0,
-    countsRoot: 0,
-  });
+  const map = spaceMap(transaction, "data", store);
   map.format(blocks, 0);
   return stored(map, store);
 }
 
 export function openDataMap(transaction: Transaction, root: Uint8Array): StoredMap {
-  const { blocks, allocated, index, counts } = spaceMapRoot.decode(root);
-  const store = new IndexInTree(transaction, index);
-  const tree = new Btree(transaction, COUNT);
-  const map = new SpaceMap({
-    transaction,
-    store,
-    tree,
-    of: "data",
-    blocks,
-    allocated,
-    countsRoot: counts,
-  });
+  const said = spaceMapRoot.decode(root);
+  const store = new IndexInTree(transaction, said.index);
+  const map = spaceMap(transaction, "data", store, said);
   return stored(map, store);
 }

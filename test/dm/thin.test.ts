@@ -42,6 +42,16 @@ describe("thin devices", () => {
     expect(await runsOf(again.use, 0, 512)).toBe("100x0 300x3 112x0");
   });
 
+  test("stay when their pool is renamed and gets a new table", async () => {
+    const rig = await ThinRig.make();
+    const { use } = await rig.newThin("t", 0);
+    await fill(use, 0, 8, 7);
+    rig.world.all.rename(rig.pool, "other");
+    await rig.reload(64, "1 skip_block_zeroing");
+    expect(await rig.status()).toMatch(/ 1\/64 - rw /);
+    expect(await runsOf(use, 0, 16)).toBe("8x7 8x0");
+  });
+
   test("leave what was there with skip_block_zeroing", async () => {
     const rig = await ThinRig.make({ features: "1 skip_block_zeroing" });
     await fill(rig.world.disk("data"), 0, 64 * BLOCK, 9);

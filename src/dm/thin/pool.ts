@@ -43,7 +43,8 @@ export interface PoolBinding {
 }
 
 export class Pool {
-  readonly name: string;
+  /** Of the mapped device when its table was last loaded, for messages. */
+  name: string;
   readonly metadata: ThinMetadata;
   readonly data: CurrentDevice;
   readonly blockSectors: number;

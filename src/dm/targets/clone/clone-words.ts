@@ -74,13 +74,13 @@ export async function readCloneLine(context: TargetContext, words: Words): Promi
   const destination = await context.open(destinationWord!, mode);
   const source = await context.open(sourceWord!, "read-only");
   if (metadata.device.sectors < METADATA_BLOCK_SECTORS)
-    throw words.wrong(`${metadata.id} is too small for metadata`);
+    throw words.wrong(`${metadata.id} is too small for metadata`, 1);
   if (new Set([metadata.key, destination.key, source.key]).size < 3)
-    throw words.wrong("metadata, destination and source are three devices");
-  for (const on of [destination, source]) {
-    checkRange(on, 0, context.sectors, (why) => words.wrong(why));
+    throw words.wrong("metadata, destination and source are three devices", 3);
+  for (const [at, on] of [destination, source].entries()) {
+    checkRange(on, 0, context.sectors, (why) => words.wrong(why, at + 2));
     if ((regionSectors * SECTOR_BYTES) % on.device.limits.logicalBlockBytes !== 0)
-      throw words.wrong(`a region is not a multiple of the blocks of ${on.id}`);
+      throw words.wrong(`a region is not a multiple of the blocks of ${on.id}`, 4);
   }
   const options = kept.kept;
   return { metadata, destination, source, regionSectors, tuning, passesDiscardsDown, options };

@@ -1,22 +1,19 @@
 /** error: every read and write fails. Words are not looked at, and `table` has none, as in the kernel. */
 import { HoldfastError } from "../../../base/errors.ts";
-import { WRITABLE_LIMITS } from "../../../block/device.ts";
 import type { Bio } from "../../../block/bio.ts";
-import type { Extent } from "../../../block/device.ts";
-import type { Target, TargetType } from "../../target.ts";
+import { NoDeviceTarget } from "../../no-device-target.ts";
+import type { TargetType } from "../../target.ts";
 
-class ErrorTarget implements Target {
-  readonly limits = WRITABLE_LIMITS;
-  readonly splitSectors = 0;
-  readonly devices = [];
+class ErrorTarget extends NoDeviceTarget {
   readonly #name: string;
 
   constructor(name: string) {
+    super("data");
     this.#name = name;
   }
 
   /** A flush goes to devices, and there are none. */
-  submit(bio: Bio): void {
+  override submit(bio: Bio): void {
     if (bio.op === "flush") {
       bio.end(null);
       return;
@@ -27,22 +24,6 @@ class ErrorTarget implements Target {
         `${this.#name}: the table has an error target there, which fails every ${bio.op}.`,
       ),
     );
-  }
-
-  extents(sector: number, sectors: number): Extent[] {
-    return [{ sector, sectors, kind: "data" }];
-  }
-
-  status(): string {
-    return "";
-  }
-
-  table(): string {
-    return "";
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }
 

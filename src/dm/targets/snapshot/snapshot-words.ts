@@ -45,11 +45,11 @@ export async function readSnapshotLine(
   const mode = writesOrigin || passesDown ? "read-write" : "read-only";
   const origin = await context.open(originWord, mode);
   const cow = await context.open(cowWord, "read-write");
-  checkRange(origin, 0, context.sectors, (why) => words.wrong(why));
-  if (cow.key === origin.key) throw words.wrong("origin and COW device are the same");
+  checkRange(origin, 0, context.sectors, (why) => words.wrong(why, 1));
+  if (cow.key === origin.key) throw words.wrong("origin and COW device are the same", 2);
   for (const { device, id } of [origin, cow])
     if ((chunkSectors * SECTOR_BYTES) % device.limits.logicalBlockBytes !== 0)
-      throw words.wrong(`a chunk is not a multiple of the blocks of ${id}`);
+      throw words.wrong(`a chunk is not a multiple of the blocks of ${id}`, 4);
   return { origin, cow, kind, chunkSectors, features };
 }
 

@@ -31,6 +31,8 @@ const MAX_BLOCK_SECTORS = 2 * 1024 * 1024;
 /** One pool for all tables that name its metadata device. */
 class PoolUse {
   pool: Promise<Pool> | null = null;
+  /** The mapped device whose tables may name it. */
+  owner: object | null = null;
   users = 0;
 }
 
@@ -144,8 +146,8 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
   const metadata = await context.open(metadataWord, mode);
   const data = await context.open(dataWord);
   if (metadata.key === data.key)
-    throw words.wrong("metadata and data cannot be on the same device");
-  checkRange(data, 0, context.sectors, (why) => words.wrong(why));
+    throw words.wrong("metadata and data cannot be on the same device", 2);
+  checkRange(data, 0, context.sectors, (why) => words.wrong(why, 2));
   const binding: PoolBinding = {
     metadataDevice: metadata.device,
     dataDevice: data.device,
@@ -155,7 +157,10 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     event: () => context.event(),
   };
   const use = context.shared(`thin-pool ${metadata.key}`, () => new PoolUse());
-  use.pool ??= Pool.open(context.env, context.name, binding, blockSectors);
+  if (use.pool === null) {
+    use.pool = Pool.open(context.env, context.name, binding, blockSectors);
+    use.owner = context.owner;
+  }
   use.users += 1;
   let pool: Pool;
   try {
@@ -165,13 +170,14 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     use.pool = null;
     throw error;
   }
-  if (pool.name !== context.name || pool.blockSectors !== blockSectors) {
+  if (use.owner !== context.owner || pool.blockSectors !== blockSectors) {
     release(use, pool);
     throw new HoldfastError(
       "busy",
       `${metadata.id} has the metadata of ${pool.name}, with blocks of ${pool.blockSectors} sectors.`,
     );
   }
+  pool.name = context.name;
   return new ThinPoolTarget(pool, use, [metadata, data], binding);
 }
 
