@@ -17,6 +17,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "cat", load: () => import("./commands/cat.ts") },
   { name: "cp", load: () => import("./commands/cp.ts") },
   { name: "thin", load: () => import("./commands/thin.ts") },
+  { name: "clone", load: () => import("./commands/clone.ts") },
   { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "dmsetup", load: () => import("./commands/dmsetup.ts") },
   { name: "daemon", load: () => import("./commands/daemon.ts") },
