@@ -2,6 +2,7 @@
 import { HoldfastError } from "../base/errors.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { openDevice } from "../devices/open.ts";
+import type { OpenOptions } from "../devices/open.ts";
 import type { CheckLine, CheckResult } from "../pdata/metadata-check.ts";
 import type { DumpOptions } from "../pdata/walk.ts";
 import type { CommandContext, OptionSpec, ParsedArguments } from "./command.ts";
@@ -21,16 +22,21 @@ export const LEAVE_OUT: OptionSpec = {
   text: "dump: leave out what is damaged",
 };
 
+export const READ: OpenOptions = { readOnly: true };
+/** While something else is written, which it must not be itself. */
+export const READ_ALONE: OpenOptions = { readOnly: true, exclusive: true };
+export const WRITE: OpenOptions = { readOnly: false };
+
 /** Lines that go out in larger pieces. */
 const LINES_AT_A_TIME = 512;
 
 export async function withDevice<T>(
   { env }: CommandContext,
   path: string,
-  readOnly: boolean,
+  options: OpenOptions,
   work: (device: BlockDevice) => Promise<T>,
 ): Promise<T> {
-  const device = await openDevice(env, path, { readOnly });
+  const device = await openDevice(env, path, options);
   try {
     return await work(device);
   } finally {

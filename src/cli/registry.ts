@@ -18,6 +18,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: "cp", load: () => import("./commands/cp.ts") },
   { name: "thin", load: () => import("./commands/thin.ts") },
   { name: "clone", load: () => import("./commands/clone.ts") },
+  { name: "log-writes", load: () => import("./commands/log-writes.ts") },
   { name: "mdadm", load: () => import("./commands/mdadm.ts") },
   { name: "dmsetup", load: () => import("./commands/dmsetup.ts") },
   { name: "daemon", load: () => import("./commands/daemon.ts") },

@@ -8,6 +8,7 @@ import {
   CHECK_JSON,
   IGNORE_LEAKS,
   LEAVE_OUT,
+  READ,
   printDump,
   sayCheck,
   withDevice,
@@ -53,7 +54,7 @@ export const command: Command = {
     const action = ACTIONS.find((each) => each === word);
     if (action === undefined)
       throw new HoldfastError("usage", `clone: "${word}" is none of ${ACTIONS.join(", ")}.`);
-    return withDevice(context, path, true, async (device) => {
+    return withDevice(context, path, READ, async (device) => {
       switch (action) {
         case "check": {
           const { isGood } = await sayCheck(context, args, device, checkClone);

@@ -12,6 +12,9 @@ import {
   CHECK_JSON,
   IGNORE_LEAKS,
   LEAVE_OUT,
+  READ,
+  READ_ALONE,
+  WRITE,
   printDump,
   sayCheck,
   withDevice,
@@ -25,7 +28,7 @@ const MAX_XML_BYTES = 256 * 1024 * 1024;
 
 function check(context: CommandContext, path: string, args: ParsedArguments): Promise<number> {
   const clears = args.has("clear-needs-check-flag");
-  return withDevice(context, path, !clears, async (device) => {
+  return withDevice(context, path, clears ? WRITE : READ, async (device) => {
     const { isGood, needsCheck } = await sayCheck(context, args, device, checkPool);
     if (isGood && clears && needsCheck) {
       await markNeedsCheck(device, false);
@@ -36,7 +39,7 @@ function check(context: CommandContext, path: string, args: ParsedArguments): Pr
 }
 
 function dump(context: CommandContext, path: string, args: ParsedArguments): Promise<number> {
-  return withDevice(context, path, true, async (device) => {
+  return withDevice(context, path, READ, async (device) => {
     await printDump(context, args, (line, options) =>
       dumpPool(device, new XmlWriter(line), options),
     );
@@ -45,7 +48,7 @@ function dump(context: CommandContext, path: string, args: ParsedArguments): Pro
 }
 
 function restore(context: CommandContext, input: string, device: string): Promise<number> {
-  return withDevice(context, device, false, async (opened) => {
+  return withDevice(context, device, WRITE, async (opened) => {
     const text = await readSmallFile(context.env, input, MAX_XML_BYTES);
     await readXml(text, new PoolBuilder(opened));
     return EXIT_DONE;
@@ -54,8 +57,8 @@ function restore(context: CommandContext, input: string, device: string): Promis
 
 function repair(context: CommandContext, input: string, device: string): Promise<number> {
   const { output } = context;
-  return withDevice(context, input, true, (damaged) =>
-    withDevice(context, device, false, async (opened) => {
+  return withDevice(context, input, READ_ALONE, (damaged) =>
+    withDevice(context, device, WRITE, async (opened) => {
       const lost: string[] = [];
       await dumpPool(damaged, new PoolBuilder(opened), { lost: (what) => lost.push(what) });
       for (const what of lost) await output.warning(what);
