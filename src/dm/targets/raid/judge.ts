@@ -118,7 +118,11 @@ export function judgeSet(
     judged,
     events,
     resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset),
-    isRenumbered: numDevices !== geometry.shape.raidDisks,
+    isRenumbered: known.some(
+      ({ pair, superblock }) =>
+        superblock.numDevices !== geometry.shape.raidDisks ||
+        superblock.arrayPosition !== pair.index,
+    ),
   };
 }
 
@@ -180,13 +184,12 @@ function checkShape(
   { shape, componentSectors }: RaidGeometry,
 ): void {
   const { numDevices, arrayPosition, level, layout, stripeSectors, sectors } = superblock;
-  const isOtherCount = numDevices !== shape.raidDisks;
-  if (isOtherCount && shape.level !== "raid1")
+  if (numDevices !== shape.raidDisks && shape.level !== "raid1")
     throw refused(
       pair,
       `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,
     );
-  if (arrayPosition !== pair.index && !isOtherCount)
+  if (arrayPosition !== pair.index && shape.level !== "raid1")
     throw refused(pair, `it is device ${arrayPosition} of its set and not ${pair.index}`);
   const isOther =
     level !== LEVEL_NUMBERS[shape.level] ||

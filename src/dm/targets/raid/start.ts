@@ -6,8 +6,6 @@
  */
 import { HoldfastError } from "../../../base/errors.ts";
 import { flush, writeSectors } from "../../../block/promises.ts";
-import { BioFlags } from "../../../block/bio.ts";
-import { DM_RAID_BYTES, dmRaidSuper } from "../../../formats/dm-raid.ts";
 import { BitmapImage } from "../../../formats/md/bitmap-image.ts";
 import { bitmapRuns, needsSync } from "../../../formats/md/bitmap-runs.ts";
 import type { MdCandidate, JudgedCandidate } from "../../../md/candidate.ts";
@@ -23,7 +21,7 @@ import type { RaidGeometry } from "./geometry.ts";
 import { FIRST_EVENTS, checkSlots, findPairs, judgeSet } from "./judge.ts";
 import type { Judged, JudgedSet, Pair } from "./judge.ts";
 import { PairDevice } from "./pair-device.ts";
-import { BITMAP_SECTOR, asMdSuperblock, raidWriter, superblockFields } from "./superblock.ts";
+import { BITMAP_SECTOR, asMdSuperblock, raidWriter, writeOwnSuperblock } from "./superblock.ts";
 import type { DeviceState, SetState } from "./superblock.ts";
 
 export interface RaidStart {
@@ -96,7 +94,10 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
   const { context, raid, geometry, pairs, isFirst } = start;
   const rebuild = isFirst ? raid.rebuild : new Set<number>();
   const set = judgeSet(await findPairs(pairs), geometry, rebuild);
-  if (set.kind === "known") return set;
+  if (set.kind === "known") {
+    if (!context.isReadOnly) await tellRebuilt(start, set, rebuild);
+    return set;
+  }
   if (context.isReadOnly)
     throw new HoldfastError("cannot-start", "The set has no superblocks, and may not be written.");
   const isAlike = raid.sync === "nosync" || !hasBitmap(geometry) || set.rebuild.size > 0;
@@ -130,9 +131,10 @@ async function makeNew(
   rebuild: ReadonlySet<number>,
   resyncOffsetSectors: number,
 ): Promise<void> {
-  const present = new Set(pairs.map(({ index }) => index));
-  const all = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => slot);
-  const failed = new Set(all.filter((slot) => !present.has(slot)));
+  const failed = missingFrom(
+    geometry,
+    pairs.map(({ index }) => index),
+  );
   const bitmap = newBitmap(raid, geometry, resyncOffsetSectors === Infinity);
   bitmap.updateSuperblock({ events: FIRST_EVENTS, eventsCleared: FIRST_EVENTS });
   for (const { metadata } of pairs) {
@@ -142,18 +144,41 @@ async function makeNew(
   const filledFirst = pairs.toSorted(
     (a, b) => Number(rebuild.has(b.index)) - Number(rebuild.has(a.index)),
   );
-  for (const { index, metadata } of filledFirst) {
-    const fields = superblockFields(geometry, {
-      index,
+  for (const pair of filledFirst)
+    await writeOwnSuperblock(geometry, pair, {
       events: FIRST_EVENTS,
       failed,
-      recoveryOffsetSectors: rebuild.has(index) ? 0 : null,
+      recoveryOffsetSectors: rebuild.has(pair.index) ? 0 : null,
       resyncOffsetSectors,
     });
-    const sector = new Uint8Array(DM_RAID_BYTES);
-    dmRaidSuper.encodeInto(sector, 0, fields);
-    await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
-  }
+}
+
+/**
+ * 1 who is to be filled says so itself, 2 something is copied there: the next table need not say it, and a crash before a round of superblocks finds
+ * nobody who is taken for a good one.
+ */
+async function tellRebuilt(
+  { geometry }: RaidStart,
+  { judged, events, resyncOffsetSectors }: KnownSet,
+  rebuild: ReadonlySet<number>,
+): Promise<void> {
+  const failed = missingFrom(
+    geometry,
+    judged.map(({ pair }) => pair.index),
+  );
+  for (const { pair } of judged)
+    if (rebuild.has(pair.index))
+      await writeOwnSuperblock(geometry, pair, {
+        events,
+        failed,
+        recoveryOffsetSectors: 0,
+        resyncOffsetSectors,
+      });
+}
+
+function missingFrom({ shape }: RaidGeometry, present: readonly number[]): Set<number> {
+  const all = Array.from({ length: shape.raidDisks }, (_unused, slot) => slot);
+  return new Set(all.filter((slot) => !present.includes(slot)));
 }
 
 /** The place of its id in the superblock is empty: the target has none. */
