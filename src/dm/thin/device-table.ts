@@ -15,6 +15,8 @@ export interface ThinDevice {
   root: number;
   details: DeviceDetails;
   hasChanged: boolean;
+  /** Of what was written since it was opened some is gone: no flush may say otherwise. */
+  hasLost: boolean;
   users: number;
 }
 
@@ -30,6 +32,7 @@ export class DeviceTable {
   static async after(before: DeviceTable, store: MetadataStore): Promise<DeviceTable> {
     const table = new DeviceTable(store);
     for (const device of before.#known.values()) {
+      if (device.hasChanged) device.hasLost = true;
       const stored = await table.#read(device.id);
       if (stored === null || device.users === 0) continue;
       Object.assign(device, { root: stored.root, details: stored.details, hasChanged: false });
@@ -76,6 +79,7 @@ export class DeviceTable {
       root: getU64(new DataView(root.buffer), 0),
       details: deviceDetails.decode(found),
       hasChanged: false,
+      hasLost: false,
       users: 0,
     };
   }
@@ -119,7 +123,7 @@ export class DeviceTable {
     state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
     const { transactionId, time } = state;
     const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
-    this.#changed({ id, root, details, hasChanged: true, users: 0 });
+    this.#changed({ id, root, details, hasChanged: true, hasLost: false, users: 0 });
   }
 
   async delete(id: number): Promise<void> {
