@@ -215,9 +215,9 @@ export class Pool {
   async reserve(): Promise<number | null> {
     const { metadata } = this;
     if (this.#mode !== "write") return null;
-    this.#checkLowWater();
     if (!(await this.makeRoom())) return null;
     const first = await metadata.reserve();
+    this.#checkLowWater(metadata.freeDataBlocks + (first === null ? 0 : 1));
     if (first !== null) return first;
     await this.commit();
     const second = this.#mode === "write" ? await metadata.reserve() : null;
@@ -234,9 +234,9 @@ export class Pool {
     return metadata.hasRoom;
   }
 
-  #checkLowWater(): void {
-    const { freeDataBlocks } = this.metadata;
-    if (this.#isLowWaterTold || freeDataBlocks > this.#binding.lowWaterBlocks) return;
+  /** @param free blocks before one was taken */
+  #checkLowWater(free: number): void {
+    if (this.#isLowWaterTold || free > this.#binding.lowWaterBlocks) return;
     this.#isLowWaterTold = true;
     this.#binding.event();
   }
