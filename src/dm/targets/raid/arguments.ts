@@ -112,6 +112,8 @@ function parseParameter(group: Words, type: RaidType, found: Parameters): void {
     case "sync":
     case "nosync":
       if (found.sync !== "as-recorded") throw group.wrong("sync or nosync is said once");
+      if (name === "nosync" && type.level === "raid6")
+        throw group.wrong("the parity of a raid6 is always made");
       found.sync = name;
       return;
     case "raid10_use_near_sets":

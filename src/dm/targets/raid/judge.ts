@@ -1,12 +1,15 @@
 /**
  * What the superblocks of a set say of its devices, and what the table line says against it. Nothing is written.
  *
- *   no superblock anywhere                         a new set
+ *   no superblock anywhere                         a new set; devices to be rebuilt are filled from the others
  *   none on some, and they are to be rebuilt       they are filled
  *   failed, or left behind, by the freshest one    came back: filled, with what the bitmap says that they missed if it goes back so far
  *   otherwise                                      good as far as their own superblock says
  *
  * Kernels believe a device that was left behind and not noted as failed; here it is taken for one that failed (law 3).
+ *
+ * A raid1 may have more or fewer devices than its superblocks say, in other places: copies come and go. Who was written in another
+ * numbering than the freshest one is believed if it is not behind at all, and whoever is let go of falls behind with the next superblocks.
  */
 import { HoldfastError } from "../../../base/errors.ts";
 import { readSectors } from "../../../block/promises.ts";
@@ -45,13 +48,15 @@ export interface Judged {
 }
 
 export type JudgedSet =
-  /** Superblocks and bitmaps are to be made. */
-  | { readonly kind: "new" }
+  /** Superblocks and bitmaps are to be made; devices that are not good are filled. */
+  | { readonly kind: "new"; readonly rebuild: ReadonlySet<number> }
   | {
       readonly kind: "known";
       readonly judged: readonly Judged[];
       readonly events: number;
       readonly resyncOffsetSectors: number;
+      /** Copies may have been let go of, with superblocks as good as these. */
+      readonly isRenumbered: boolean;
     };
 
 /** The superblock of a set that was made and never written: it may be made again. */
@@ -88,7 +93,7 @@ export function judgeSet(
   const [first, ...others] = known;
   if (first === undefined) {
     const gone = found.find(({ kind }) => kind === "unreadable");
-    if (gone === undefined && found.length > 0) return { kind: "new" };
+    if (gone === undefined && found.length > 0) return newSet(found, geometry, rebuild);
     const name =
       gone === undefined ? "no device is given" : `${gone.pair.metadata!.id} cannot be read`;
     throw new HoldfastError("cannot-start", `No superblock tells of the set: ${name}.`);
@@ -98,17 +103,14 @@ export function judgeSet(
     first,
   );
   const events = Number(freshest.superblock.events);
-  if (events <= FIRST_EVENTS) return { kind: "new" };
+  if (events <= FIRST_EVENTS) return newSet(found, geometry, rebuild);
   const failed = new Set(freshest.failed);
-  const judged = found.flatMap((one) => judge(one, { events, failed, rebuild }));
-  const isInSync = geometry.shape.raidDisks;
-  checkEnough(
-    geometry,
-    Array.from({ length: isInSync }, (_unused, slot) =>
-      judged.some(
-        ({ pair, recoveryOffsetSectors }) =>
-          pair.index === slot && recoveryOffsetSectors === Infinity,
-      ),
+  const { numDevices } = freshest.superblock;
+  const judged = found.flatMap((one) => judge(one, { events, failed, numDevices, rebuild }));
+  checkSlots(geometry, (slot) =>
+    judged.some(
+      ({ pair, recoveryOffsetSectors }) =>
+        pair.index === slot && recoveryOffsetSectors === Infinity,
     ),
   );
   return {
@@ -116,16 +118,35 @@ export function judgeSet(
     judged,
     events,
     resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset),
+    isRenumbered: numDevices !== geometry.shape.raidDisks,
   };
+}
+
+/** Also of a set whose making a crash cut short: a superblock that says that its device is not good is true. */
+function newSet(
+  found: readonly FoundPair[],
+  geometry: RaidGeometry,
+  named: ReadonlySet<number>,
+): JudgedSet {
+  const rebuild = new Set(named);
+  for (const one of found)
+    if (one.kind === "known" && one.superblock.diskRecoveryOffset === 0n)
+      rebuild.add(one.pair.index);
+  checkSlots(geometry, (slot) =>
+    found.some(({ pair }) => pair.index === slot && !rebuild.has(slot)),
+  );
+  return { kind: "new", rebuild };
 }
 
 interface Freshest {
   readonly events: number;
   readonly failed: ReadonlySet<number>;
+  /** Of the set when it was written. */
+  readonly numDevices: number;
   readonly rebuild: ReadonlySet<number>;
 }
 
-function judge(found: FoundPair, { events, failed, rebuild }: Freshest): Judged[] {
+function judge(found: FoundPair, { events, failed, numDevices, rebuild }: Freshest): Judged[] {
   const { pair } = found;
   const isRebuilt = rebuild.has(pair.index);
   if (found.kind === "unreadable") return [];
@@ -138,8 +159,12 @@ function judge(found: FoundPair, { events, failed, rebuild }: Freshest): Judged[
     return [{ pair, events, recoveryOffsetSectors: 0, isBack: false }];
   }
   const own = Number(found.superblock.events);
+  const { arrayPosition } = found.superblock;
   // One apart are superblocks between which the power failed.
-  const isBack = failed.has(pair.index) || own < events - 1;
+  const isBack =
+    found.superblock.numDevices === numDevices
+      ? failed.has(arrayPosition) || own < events - 1
+      : own < events;
   const offset = sectorsOf(found.superblock.diskRecoveryOffset);
   const recoveryOffsetSectors = isBack || isRebuilt ? 0 : offset;
   return [{ pair, events: own, recoveryOffsetSectors, isBack: isBack && !isRebuilt }];
@@ -155,12 +180,13 @@ function checkShape(
   { shape, componentSectors }: RaidGeometry,
 ): void {
   const { numDevices, arrayPosition, level, layout, stripeSectors, sectors } = superblock;
-  if (numDevices !== shape.raidDisks)
+  const isOtherCount = numDevices !== shape.raidDisks;
+  if (isOtherCount && shape.level !== "raid1")
     throw refused(
       pair,
       `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,
     );
-  if (arrayPosition !== pair.index)
+  if (arrayPosition !== pair.index && !isOtherCount)
     throw refused(pair, `it is device ${arrayPosition} of its set and not ${pair.index}`);
   const isOther =
     level !== LEVEL_NUMBERS[shape.level] ||
@@ -179,7 +205,8 @@ function checkShape(
 }
 
 /** @throws HoldfastError `cannot-start` when some of the data are gone */
-export function checkEnough({ shape }: RaidGeometry, present: readonly boolean[]): void {
+export function checkSlots({ shape }: RaidGeometry, isInSync: (slot: number) => boolean): void {
+  const present = Array.from({ length: shape.raidDisks }, (_unused, slot) => isInSync(slot));
   const { survives, missing, needed } = survival(shape, present);
   if (survives) return;
   throw new HoldfastError(

@@ -20,7 +20,7 @@ import { ARRAY_PARTS } from "../../../md/running/parts.ts";
 import type { TargetContext } from "../../target.ts";
 import type { RaidArguments } from "./arguments.ts";
 import type { RaidGeometry } from "./geometry.ts";
-import { FIRST_EVENTS, checkEnough, findPairs, judgeSet } from "./judge.ts";
+import { FIRST_EVENTS, checkSlots, findPairs, judgeSet } from "./judge.ts";
 import type { Judged, JudgedSet, Pair } from "./judge.ts";
 import { PairDevice } from "./pair-device.ts";
 import { BITMAP_SECTOR, asMdSuperblock, raidWriter, superblockFields } from "./superblock.ts";
@@ -85,14 +85,11 @@ function withoutMetadata({ pairs, raid, geometry, isFirst }: RaidStart): KnownSe
     recoveryOffsetSectors: isFirst && raid.rebuild.has(pair.index) ? 0 : Infinity,
     isBack: false,
   }));
-  const inSync = geometry.shape.raidDisks;
-  checkEnough(
-    geometry,
-    Array.from({ length: inSync }, (_unused, slot) =>
-      judged.some((one) => one.pair.index === slot && one.recoveryOffsetSectors === Infinity),
-    ),
+  checkSlots(geometry, (slot) =>
+    judged.some((one) => one.pair.index === slot && one.recoveryOffsetSectors === Infinity),
   );
-  return { kind: "known", judged, events: 0, resyncOffsetSectors: isFirst ? 0 : Infinity };
+  const resyncOffsetSectors = isFirst ? 0 : Infinity;
+  return { kind: "known", judged, events: 0, resyncOffsetSectors, isRenumbered: false };
 }
 
 async function openSet(start: RaidStart): Promise<KnownSet> {
@@ -100,33 +97,37 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
   const rebuild = isFirst ? raid.rebuild : new Set<number>();
   const set = judgeSet(await findPairs(pairs), geometry, rebuild);
   if (set.kind === "known") return set;
-  if (raid.rebuild.size > 0)
-    throw new HoldfastError("usage", "raid: rebuild is said of a set that has no superblock yet.");
   if (context.isReadOnly)
     throw new HoldfastError("cannot-start", "The set has no superblocks, and may not be written.");
-  const present = new Set(pairs.map(({ index }) => index));
-  checkEnough(
-    geometry,
-    Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => present.has(slot)),
-  );
-  const resyncOffsetSectors = raid.sync === "nosync" || !hasBitmap(geometry) ? Infinity : 0;
-  await makeNew(start, resyncOffsetSectors);
+  const isAlike = raid.sync === "nosync" || !hasBitmap(geometry) || set.rebuild.size > 0;
+  const resyncOffsetSectors = isAlike ? Infinity : 0;
+  await makeNew(start, set.rebuild, resyncOffsetSectors);
   const judged = pairs.map((pair) => ({
     pair,
     events: FIRST_EVENTS,
-    recoveryOffsetSectors: Infinity,
+    recoveryOffsetSectors: set.rebuild.has(pair.index) ? 0 : Infinity,
     isBack: false,
   }));
-  return { kind: "known", judged, events: FIRST_EVENTS, resyncOffsetSectors };
+  return {
+    kind: "known",
+    judged,
+    events: FIRST_EVENTS,
+    resyncOffsetSectors,
+    isRenumbered: false,
+  };
 }
 
 function hasBitmap({ shape }: RaidGeometry): boolean {
   return shape.level !== "raid0";
 }
 
-/** 1 bitmaps, 2 flush, 3 superblocks: a crash before all of those are there finds a set that was never written, and makes it again. */
+/**
+ * 1 bitmaps, 2 flush, 3 superblocks, those of devices that are to be filled first: a crash before all of those are there finds a set that was
+ * never written, and makes it again; nobody takes a device that is not filled for a good one.
+ */
 async function makeNew(
   { raid, geometry, pairs }: RaidStart,
+  rebuild: ReadonlySet<number>,
   resyncOffsetSectors: number,
 ): Promise<void> {
   const present = new Set(pairs.map(({ index }) => index));
@@ -138,12 +139,15 @@ async function makeNew(
     if (hasBitmap(geometry)) await writeSectors(metadata!.device, BITMAP_SECTOR, bitmap.bytes);
     await flush(metadata!.device);
   }
-  for (const { index, metadata } of pairs) {
+  const filledFirst = pairs.toSorted(
+    (a, b) => Number(rebuild.has(b.index)) - Number(rebuild.has(a.index)),
+  );
+  for (const { index, metadata } of filledFirst) {
     const fields = superblockFields(geometry, {
       index,
       events: FIRST_EVENTS,
       failed,
-      recoveryOffsetSectors: null,
+      recoveryOffsetSectors: rebuild.has(index) ? 0 : null,
       resyncOffsetSectors,
     });
     const sector = new Uint8Array(DM_RAID_BYTES);
@@ -198,7 +202,8 @@ async function planOf(
   const freshest = judged.find(({ fate }) => fate === "in-sync")!.candidate;
   const superblock = { ...freshest.superblock, events: set.events };
   const verdict = { kind: "can-start", degradedBy } as const;
-  return { freshest, superblock, judged, slots, journal: null, verdict, forced: [] };
+  const goneEvents = set.isRenumbered ? set.events + 1 : 0;
+  return { freshest, superblock, judged, slots, journal: null, verdict, forced: [], goneEvents };
 }
 
 function isInSync({ recoveryOffsetSectors }: Judged): boolean {
