@@ -3,6 +3,7 @@
  * it that TypeScript can be imported.
  */
 import { HoldfastError } from "../src/base/errors.ts";
+import { LentDevice } from "../src/block/lent.ts";
 import { discard, readInto, writeSectors } from "../src/block/promises.ts";
 import { MemoryDevice } from "../src/devices/memory.ts";
 import { MappedDevices } from "../src/dm/mapped-devices.ts";
@@ -32,7 +33,9 @@ export function mappedOver(devices) {
       open: (path) => {
         const device = devices[path.slice(2)];
         if (device === undefined) throw new HoldfastError("not-found", path);
-        return Promise.resolve({ device, id: path });
+        // It stays open when a table is gone.
+        const lent = new LentDevice(device, () => Promise.resolve());
+        return Promise.resolve({ device: lent, id: path });
       },
     },
   });
