@@ -80,7 +80,7 @@ describe("lvm2 thin-flags", () => {
     // Neither a resume nor a larger table nor a new start is a check.
     await m.suspended("pool", () => Promise.resolve());
     await m.remove("t", "pool");
-    await m.addDisk("larger", 128 * BLOCK);
+    m.addDisk("larger", 128 * BLOCK);
     await m.createPool({ data: "/disks/larger", dataBlocks: 128 });
     expect(await m.poolStatus()).toMatchObject(wants);
     await m.remove("pool");
