@@ -6,6 +6,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { deviceDetails } from "../../formats/thin.ts";
 import type { DeviceDetails } from "../../formats/thin.ts";
 import { getU64, putU64 } from "../../pdata/btree-node.ts";
+import { MappingCache } from "./mapping-cache.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 
 /** A device that somebody has open, or that has changed. */
@@ -16,6 +17,7 @@ export interface ThinDevice {
   details: DeviceDetails;
   hasChanged: boolean;
   users: number;
+  readonly cache: MappingCache;
 }
 
 export class DeviceTable {
@@ -30,6 +32,7 @@ export class DeviceTable {
   static async after(before: DeviceTable, store: MetadataStore): Promise<DeviceTable> {
     const table = new DeviceTable(store);
     for (const device of before.#known.values()) {
+      device.cache.clear();
       const stored = await table.#read(device.id);
       if (stored === null || device.users === 0) continue;
       Object.assign(device, { root: stored.root, details: stored.details, hasChanged: false });
@@ -77,6 +80,7 @@ export class DeviceTable {
       details: deviceDetails.decode(found),
       hasChanged: false,
       users: 0,
+      cache: new MappingCache(),
     };
   }
 
@@ -119,7 +123,8 @@ export class DeviceTable {
     state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
     const { transactionId, time } = state;
     const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
-    this.#changed({ id, root, details, hasChanged: true, users: 0 });
+    const cache = new MappingCache();
+    this.#changed({ id, root, details, hasChanged: true, users: 0, cache });
   }
 
   async delete(id: number): Promise<void> {
