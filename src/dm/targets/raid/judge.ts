@@ -18,7 +18,7 @@ import type { DmRaidSuper } from "../../../formats/dm-raid.ts";
 import { survival } from "../../../md/enough.ts";
 import type { TargetDevice } from "../../target.ts";
 import type { RaidGeometry } from "./geometry.ts";
-import { LEVEL_NUMBERS } from "./types.ts";
+import { LEVEL_NUMBERS, statusTypeOf, typeByNumbers } from "./types.ts";
 
 /** A place of the set that is not `- -`. */
 export interface Pair {
@@ -47,6 +47,12 @@ export interface Judged {
   readonly isBack: boolean;
 }
 
+export interface RecordedSize {
+  readonly arraySectors: number;
+  /** Of each data device. */
+  readonly componentSectors: number;
+}
+
 export type JudgedSet =
   /** Superblocks and bitmaps are to be made; devices that are not good are filled. */
   | { readonly kind: "new"; readonly rebuild: ReadonlySet<number> }
@@ -55,6 +61,8 @@ export type JudgedSet =
       readonly judged: readonly Judged[];
       readonly events: number;
       readonly resyncOffsetSectors: number;
+      /** As the superblocks have it; null: they are too old to say. */
+      readonly recorded: RecordedSize | null;
       /** Copies may have been let go of, with superblocks as good as these. */
       readonly isRenumbered: boolean;
     };
@@ -106,18 +114,25 @@ export function judgeSet(
   if (events <= FIRST_EVENTS) return newSet(found, geometry, rebuild);
   const failed = new Set(freshest.failed);
   const { numDevices } = freshest.superblock;
-  const judged = found.flatMap((one) => judge(one, { events, failed, numDevices, rebuild }));
+  const size = geometry.componentSectors;
+  const judged = found.flatMap((one) => judge(one, { events, failed, numDevices, rebuild, size }));
   checkSlots(geometry, (slot) =>
     judged.some(
       ({ pair, recoveryOffsetSectors }) =>
         pair.index === slot && recoveryOffsetSectors === Infinity,
     ),
   );
+  const recorded = recordedSize(known, events);
+  checkResize(geometry, recorded, judged);
   return {
     kind: "known",
     judged,
     events,
-    resyncOffsetSectors: sectorsOf(freshest.superblock.arrayResyncOffset),
+    resyncOffsetSectors: below(
+      geometry.syncSectors,
+      sectorsOf(freshest.superblock.arrayResyncOffset),
+    ),
+    recorded,
     isRenumbered: known.some(
       ({ pair, superblock }) =>
         superblock.numDevices !== geometry.shape.raidDisks ||
@@ -148,9 +163,12 @@ interface Freshest {
   /** Of the set when it was written. */
   readonly numDevices: number;
   readonly rebuild: ReadonlySet<number>;
+  /** Sectors of each device from now on. */
+  readonly size: number;
 }
 
-function judge(found: FoundPair, { events, failed, numDevices, rebuild }: Freshest): Judged[] {
+function judge(found: FoundPair, freshest: Freshest): Judged[] {
+  const { events, failed, numDevices, rebuild, size } = freshest;
   const { pair } = found;
   const isRebuilt = rebuild.has(pair.index);
   if (found.kind === "unreadable") return [];
@@ -169,7 +187,7 @@ function judge(found: FoundPair, { events, failed, numDevices, rebuild }: Freshe
     found.superblock.numDevices === numDevices
       ? failed.has(arrayPosition) || own < events - 1
       : own < events;
-  const offset = sectorsOf(found.superblock.diskRecoveryOffset);
+  const offset = below(size, sectorsOf(found.superblock.diskRecoveryOffset));
   const recoveryOffsetSectors = isBack || isRebuilt ? 0 : offset;
   return [{ pair, events: own, recoveryOffsetSectors, isBack: isBack && !isRebuilt }];
 }
@@ -178,12 +196,48 @@ function sectorsOf(field: bigint): number {
   return field > BigInt(Number.MAX_SAFE_INTEGER) ? Infinity : Number(field);
 }
 
-function checkShape(
-  pair: Pair,
-  superblock: DmRaidSuper,
+/** Of a set that was made shorter whatever came behind its end is done. */
+function below(sectors: number, offset: number): number {
+  return offset >= sectors ? Infinity : offset;
+}
+
+type Known = Extract<FoundPair, { kind: "known" }>;
+
+/** Superblocks that a change of the length has not reached yet count: it is made again then. */
+function recordedSize(known: readonly Known[], events: number): RecordedSize | null {
+  const fresh = known.filter(({ superblock }) => Number(superblock.events) >= events - 1);
+  const least = (size: (superblock: DmRaidSuper) => bigint): number =>
+    Math.min(...fresh.map(({ superblock }) => Number(size(superblock))));
+  const componentSectors = least(({ sectors }) => sectors);
+  const arraySectors = least((superblock) => superblock.arraySectors);
+  return componentSectors === 0 || arraySectors === 0 ? null : { arraySectors, componentSectors };
+}
+
+/** @throws HoldfastError for a length that the set cannot be given */
+function checkResize(
   { shape, componentSectors }: RaidGeometry,
+  recorded: RecordedSize | null,
+  judged: readonly Judged[],
 ): void {
-  const { numDevices, arrayPosition, level, layout, stripeSectors, sectors } = superblock;
+  if (recorded === null || recorded.componentSectors === componentSectors) return;
+  const change = `the set uses ${recorded.componentSectors} sectors of each device and not ${componentSectors}`;
+  if (statusTypeOf(shape) === "raid10_far")
+    throw new HoldfastError(
+      "unsupported",
+      `raid: ${change}: where the second copies of a raid10_far lie depends on that, and they are not moved.`,
+    );
+  const isWhole =
+    judged.filter((one) => one.recoveryOffsetSectors === Infinity).length === shape.raidDisks;
+  // Of what is new P and Q would not fit each other: a missing device is made up for by one of them.
+  if (shape.level === "raid6" && componentSectors > recorded.componentSectors && !isWhole)
+    throw new HoldfastError(
+      "cannot-start",
+      `raid: ${change}: a raid6 that lacks a device is not made longer; rebuild it first.`,
+    );
+}
+
+function checkShape(pair: Pair, superblock: DmRaidSuper, { shape }: RaidGeometry): void {
+  const { numDevices, arrayPosition, level, layout, stripeSectors } = superblock;
   if (numDevices !== shape.raidDisks && shape.level !== "raid1")
     throw refused(
       pair,
@@ -195,16 +249,18 @@ function checkShape(
     level !== LEVEL_NUMBERS[shape.level] ||
     stripeSectors !== shape.chunkSectors ||
     (shape.level !== "raid0" && layout !== shape.layout);
-  if (isOther)
-    throw refused(
-      pair,
-      `the set has level ${level}, layout ${layout} and chunks of ${stripeSectors} sectors; a reshape is not served`,
-    );
-  if (sectors !== 0n && Number(sectors) !== componentSectors)
-    throw refused(
-      pair,
-      `the set uses ${sectors} sectors of each device and not ${componentSectors}; another size is not served`,
-    );
+  if (!isOther) return;
+  const is = described(level, layout, stripeSectors);
+  const asked = described(LEVEL_NUMBERS[shape.level], shape.layout, shape.chunkSectors);
+  const takeover = level === LEVEL_NUMBERS[shape.level] ? "" : "a takeover like ";
+  const why = `${takeover}a reshape is not served`;
+  throw refused(pair, `the set is ${is}, and the table asks for ${asked}: ${why}`);
+}
+
+function described(level: number, layout: number, chunkSectors: number): string {
+  const type = typeByNumbers(level, layout) ?? `of level ${level} and layout ${layout}`;
+  const copies = type.startsWith("raid10") ? ` of layout ${layout}` : "";
+  return `${type}${copies}${chunkSectors === 0 ? "" : ` in chunks of ${chunkSectors} sectors`}`;
 }
 
 /** @throws HoldfastError `cannot-start` when some of the data are gone */
