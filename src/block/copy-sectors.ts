@@ -20,7 +20,7 @@ export function copySectors(
   toSector: number,
   sectors: number,
   end: BioEnd,
-  buffer = new Uint8Array(copyBufferBytes(sectors)),
+  buffer: Uint8Array = new Uint8Array(copyBufferBytes(sectors)),
 ): void {
   const step = (at: number, ended: BioEnd): number => {
     const length = Math.min(STEP_SECTORS, sectors - at);
