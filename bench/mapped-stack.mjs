@@ -19,7 +19,8 @@ import { SyncScheduler } from "../src/sync/scheduler.ts";
 export const THIN_BLOCK_SECTORS = 128;
 /** Neighbours of a thin device are none in its pool, as after random writes. A prime: all blocks have their turn. */
 const STRIDE = 7919;
-const REGION_SECTORS = 131072;
+/** Of a mirror: 64 MiB, as of the bitmap of a small array. */
+export const REGION_SECTORS = 131072;
 const METADATA_SECTORS = 16 * 2048;
 
 /** @param {Readonly<Record<string, BlockDevice>>} devices */
