@@ -3,6 +3,7 @@
  * it that TypeScript can be imported.
  */
 import { HoldfastError } from "../src/base/errors.ts";
+import { LentDevice } from "../src/block/lent.ts";
 import { discard, readInto, writeSectors } from "../src/block/promises.ts";
 import { MemoryDevice } from "../src/devices/memory.ts";
 import { MappedDevices } from "../src/dm/mapped-devices.ts";
@@ -18,7 +19,8 @@ import { SyncScheduler } from "../src/sync/scheduler.ts";
 export const THIN_BLOCK_SECTORS = 128;
 /** Neighbours of a thin device are none in its pool, as after random writes. A prime: all blocks have their turn. */
 const STRIDE = 7919;
-const REGION_SECTORS = 131072;
+/** Of a mirror: 64 MiB, as of the bitmap of a small array. */
+export const REGION_SECTORS = 131072;
 const METADATA_SECTORS = 16 * 2048;
 
 /** @param {Readonly<Record<string, BlockDevice>>} devices */
@@ -32,7 +34,9 @@ export function mappedOver(devices) {
       open: (path) => {
         const device = devices[path.slice(2)];
         if (device === undefined) throw new HoldfastError("not-found", path);
-        return Promise.resolve({ device, id: path });
+        // It stays open when a table is gone.
+        const lent = new LentDevice(device, () => Promise.resolve());
+        return Promise.resolve({ device: lent, id: path });
       },
     },
   });

@@ -119,6 +119,7 @@ export class Hydration {
       if (failure === null || bio.op === "discard") again(bio);
       else end(bio, failure);
     }
+    if (commits.regions.isComplete) this.#copier.finish();
     if (this.#waiting.size === 0) this.#quiet?.();
     return failure;
   }
