@@ -151,6 +151,20 @@ test("lvm2 lvconvert-raid1-split-trackchanges: what is split off stays as it was
   expect(await v.m.runs("r3_rimage", 0, 64)).toBe(await v.m.runs("r1_rimage", 0, 64));
 });
 
+test("lvm2 lvconvert-raid1-split-trackchanges: also when the first image was dropped before, what it missed is known", async () => {
+  const { v, words, pattern } = await made(3);
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", "r3"] }));
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", null] }));
+  await pattern.stamp(40);
+  const release = v.stall(3);
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", "r3"] }));
+  // Kernels say AA, and read either of the two.
+  expect(await v.health("lv")).toBe("Aa");
+  release();
+  await v.synced("lv");
+  await pattern.fork("r3_rimage").verify();
+});
+
 test("lvm2 lvconvert-raid1-split-trackchanges: what is split off can be split off again", async () => {
   const { v, words, pattern } = await made(2);
   const tracked = { ...words, images: ["r1", null] };
