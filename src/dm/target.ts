@@ -21,6 +21,8 @@ export interface TargetType {
   readonly version: readonly [number, number, number];
   /** It is the only line of its table. */
   readonly isSingleton: boolean;
+  /** No other target may take its place in a live table, but error. */
+  readonly isImmutable?: true;
   /**
    * Makes a target of a table that is being loaded; it gets no bios before `resume`. What it writes to its devices, if anything, is what
    * the kernel's writes at this point.

@@ -25,7 +25,10 @@ async function made(type: string, count: number, dataImages: number, more = ""):
 }
 
 /** `lvchange --rebuild` of these images; nothing on them is believed. */
-async function rebuild({ v, words, pattern }: Made, indexes: readonly number[]): Promise<void> {
+async function expectRebuild(
+  { v, words, pattern }: Made,
+  indexes: readonly number[],
+): Promise<void> {
   const health = words.images.map((_unused, index) => (indexes.includes(index) ? "a" : "A"));
   const release = v.stall(...indexes.map((index) => index + 1));
   await v.replace(
@@ -40,7 +43,7 @@ async function rebuild({ v, words, pattern }: Made, indexes: readonly number[]):
   await pattern.verify();
 }
 
-async function refused({ v, words }: Made, indexes: readonly number[]): Promise<void> {
+async function expectRefusal({ v, words }: Made, indexes: readonly number[]): Promise<void> {
   const more = indexes.map((index) => `rebuild ${index}`).join(" ");
   const table = raidTable({ ...words, words: `${more} ${words.words}` });
   expect(await v.m.refused(`load lv --table "${table}"`)).toContain(
@@ -53,36 +56,36 @@ async function refused({ v, words }: Made, indexes: readonly number[]): Promise<
 
 test("lvm2 lvchange-rebuild-raid: a raid10 rebuilds one of each pair, and never a whole pair", async () => {
   const at = await made("raid10", 8, 4, " raid10_copies 2");
-  await refused(at, [0, 1]);
-  await rebuild(at, [0, 2]);
-  await rebuild(at, [0, 2, 5]);
-  await refused(at, [0, 2, 5, 4]);
-  await rebuild(at, [0, 2, 4, 6]);
-  await rebuild(at, [1, 3, 5, 7]);
+  await expectRefusal(at, [0, 1]);
+  await expectRebuild(at, [0, 2]);
+  await expectRebuild(at, [0, 2, 5]);
+  await expectRefusal(at, [0, 2, 5, 4]);
+  await expectRebuild(at, [0, 2, 4, 6]);
+  await expectRebuild(at, [1, 3, 5, 7]);
 });
 
 test("lvm2 lvchange-rebuild-raid: a raid1 of eight rebuilds all but one, the first one too", async () => {
   const at = await made("raid1", 8, 1);
-  await refused(at, [0, 1, 2, 3, 4, 5, 6, 7]);
-  await rebuild(at, [1, 2, 3, 4, 5, 6, 7]);
-  await rebuild(at, [0]);
-  await rebuild(at, [1, 3, 5, 7]);
+  await expectRefusal(at, [0, 1, 2, 3, 4, 5, 6, 7]);
+  await expectRebuild(at, [1, 2, 3, 4, 5, 6, 7]);
+  await expectRebuild(at, [0]);
+  await expectRebuild(at, [1, 3, 5, 7]);
 });
 
 test("lvm2 lvchange-rebuild-raid: a raid6 of six rebuilds any two", async () => {
   const at = await made("raid6_zr", 6, 4);
-  await refused(at, [0, 1, 2, 3, 4, 5]);
-  await refused(at, [1, 3, 5]);
-  await rebuild(at, [1]);
-  await rebuild(at, [4]);
-  await rebuild(at, [1, 3]);
-  await rebuild(at, [0, 4]);
+  await expectRefusal(at, [0, 1, 2, 3, 4, 5]);
+  await expectRefusal(at, [1, 3, 5]);
+  await expectRebuild(at, [1]);
+  await expectRebuild(at, [4]);
+  await expectRebuild(at, [1, 3]);
+  await expectRebuild(at, [0, 4]);
 });
 
 test("lvm2 lvchange-rebuild-raid: what is on an image that is rebuilt is not believed", async () => {
   const at = await made("raid5_ls", 3, 2);
   await at.v.m.fill("r2_rimage", 99);
-  await rebuild(at, [1]);
+  await expectRebuild(at, [1]);
   await at.v.disable(1);
   await at.pattern.verify();
 });
@@ -105,7 +108,7 @@ test("lvm2 lvconvert-raid: a raid1 replaces up to all but one of its images at a
       await pattern.verify();
       for (const image of Object.values(places)) await pattern.fork(`${image}_rimage`).verify();
     }
-    await refused(
+    await expectRefusal(
       { v, words, pattern },
       words.images.map((_unused, index) => index),
     );
@@ -115,9 +118,9 @@ test("lvm2 lvconvert-raid: a raid1 replaces up to all but one of its images at a
 test("lvm2 lvconvert-raid10: any one image is replaced, and images of different pairs together", async () => {
   const at = await made("raid10", 6, 3, " raid10_copies 2");
   const { v, pattern } = at;
-  await refused(at, [0, 1]);
-  await refused(at, [2, 3]);
-  await refused(at, [4, 5]);
+  await expectRefusal(at, [0, 1]);
+  await expectRefusal(at, [2, 3]);
+  await expectRefusal(at, [4, 5]);
   await v.image("r7", 7, SECTORS);
   await v.replace("lv", at.words, { 3: "r7" });
   await v.synced("lv");
@@ -148,7 +151,7 @@ test("lvm2 lvconvert-raid456: as many images are replaced at a time as there is 
     for (let many = 1; many <= 3; many += 1) {
       const indexes = Array.from({ length: many }, (_unused, place) => (place + 2) % count);
       if (many > parity) {
-        await refused({ v, words, pattern }, indexes);
+        await expectRefusal({ v, words, pattern }, indexes);
         continue;
       }
       const places: Record<number, string> = {};

@@ -123,7 +123,7 @@ export class Volumes {
 
 /** Of a raid also: nothing is under way. */
 function isInSync(status: string): boolean {
-  return /^raid/.test(status) ? /(\d+)\/\1 idle/.test(status) : / (\d+)\/\1 /.test(status);
+  return status.startsWith("raid") ? /(\d+)\/\1 idle/.test(status) : / (\d+)\/\1 /.test(status);
 }
 
 export function raidTable({ type, sectors, words = "", chunkSectors, images }: RaidWords): string {

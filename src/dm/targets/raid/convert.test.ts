@@ -105,6 +105,40 @@ test("a copy that was left behind is not believed under another number", async (
   await same(at, 2, 5);
 });
 
+test("who is to be rebuilt is remembered: after a power cut the table need not say it", async () => {
+  for (const steps of [60, 80, 120]) {
+    const at = world(2);
+    const device = await at.make("v", raid1([0, 1]));
+    await at.untilStatus(device, IDLE);
+    await write(at, device, 4);
+    await at.until(at.mapped.remove(device, { deferred: false }));
+    await at.until(writeSectors(at.disk(3), 0, content(9)));
+    const again = await at.make("v", raid1([0, 1], "rebuild 1"));
+    await at.steps(steps);
+    const later = at.cut();
+    const last = await later.make("v", raid1([0, 1]));
+    await later.untilStatus(last, IDLE);
+    expect(Buffer.compare(await data(later, 1), content(4))).toBe(0);
+    expect(again.name).toBe("v");
+  }
+});
+
+test("copies of a raid1 may stand in other places, and are outvoted from there", async () => {
+  const at = world(2);
+  const device = await at.make("v", raid1([0, 1]));
+  await at.untilStatus(device, IDLE);
+  await at.swap(device, raid1([1, 0]));
+  expect(await at.status(device)).toContain(" raid1 2 AA 2048/2048 idle 0 0 -");
+  at.disk(1).isGone = true;
+  await write(at, device, 6);
+  expect(await at.status(device)).toContain(" AD ");
+  at.disk(1).isGone = false;
+  await at.swap(device, raid1([0, 1]));
+  expect(await at.status(device)).toContain(" aA ");
+  await at.untilStatus(device, IDLE);
+  await same(at, 0, 6);
+});
+
 test("a raid6 makes its parity, whatever is said", async () => {
   const at = world(4);
   const words = [0, 1, 2, 3].map((index) => `./${index * 2} ./${index * 2 + 1}`).join(" ");

@@ -133,7 +133,11 @@ export function judgeSet(
       sectorsOf(freshest.superblock.arrayResyncOffset),
     ),
     recorded,
-    isRenumbered: numDevices !== geometry.shape.raidDisks,
+    isRenumbered: known.some(
+      ({ pair, superblock }) =>
+        superblock.numDevices !== geometry.shape.raidDisks ||
+        superblock.arrayPosition !== pair.index,
+    ),
   };
 }
 
@@ -234,13 +238,12 @@ function checkResize(
 
 function checkShape(pair: Pair, superblock: DmRaidSuper, { shape }: RaidGeometry): void {
   const { numDevices, arrayPosition, level, layout, stripeSectors } = superblock;
-  const isOtherCount = numDevices !== shape.raidDisks;
-  if (isOtherCount && shape.level !== "raid1")
+  if (numDevices !== shape.raidDisks && shape.level !== "raid1")
     throw refused(
       pair,
       `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,
     );
-  if (arrayPosition !== pair.index && !isOtherCount)
+  if (arrayPosition !== pair.index && shape.level !== "raid1")
     throw refused(pair, `it is device ${arrayPosition} of its set and not ${pair.index}`);
   const isOther =
     level !== LEVEL_NUMBERS[shape.level] ||

@@ -5,9 +5,6 @@
  * sync, so copies that differ stay so (docs/kernel/dm-raid.md). Parity that lacks a device cannot be put right; such a set starts as it is.
  */
 import { HoldfastError } from "../../../base/errors.ts";
-import { flush, writeSectors } from "../../../block/promises.ts";
-import { BioFlags } from "../../../block/bio.ts";
-import { DM_RAID_BYTES, dmRaidSuper } from "../../../formats/dm-raid.ts";
 import type { MdCandidate, JudgedCandidate } from "../../../md/candidate.ts";
 import type { AssemblyPlan } from "../../../md/plan.ts";
 import { startManaged } from "../../../md/running/managed-array.ts";
@@ -16,14 +13,15 @@ import { Metadata } from "../../../md/running/metadata.ts";
 import { ARRAY_PARTS } from "../../../md/running/parts.ts";
 import type { TargetContext, TargetDevice } from "../../target.ts";
 import type { RaidArguments } from "./arguments.ts";
-import { NO_BITS, hasBitmap, newBitmap, readBits } from "./bitmap.ts";
+import { NO_BITS, hasBitmap, readBits } from "./bitmap.ts";
 import type { Bits } from "./bitmap.ts";
 import type { RaidGeometry } from "./geometry.ts";
+import { makeNew, tellRebuilt } from "./first-writes.ts";
 import { FIRST_EVENTS, checkSlots, findPairs, judgeSet } from "./judge.ts";
 import type { Judged, JudgedSet, Pair } from "./judge.ts";
 import { hasLog, journalOf } from "./journal.ts";
 import { PairDevice } from "./pair-device.ts";
-import { BITMAP_SECTOR, asMdSuperblock, raidWriter, superblockFields } from "./superblock.ts";
+import { asMdSuperblock, raidWriter } from "./superblock.ts";
 import type { DeviceState, SetState } from "./superblock.ts";
 
 export interface RaidStart {
@@ -121,7 +119,10 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
   const { context, raid, geometry, pairs, isFirst } = start;
   const rebuild = isFirst ? raid.rebuild : new Set<number>();
   const set = judgeSet(await findPairs(pairs), geometry, rebuild);
-  if (set.kind === "known") return set;
+  if (set.kind === "known") {
+    if (!context.isReadOnly) await tellRebuilt(geometry, set, rebuild);
+    return set;
+  }
   if (context.isReadOnly)
     throw new HoldfastError("cannot-start", "The set has no superblocks, and may not be written.");
   const isAlike = raid.sync === "nosync" || !hasBitmap(raid, geometry) || set.rebuild.size > 0;
@@ -141,42 +142,6 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
     recorded: null,
     isRenumbered: false,
   };
-}
-
-/**
- * 1 bitmaps, 2 flush, 3 superblocks, those of devices that are to be filled first: a crash before all of those are there finds a set that was
- * never written, and makes it again; nobody takes a device that is not filled for a good one.
- */
-async function makeNew(
-  { raid, geometry, pairs }: RaidStart,
-  rebuild: ReadonlySet<number>,
-  resyncOffsetSectors: number,
-): Promise<void> {
-  const present = new Set(pairs.map(({ index }) => index));
-  const all = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => slot);
-  const failed = new Set(all.filter((slot) => !present.has(slot)));
-  const bitmap = newBitmap(raid, geometry, resyncOffsetSectors === Infinity);
-  bitmap.updateSuperblock({ events: FIRST_EVENTS, eventsCleared: FIRST_EVENTS });
-  for (const { metadata } of pairs) {
-    if (hasBitmap(raid, geometry))
-      await writeSectors(metadata!.device, BITMAP_SECTOR, bitmap.bytes);
-    await flush(metadata!.device);
-  }
-  const filledFirst = pairs.toSorted(
-    (a, b) => Number(rebuild.has(b.index)) - Number(rebuild.has(a.index)),
-  );
-  for (const { index, metadata } of filledFirst) {
-    const fields = superblockFields(geometry, {
-      index,
-      events: FIRST_EVENTS,
-      failed,
-      recoveryOffsetSectors: rebuild.has(index) ? 0 : null,
-      resyncOffsetSectors,
-    });
-    const sector = new Uint8Array(DM_RAID_BYTES);
-    dmRaidSuper.encodeInto(sector, 0, fields);
-    await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
-  }
 }
 
 /** md's plan: who stands where is decided already. */

@@ -10,6 +10,7 @@ import type { MdRole, MdSuperblock } from "../../../formats/md/superblock.ts";
 import type { RoundWriter, Saying } from "../../../md/running/member-images.ts";
 import type { Member } from "../../../md/running/member.ts";
 import type { RaidGeometry } from "./geometry.ts";
+import type { Pair } from "./judge.ts";
 import { LEVEL_NUMBERS } from "./types.ts";
 
 export const BITMAP_SECTOR = 8;
@@ -111,7 +112,7 @@ interface Said {
 }
 
 /** The fields of one device's superblock. Data offsets are the kernel's: from the start of the data device. */
-export function superblockFields(
+function superblockFields(
   { shape, componentSectors, arraySectors }: RaidGeometry,
   said: Said,
 ): DmRaidSuper {
@@ -129,6 +130,17 @@ export function superblockFields(
     arraySectors: BigInt(arraySectors),
     sectors: BigInt(componentSectors),
   });
+}
+
+/** Of a device that the engine does not know yet. */
+export async function writeOwnSuperblock(
+  geometry: RaidGeometry,
+  { index, metadata }: Pair,
+  said: Omit<Said, "index">,
+): Promise<void> {
+  const sector = new Uint8Array(DM_RAID_BYTES);
+  dmRaidSuper.encodeInto(sector, 0, superblockFields(geometry, { ...said, index }));
+  await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
 }
 
 function orAll(sectors: number): bigint {
