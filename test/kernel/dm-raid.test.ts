@@ -72,6 +72,7 @@ async function cutHere(kind: RaidKind): Promise<DmCutWorld> {
   return world;
 }
 
+// Whom the kernel did without comes back here, and gets what its bitmap says.
 peerDescribe(GUEST_PROGRAMS, `raid sets of device-mapper from the kernel, seed ${SEED}`, () => {
   let jobs: RaidJobs;
   beforeAll(async () => {
@@ -83,6 +84,8 @@ peerDescribe(GUEST_PROGRAMS, `raid sets of device-mapper from the kernel, seed $
         `mk @v "${kernelTable(kind.name, kind)}"
          raid_wait @v
          stamp /dev/mapper/@v a
+         gone @v
+         mk @v "${kernelTable(kind.name, kind, { missing: kind.missing })}"
          stamp /dev/mapper/@v b 100 900
          look /dev/mapper/@v @made
          gone @v`,
