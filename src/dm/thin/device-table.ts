@@ -16,6 +16,8 @@ export interface ThinDevice {
   root: number;
   details: DeviceDetails;
   hasChanged: boolean;
+  /** Of what was written since it was opened some is gone: no flush may say otherwise. */
+  hasLost: boolean;
   users: number;
   readonly cache: MappingCache;
 }
@@ -33,6 +35,7 @@ export class DeviceTable {
     const table = new DeviceTable(store);
     for (const device of before.#known.values()) {
       device.cache.clear();
+      if (device.hasChanged) device.hasLost = true;
       const stored = await table.#read(device.id);
       if (stored === null || device.users === 0) continue;
       Object.assign(device, { root: stored.root, details: stored.details, hasChanged: false });
@@ -79,6 +82,7 @@ export class DeviceTable {
       root: getU64(new DataView(root.buffer), 0),
       details: deviceDetails.decode(found),
       hasChanged: false,
+      hasLost: false,
       users: 0,
       cache: new MappingCache(),
     };
@@ -124,7 +128,7 @@ export class DeviceTable {
     const { transactionId, time } = state;
     const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
     const cache = new MappingCache();
-    this.#changed({ id, root, details, hasChanged: true, users: 0, cache });
+    this.#changed({ id, root, details, hasChanged: true, hasLost: false, users: 0, cache });
   }
 
   async delete(id: number): Promise<void> {

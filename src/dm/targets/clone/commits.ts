@@ -12,8 +12,8 @@ import type { BlockDevice } from "../../../block/device.ts";
 import { flush } from "../../../block/promises.ts";
 import type { Env, Timer } from "../../../env/env.ts";
 import { CloneMetadata } from "./clone-metadata.ts";
-import type { CloneSizes } from "./clone-metadata.ts";
 import type { RegionMap } from "./region-map.ts";
+import type { CloneSizes } from "./superblock.ts";
 
 export type CloneMode = "write" | "read-only" | "fail";
 
