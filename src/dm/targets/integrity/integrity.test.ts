@@ -105,7 +105,7 @@ describe("integrity", () => {
     ]);
     expect(await status(device)).toBe(`0 ${PROVIDED} -`);
     await expect(readSectors(use, 8, 2)).rejects.toThrow(
-      "v: sector 8 has not the tag of its data.",
+      "v: the data of sector 8 does not match its tag.",
     );
     await writeSectors(use, 8, filled(2, 7));
     expect(await readSectors(use, 8, 2)).toEqual(filled(2, 7));
@@ -129,9 +129,9 @@ describe("integrity", () => {
       const bad = stampedSectors("a", 5, 1);
       bad[77]! ^= 1;
       await writeSectors(world.disk("a"), place / 512, bad);
-      await expect(readSectors(use, 0, 16)).rejects.toThrow("sector 5 has not the tag");
+      await expect(readSectors(use, 0, 16)).rejects.toThrow("sector 5 does not match its tag");
       await readSectors(use, 6, 10);
-      expect(world.log).toContain("error: v: sector 5 has not the tag of its data.");
+      expect(world.log).toContain("error: v: the data of sector 5 does not match its tag.");
       expect((await status(device)).split(" ")[0]).toBe("1");
       await swap(world, device, table("R", `internal_hash:${hash}`));
       expect(await readSectors(use, 5, 1)).toEqual(bad);
@@ -202,6 +202,29 @@ describe("the order of writes", () => {
     expect(seen).toEqual(["write 8 176 fua"]);
     await writeSectors(use, 40, filled(4, 8), BioFlags.fua);
     expect(seen[1]).toBe("write 184 176 fua");
+  });
+
+  test("what is durable in the journal comes to its place, though something newer is about to be", async () => {
+    const world = newWorld();
+    const { use } = await world.make("v", table("J", ...SHAPE));
+    await writeSectors(use, 40, filled(1, 1), BioFlags.fua);
+    await writeSectors(use, 50, filled(1, 1));
+    const seen: string[] = [];
+    let isHeld = false;
+    world.disk("a").hold(({ op, sector, data }: Bio) => {
+      if (op === "write") seen.push(`${sector} ${data[8]}`);
+      const holds = !isHeld && sector === 8 + SECTION_SECTORS;
+      isHeld ||= holds;
+      return holds;
+    });
+    const flushed = flush(use);
+    await writeSectors(use, 40, filled(1, 2));
+    world.disk("a").releaseOne(0);
+    await flushed;
+    // The first byte behind an entry's sector is its data's.
+    const inPlace = seen.indexOf(`${DATA_START + 40} 1`);
+    expect(inPlace).toBeGreaterThan(0);
+    expect(seen.indexOf(`${8 + 2 * SECTION_SECTORS} 2`)).toBeGreaterThan(inPlace);
   });
 
   test("in mode B the bit is there first; it is cleared later, after a flush, while nobody writes", async () => {
@@ -307,7 +330,9 @@ describe("after a crash", () => {
     for (let section = 0; section < SECTIONS; section += 1)
       before[section * SECTION_SECTORS * 512 + 16]! ^= 1;
     await writeSectors(world.disk("a"), 8, before);
-    await expect(world.all.resume(device)).rejects.toThrow("the entry of sector 8 has not the tag");
+    await expect(world.all.resume(device)).rejects.toThrow(
+      "the entry of sector 8 does not match its tag",
+    );
     await world.load(device, table("R", HASH));
     await world.all.resume(device);
     const use = device.open({ readOnly: true });
