@@ -38,6 +38,8 @@ export interface DataPathOptions {
 export class DataPath {
   readonly #parts: Parts;
   readonly #options: DataPathOptions;
+  /** The sector that was in the log last. */
+  #lastWrong = -1;
   /** Tags that were changed without a journal go to the device after some time. */
   #timer: Timer | null = null;
 
@@ -89,15 +91,15 @@ export class DataPath {
   #readRuns({ sector, sectors, data }: Bio, end: BioEnd): void {
     const { journal } = this.#options;
     const last = sector + sectors;
-    if (journal === null || journal.nextIn(sector, last) === last) {
+    if (journal === null || journal.index.nextIn(sector, last) === last) {
       this.#readPlace(sector, data, end);
       return;
     }
     const runs: { readonly from: number; readonly to: number }[] = [];
     const { sectorsPerBlock } = this.#parts.layout;
     for (let at = sector; at < last;) {
-      const entry = journal.find(at);
-      const to = entry === undefined ? journal.nextIn(at, last) : at + sectorsPerBlock;
+      const entry = journal.index.find(at);
+      const to = entry === undefined ? journal.index.nextIn(at, last) : at + sectorsPerBlock;
       if (entry === undefined) runs.push({ from: at, to });
       else journal.image.copyData(entry, slice(data, at - sector, to - sector));
       at = to;
@@ -151,10 +153,12 @@ export class DataPath {
       const wrong = sector + (at / tagBytes) * sectorsPerBlock;
       const error = new HoldfastError(
         "io",
-        `${name}: sector ${wrong} has not the tag of its data.`,
+        `${name}: the data of sector ${wrong} does not match its tag.`,
       );
       this.#options.mismatch();
-      env.log.write("error", error.message);
+      // Whoever reads it in ever smaller pieces is told with every read, the log once.
+      if (wrong !== this.#lastWrong) env.log.write("error", error.message);
+      this.#lastWrong = wrong;
       return error;
     }
     return null;
@@ -216,7 +220,7 @@ export class DataPath {
   #discard(bio: Bio, drainsJournal: boolean): void {
     const { journal } = this.#options;
     const end = bio.sector + bio.sectors;
-    if (drainsJournal && journal !== null && journal.nextIn(bio.sector, end) < end) {
+    if (drainsJournal && journal !== null && journal.index.nextIn(bio.sector, end) < end) {
       const again: BioEnd = (error) =>
         error === null ? this.#discard(bio, false) : bio.end(error);
       journal.commit((error) => (error === null ? journal.writeBack(again) : bio.end(error)));

@@ -30,7 +30,7 @@ import { readIntegrityLine } from "./integrity-words.ts";
 import type { IntegrityLine } from "./integrity-words.ts";
 import { JournalImage } from "./journal-image.ts";
 import { sectorsPerBit, tagsStart } from "./layout.ts";
-import { openDevice } from "./open-device.ts";
+import { formatDevice, openDevice } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { PartialBlocks } from "./partial-blocks.ts";
 import { Failure, flushed } from "./parts.ts";
@@ -134,8 +134,10 @@ class IntegrityTarget implements Target {
   async #reopen(): Promise<void> {
     const before = this.#opened.layout;
     this.#opened = await openDevice(this.#context, this.#line);
-    const { dataSectors, initialSectors, tagRunSectors } = this.#opened.layout;
+    const { isNew, layout } = this.#opened;
+    const { dataSectors, initialSectors, tagRunSectors } = layout;
     const isSame =
+      (!isNew || this.#line.mode === "recovery") &&
       dataSectors === before.dataSectors &&
       initialSectors === before.initialSectors &&
       tagRunSectors === before.tagRunSectors;
@@ -244,6 +246,8 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     );
   if (context.sectors % line.sectorsPerBlock !== 0)
     throw words.wrong(`the target is not a multiple of ${line.sectorsPerBlock} sectors`, 4);
+  // As kernels do when a table is loaded.
+  if (opened.isNew && line.mode !== "recovery") await formatDevice(line, opened);
   const { key } = line.meta ?? line.data;
   const use = context.shared<MetadataUse>(`integrity ${key} ${line.startSector}`, () => ({
     by: null,

@@ -19,8 +19,7 @@ import type { Timer, Timers } from "../../../env/env.ts";
 import { COMMIT_SEQUENCES } from "../../../formats/dm-integrity.ts";
 import type { BlockHash } from "./block-hash.ts";
 import type { JournalImage, Sections } from "./journal-image.ts";
-
-const NONE = -1;
+import { JournalIndex } from "./journal-index.ts";
 
 export interface JournalOptions {
   readonly image: JournalImage;
@@ -46,11 +45,8 @@ interface PendingWrite {
 
 export class Journal {
   readonly image: JournalImage;
+  readonly index: JournalIndex;
   readonly #options: JournalOptions;
-  /** By a block's first sector: its newest entry. */
-  readonly #newest = new Map<number, number>();
-  /** By entry: the next newer one of the same block. */
-  readonly #newer: Int32Array;
   #sequence: number;
   #committed: number;
   #committedSections = 0;
@@ -73,30 +69,13 @@ export class Journal {
   constructor(options: JournalOptions, section: number, sequence: number) {
     this.#options = options;
     this.image = options.image;
-    this.#newer = new Int32Array(this.image.entries).fill(NONE);
+    const { sectorsPerBlock } = this.image.shape;
+    this.index = new JournalIndex(this.image.entries, sectorsPerBlock);
     this.#sequence = sequence;
     this.#committed = section;
     this.#uncommitted = section;
     this.#freeEntry = section * this.image.shape.sectionEntries;
     this.#freeEntries = this.image.entries;
-  }
-
-  get isEmpty(): boolean {
-    return this.#newest.size === 0;
-  }
-
-  /** The newest entry of a block; undefined: there is none. */
-  find(sector: number): number | undefined {
-    return this.#newest.get(sector);
-  }
-
-  /** The first sector of the range that is in the journal; `end` if none is. */
-  nextIn(sector: number, end: number): number {
-    if (this.isEmpty) return end;
-    const { sectorsPerBlock } = this.image.shape;
-    let at = sector;
-    while (at < end && !this.#newest.has(at)) at += sectorsPerBlock;
-    return at;
   }
 
   /** Sections that were found on the device, committed long ago; they are all there is. */
@@ -110,27 +89,20 @@ export class Journal {
     for (let each = 0; each < count * sectionEntries; each += 1) {
       const entry = (first * sectionEntries + each) % this.image.entries;
       const sector = this.image.sectorOf(entry);
-      if (sector !== null) this.#remember(sector, entry);
+      if (sector !== null) this.index.add(sector, entry);
     }
   }
 
-  #remember(sector: number, entry: number): void {
-    const before = this.#newest.get(sector);
-    if (before !== undefined) this.#newer[before] = entry;
-    this.#newest.set(sector, entry);
-  }
-
-  /** An entry is on its way to its place, or need not go there: reads look there from now on, if it is the newest. */
+  /** An entry is on its way to its place, or need not go there. */
   forget(sector: number, entry: number): void {
-    if (this.#newest.get(sector) === entry) this.#newest.delete(sector);
-    this.#newer[entry] = NONE;
+    this.index.remove(sector, entry);
     this.image.setUnused(entry);
   }
 
   /** Another entry of the same block counts: this one need not be written back. One that is not committed does not: a crash may take it. */
   isOutdated(entry: number): boolean {
-    const newer = this.#newer[entry]!;
-    if (newer === NONE) return false;
+    const newer = this.index.newerThan(entry);
+    if (newer === null) return false;
     const { sections, sectionEntries } = this.image.shape;
     const section = Math.floor(newer / sectionEntries);
     return (section - this.#committed + sections) % sections < this.#committedSections;
@@ -177,7 +149,7 @@ export class Journal {
     const entry = this.#freeEntry;
     this.image.put(entry, sector, block);
     this.#options.hash.tag(sector, block, this.image.tagOf(entry));
-    this.#remember(sector, entry);
+    this.index.add(sector, entry);
     this.#freeEntries -= 1;
     this.#freeEntry = (entry + 1) % this.image.entries;
     if (this.#freeEntry % sectionEntries === 0) this.#uncommittedSections += 1;

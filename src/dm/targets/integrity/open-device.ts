@@ -22,6 +22,8 @@ const DEFAULT_LOG_INTERLEAVE = 15;
 export interface OpenDevice {
   readonly superblock: Superblock;
   readonly layout: Layout;
+  /** There was no superblock: this one is in memory only. */
+  readonly isNew: boolean;
 }
 
 interface Home {
@@ -62,8 +64,8 @@ function tooSmall({ data, meta }: IntegrityLine): HoldfastError {
 }
 
 /**
- * Opens what is there. What has nothing but zeros in the superblock's place is formatted, as kernels do when a table is loaded; in mode R, and when
- * nothing may be written, only in memory, for whatever is there.
+ * Reads what is there, and writes nothing. Where there are nothing but zeros in the superblock's place it is to be formatted; in mode R whatever is
+ * there will do, and is read as if it were formatted.
  */
 export async function openDevice(context: TargetContext, line: IntegrityLine): Promise<OpenDevice> {
   const isRecovery = line.mode === "recovery";
@@ -74,7 +76,7 @@ export async function openDevice(context: TargetContext, line: IntegrityLine): P
         "cannot-start",
         `${line.data.id} is not formatted, and the table is loaded for reading only.`,
       );
-    return format(context, line, !isRecovery);
+    return newDevice(context, line);
   }
   const { tagBytes, logSectorsPerBlock, logInterleaveSectors, journalSections } = found.values;
   const blockSectors = 2 ** logSectorsPerBlock;
@@ -86,7 +88,7 @@ export async function openDevice(context: TargetContext, line: IntegrityLine): P
   const sizes = sizesOf(line, interleaveSectors, found.has("fixedPadding"));
   const layout = largestLayout(sizes, journalSections);
   if (layout === null) throw tooSmall(line);
-  return checked(line, { superblock: found, layout });
+  return checked(line, { superblock: found, layout, isNew: false });
 }
 
 function mismatch({ data }: IntegrityLine, has: string, wanted: string): HoldfastError {
@@ -104,12 +106,7 @@ function checked(line: IntegrityLine, opened: OpenDevice): OpenDevice {
   return opened;
 }
 
-/** 1 an empty journal, 2 the superblock: after a crash between there are zeros in its place still, and it is formatted again. */
-async function format(
-  context: TargetContext,
-  line: IntegrityLine,
-  isWritten: boolean,
-): Promise<OpenDevice> {
+function newDevice(context: TargetContext, line: IntegrityLine): OpenDevice {
   const { data, meta, switches } = line;
   const logInterleaveSectors = logInterleave(line);
   const hasFixedPadding = meta === null && switches.has("fix_padding");
@@ -137,12 +134,14 @@ async function format(
       ? context.env.random.bytes(INTEGRITY_SALT_BYTES)
       : new Uint8Array(INTEGRITY_SALT_BYTES),
   });
-  const opened = checked(line, { superblock, layout });
-  if (isWritten) await write(line, opened);
-  return opened;
+  return checked(line, { superblock, layout, isNew: true });
 }
 
-async function write(line: IntegrityLine, { superblock, layout }: OpenDevice): Promise<void> {
+/** 1 an empty journal, 2 the superblock: after a crash between there are zeros in its place still, and it is formatted again. */
+export async function formatDevice(
+  line: IntegrityLine,
+  { superblock, layout }: OpenDevice,
+): Promise<void> {
   const { device, sector } = homeOf(line);
   const start = sector + INTEGRITY_SUPERBLOCK_SECTORS;
   const image = new JournalImage(device, start, layout.journal);

@@ -128,6 +128,6 @@ export function checkEntries(
     image.copyData(entry, block);
     hash.tag(sector, block, tag);
     if (!image.tagOf(entry).every((byte, at) => byte === tag[at]))
-      throw damaged(name, `the entry of sector ${sector} has not the tag of its data`);
+      throw damaged(name, `the data of the entry of sector ${sector} does not match its tag`);
   }
 }

@@ -129,8 +129,9 @@ export class WriteBack {
 
   #done(hold: RangeHold, error: HoldfastError | null): void {
     this.#failure ??= error;
-    this.#underWay -= 1;
+    // Another run may begin, and end, in here: this one is under way until then, so that the end comes once.
     this.#places.lock.release(hold);
+    this.#underWay -= 1;
     this.start();
   }
 }
