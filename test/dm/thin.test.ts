@@ -333,6 +333,7 @@ describe("a pool whose metadata is in trouble", () => {
     await fill(use, 0, BLOCK, 1);
     await flush(use);
     await fill(use, BLOCK, BLOCK, 2);
+    expect(await runsOf(use, 0, 3 * BLOCK)).toBe("128x1 128x2 128x0");
     const disk = rig.world.disk("meta");
     disk.failWrites(8, 1000);
     const events = rig.pool.eventNr;

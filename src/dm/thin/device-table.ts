@@ -6,6 +6,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { deviceDetails } from "../../formats/thin.ts";
 import type { DeviceDetails } from "../../formats/thin.ts";
 import { getU64, putU64 } from "../../pdata/btree-node.ts";
+import { MappingCache } from "./mapping-cache.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 
 /** A device that somebody has open, or that has changed. */
@@ -18,6 +19,7 @@ export interface ThinDevice {
   /** Of what was written since it was opened some is gone: no flush may say otherwise. */
   hasLost: boolean;
   users: number;
+  readonly cache: MappingCache;
 }
 
 export class DeviceTable {
@@ -32,6 +34,7 @@ export class DeviceTable {
   static async after(before: DeviceTable, store: MetadataStore): Promise<DeviceTable> {
     const table = new DeviceTable(store);
     for (const device of before.#known.values()) {
+      device.cache.clear();
       if (device.hasChanged) device.hasLost = true;
       const stored = await table.#read(device.id);
       if (stored === null || device.users === 0) continue;
@@ -81,6 +84,7 @@ export class DeviceTable {
       hasChanged: false,
       hasLost: false,
       users: 0,
+      cache: new MappingCache(),
     };
   }
 
@@ -123,7 +127,8 @@ export class DeviceTable {
     state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
     const { transactionId, time } = state;
     const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
-    this.#changed({ id, root, details, hasChanged: true, hasLost: false, users: 0 });
+    const cache = new MappingCache();
+    this.#changed({ id, root, details, hasChanged: true, hasLost: false, users: 0, cache });
   }
 
   async delete(id: number): Promise<void> {

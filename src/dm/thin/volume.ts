@@ -26,6 +26,7 @@ import { GIVEN_BACK } from "../target.ts";
 import { discardRange } from "./discard.ts";
 import type { ThinDevice } from "./device-table.ts";
 import { fillNewBlock } from "./new-block.ts";
+import type { Generation } from "./io-generations.ts";
 import type { Pool } from "./pool.ts";
 import type { Waiter } from "./waiters.ts";
 
@@ -37,7 +38,7 @@ class Passed implements Pooled {
   isSpare = false;
   parent: Bio | null = null;
   hold: RangeHold | null = null;
-  generation = 0;
+  generation: Generation | null = null;
   readonly bio: OwnBio;
 
   constructor(over: (passed: Passed, error: HoldfastError | null) => void) {
@@ -163,9 +164,10 @@ export class Volume {
 
   #over(passed: Passed, error: HoldfastError | null): void {
     const { parent, hold, generation } = passed;
-    assert(parent !== null && hold !== null, "what was passed is over once");
+    assert(parent !== null && hold !== null && generation !== null, "what was passed is over once");
     passed.parent = null;
     passed.hold = null;
+    passed.generation = null;
     dropData(passed.bio);
     this.#passed.give(passed);
     this.pool.io.leave(generation);

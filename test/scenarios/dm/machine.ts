@@ -132,6 +132,7 @@ export class Machine {
       stdout: (text) => Promise.resolve(void out.push(text)),
       stderr: (text) => Promise.resolve(void err.push(text)),
       readInput: () => Promise.resolve(input),
+      runProgram: (path) => Promise.reject(new Error(`${path} is not run here`)),
       folder: "/disks",
     });
     return { code, stdout: out.join(""), stderr: err.join("") };

@@ -139,8 +139,8 @@ export class ThinMachine extends Machine {
   ): Promise<{ readonly problems: string[]; readonly needsCheck: boolean }> {
     const problems: string[] = [];
     const { needsCheck } = await this.do(
-      checkPool(this.volume(disk), ({ kind, text }) => {
-        if (kind === "problem") problems.push(text.trim());
+      checkPool(this.volume(disk), (line) => {
+        if (line.kind === "problem") problems.push(line.text.trim());
       }),
     );
     return { problems, needsCheck };
