@@ -49,7 +49,7 @@ export interface Layout extends Sizes {
   readonly dataSectors: number;
 }
 
-export function journalShape(
+function journalShape(
   sizes: Pick<Sizes, "sectorsPerBlock" | "tagBytes">,
   sections: number,
 ): JournalShape {
