@@ -16,13 +16,14 @@
  * must never be older than what the members hold when it is replayed.
  */
 import { unreachable } from "../../../../../base/assert.ts";
+import { ignore } from "../../../../../base/nothing.ts";
 import { HoldfastError } from "../../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, flushBio } from "../../../../../block/bio.ts";
 import type { BioEnd } from "../../../../../block/bio.ts";
 import { fanOut } from "../../../../../block/fan-out.ts";
 import { emptyR5Meta } from "../../../../../formats/md/r5-log-write.ts";
-import { R5_BLOCK_SECTORS } from "../../../../../formats/md/r5-log.ts";
+import { R5_BLOCK_SECTORS, R5_SEQ_JUMP } from "../../../../../formats/md/r5-log.ts";
 import type { R5Log } from "../../../../../formats/md/r5-log.ts";
 import { WorkBuffers } from "../../../../../parity/engine.ts";
 import type { StripeGeometry } from "../../../../geometry/raid456.ts";
@@ -32,7 +33,7 @@ import { MemberIo } from "../member-io.ts";
 import type { StripeLog, StripeWrite } from "../stripe-log.ts";
 import { JournalRing, ringWrites } from "./ring.ts";
 import type { RingWrite } from "./ring.ts";
-import { freshLog, replayOnto, writeOut } from "./start.ts";
+import { freshLog, keepsTail, replayOnto, writeOut } from "./start.ts";
 import type { BegunLog, LeftBehind } from "./start.ts";
 import { JournalEntry, draftUnit, encodeUnit } from "./unit.ts";
 
@@ -57,10 +58,12 @@ export class StripeJournal implements StripeLog {
   #queue: JournalEntry[] = [];
   readonly #entries = new Map<StripeWrite, JournalEntry>();
   #left: LeftBehind | null;
-  /** The superblock's tail is in the log that was begun. */
+  /** The superblock's tail is in the log that was begun, or there is none: then the log begins at 0 always. */
   #isTailSaid = false;
   #isCommitting = false;
   #isReclaiming = false;
+  /** The log is about to begin at 0 again, and who waits for that: nothing is written to it meanwhile. */
+  #rewound: (() => void)[] | null = null;
 
   /** @param left null: the journal is missing */
   constructor(core: ArrayCore, geometry: StripeGeometry, left: LeftBehind | null) {
@@ -88,8 +91,8 @@ export class StripeJournal implements StripeLog {
       this.#state = { kind: "open", member, log: begun.log };
       this.#ring = new JournalRing(begun.log.sectors, begun.position);
       this.#seq = begun.nextSeq;
-      member.journalTailSectors = begun.position;
-      this.#isTailSaid = false;
+      if (keepsTail(member)) member.journalTailSectors = begun.position;
+      this.#isTailSaid = !keepsTail(member);
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
       this.#state = { kind: "closed", why: error };
@@ -142,7 +145,7 @@ export class StripeJournal implements StripeLog {
       this.#refuse(this.#queue.splice(0), why);
       return;
     }
-    if (this.#isCommitting || this.#queue.length === 0) return;
+    if (this.#isCommitting || this.#rewound !== null || this.#queue.length === 0) return;
     if (!this.#isTailSaid) {
       this.#sayTail(() => this.#commitNext());
       return;
@@ -219,6 +222,10 @@ export class StripeJournal implements StripeLog {
     const ring = this.#ring;
     const unit = ring.newestDone;
     if (this.#isReclaiming || why !== null || unit === ring.tail) return;
+    if (!keepsTail(member)) {
+      this.#rewind(ignore);
+      return;
+    }
     this.#isReclaiming = true;
     member.journalTailSectors = unit.position;
     this.#core.commit("progress", () => {
@@ -226,6 +233,37 @@ export class StripeJournal implements StripeLog {
       // Otherwise the superblock may tell of the old tail still; nothing is written there any more.
       if (!member.isFaulty) ring.moveTail(unit);
       this.#commitNext();
+    });
+  }
+
+  /**
+   * Steps 5 to 7 where no superblock has a tail: when all of the log is on the members and they are flushed, an empty block at 0 forgets it.
+   * A crash before that replays what the members have.
+   */
+  #rewind(rewound: () => void): void {
+    if (this.#rewound !== null) {
+      this.#rewound.push(rewound);
+      return;
+    }
+    const { log, member, why } = this.#opened();
+    const isDone = this.#ring.newestDone === this.#ring.last;
+    if (why !== null || !isDone || this.#isCommitting) {
+      rewound();
+      return;
+    }
+    const waiting = [rewound];
+    this.#rewound = waiting;
+    this.#core.commit("progress", () => {
+      this.#seq += R5_SEQ_JUMP;
+      const block = emptyR5Meta(log.seed, 0, this.#seq);
+      this.#seq += 1n;
+      this.#io.write(member, 0, block, BioFlags.fua, (error) => {
+        this.#rewound = null;
+        if (error === null) this.#ring = new JournalRing(log.sectors, 0);
+        else this.#failed(member, error, []);
+        for (const each of waiting) each();
+        this.#commitNext();
+      });
     });
   }
 
@@ -243,6 +281,10 @@ export class StripeJournal implements StripeLog {
     }
     if (ring.isEmpty) {
       this.#sayTail(settled);
+      return;
+    }
+    if (!keepsTail(member)) {
+      this.#rewind(settled);
       return;
     }
     const empty = ring.append(R5_BLOCK_SECTORS, 0);
