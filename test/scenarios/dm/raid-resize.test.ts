@@ -134,3 +134,21 @@ test("lvm2 lvcreate-large-raid: a linear volume of 200 TiB becomes a raid1, and 
   expect(await v.m.status("lv")).toMatch(/^raid1 2 AA /);
   expect(v.m.volume("lv").sectors).toBe(2 * sectors);
 });
+
+test("lvm2 lvcreate-large-raid10: a raid10 of 200 TiB is extended to 400 and 500, and to a PiB", async () => {
+  const v = await Volumes.make(4);
+  const images = ["r1", "r2", "r3", "r4"];
+  for (const [index, image] of images.entries()) {
+    await v.part(`${image}_rmeta`, index + 1, 2048);
+    await v.m.create(`${image}_rimage`, `0 ${512 * TIB} zero`);
+  }
+  const words = { type: "raid10", words: "nosync raid10_copies 2", images, chunkSectors: 128 };
+  const table = (tib: number): string => raidTable({ ...words, sectors: tib * TIB });
+  await v.m.create("lv", table(200));
+  for (const tib of [400, 500, 1024]) {
+    await resize(v, table(tib));
+    expect(v.m.volume("lv").sectors).toBe(tib * TIB);
+    expect(await v.health("lv")).toBe("AAAA");
+    await v.m.fill("lv", 0, tib * TIB - 8, 8);
+  }
+});
