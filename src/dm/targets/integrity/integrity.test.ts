@@ -1,100 +1,28 @@
-import { describe, expect, onTestFinished, test } from "vitest";
-import { DmWorld } from "../../../../test/support/dm-world.ts";
-import { sameBytes } from "../../../../test/support/bytes.ts";
+import { describe, expect, test } from "vitest";
+import {
+  SECTORS,
+  DISK_SECTORS,
+  SECTION_SECTORS,
+  DATA_START,
+  PROVIDED,
+  FIRST_TAG,
+  HASH,
+  SHAPE,
+  table,
+  filled,
+  newWorld,
+  watch,
+  expectSectors,
+  status,
+  suspended,
+  resumed,
+  swap,
+} from "../../../../test/support/integrity-rig.ts";
 import { stampedSectors } from "../../../../test/support/stamp.ts";
 import { BioFlags } from "../../../block/bio.ts";
 import type { Bio } from "../../../block/bio.ts";
-import type { BlockDevice } from "../../../block/device.ts";
 import { discard, flush, readSectors, writeSectors } from "../../../block/promises.ts";
-import { MemoryDevice } from "../../../devices/memory.ts";
 import { integritySuperblock } from "../../../formats/dm-integrity.ts";
-import { parseTable } from "../../table.ts";
-import type { MappedDevice } from "../../mapped-device.ts";
-
-const SECTORS = 1024;
-const DISK_SECTORS = 3072;
-const SECTIONS = 4;
-const SECTION_SECTORS = 176;
-const JOURNAL_SECTORS = SECTIONS * SECTION_SECTORS;
-const DATA_START = 8 + JOURNAL_SECTORS + 256;
-const PROVIDED = DISK_SECTORS - DATA_START;
-const FIRST_TAG = 8 + JOURNAL_SECTORS;
-const HASH = "internal_hash:crc32c";
-const SHAPE = [`journal_sectors:${JOURNAL_SECTORS}`, HASH];
-
-function table(mode: string, ...options: readonly string[]): string {
-  return `0 ${SECTORS} integrity ./a 0 - ${mode} ${options.length} ${options.join(" ")}`;
-}
-
-function filled(sectors: number, byte: number): Uint8Array {
-  return new Uint8Array(sectors * 512).fill(byte);
-}
-
-function newWorld(sectors = DISK_SECTORS): DmWorld {
-  return new DmWorld({ a: sectors, b: sectors });
-}
-
-/** What is sent to disk a from now on. */
-function watch(world: DmWorld): string[] {
-  const seen: string[] = [];
-  world.disk("a").hold(({ op, sector, sectors, flags }: Bio) => {
-    seen.push(`${op} ${sector} ${sectors}${flags === BioFlags.fua ? " fua" : ""}`);
-    return false;
-  });
-  return seen;
-}
-
-/** A comparison of many bytes that says no more. */
-async function expectSectors(
-  device: BlockDevice,
-  sector: number,
-  expected: Uint8Array,
-): Promise<void> {
-  const found = await readSectors(device, sector, expected.length / 512);
-  expect(sameBytes(found, expected)).toBe(true);
-}
-
-async function status(device: MappedDevice): Promise<string> {
-  return (await device.live!.status(true))[0]!.split(" ").slice(3).join(" ");
-}
-
-async function suspended(world: DmWorld, device: MappedDevice): Promise<void> {
-  await world.time.until(world.all.suspend(device, "flush", true));
-}
-
-async function resumed(world: DmWorld, device: MappedDevice): Promise<void> {
-  await world.time.until(world.all.resume(device));
-}
-
-/** Another table for the same device. */
-async function swap(world: DmWorld, device: MappedDevice, words: string): Promise<void> {
-  await world.load(device, words);
-  await resumed(world, device);
-}
-
-/** The same disks after a crash of whoever used them: what was written is there. */
-async function crashed(world: DmWorld): Promise<DmWorld> {
-  const disks: Record<string, BlockDevice> = {};
-  for (const [name, disk] of world.disks) {
-    disks[name] = new MemoryDevice({ name, sectors: disk.sectors });
-    await writeSectors(disks[name], 0, await readSectors(disk, 0, disk.sectors));
-  }
-  return new DmWorld(disks);
-}
-
-async function known(world: DmWorld, device: MappedDevice): Promise<string> {
-  for (let turn = 0; turn < 10_000; turn += 1) {
-    const text = await status(device);
-    if (/ (\d+) (\1|-)$/.test(text)) return text;
-    await new Promise((resolve) => setImmediate(resolve));
-    world.time.next();
-  }
-  throw new Error("recalculation does not end");
-}
-
-async function flagsOf(world: DmWorld): Promise<number> {
-  return integritySuperblock.decode(await readSectors(world.disk("a"), 0, 1)).flags;
-}
 
 describe("integrity", () => {
   test("a new device is formatted; what was never written has no tag", async () => {
@@ -276,123 +204,19 @@ describe("the order of writes", () => {
   });
 });
 
-describe("after a crash", () => {
-  async function withJournal(): Promise<DmWorld> {
-    const world = newWorld();
-    const { device, use } = await world.make("v", table("J", ...SHAPE));
-    await writeSectors(use, 0, stampedSectors("a", 0, SECTORS));
-    await suspended(world, device);
-    await resumed(world, device);
-    await writeSectors(use, 8, stampedSectors("b", 8, 8));
-    await flush(use);
-    return crashed(world);
-  }
-
-  test.each(["J", "D", "B"])("the journal is written back, in mode %s", async (mode) => {
-    const world = await withJournal();
-    const { device, use } = await world.make("v", table(mode, ...SHAPE));
-    await expectSectors(use, 8, stampedSectors("b", 8, 8));
-    await expectSectors(world.disk("a"), DATA_START + 8, stampedSectors("b", 8, 8));
-    await writeSectors(use, 8, stampedSectors("c", 8, 1));
-    await suspended(world, device);
-    // Nothing of the old journal comes back.
-    await swap(world, device, table("J", ...SHAPE));
-    expect(await readSectors(use, 8, 1)).toEqual(stampedSectors("c", 8, 1));
-    expect(await status(device)).toBe(`0 ${PROVIDED} -`);
-  });
-
-  test("a table for reading only writes nothing, and reads what is in the journal", async () => {
-    const world = await withJournal();
-    const before = await readSectors(world.disk("a"), 0, DISK_SECTORS);
-    const device = world.create("v");
-    await world.all.load(device, parseTable(table("J", ...SHAPE)), true);
-    await world.all.resume(device);
-    const use = device.open({ readOnly: true });
-    onTestFinished(() => use.close());
-    const expected = stampedSectors("a", 0, SECTORS);
-    expected.set(stampedSectors("b", 8, 8), 8 * 512);
-    await expectSectors(use, 0, expected);
-    await flush(use);
-    await suspended(world, device);
-    await expectSectors(world.disk("a"), 0, before);
-  });
-
-  test("a journal that no crash leaves is refused, and mode R reads", async () => {
-    const world = await withJournal();
-    const before = await readSectors(world.disk("a"), 8, JOURNAL_SECTORS);
-    await writeSectors(world.disk("a"), 8, filled(1, 3));
-    const device = world.create("v");
-    await world.load(device, table("J", ...SHAPE));
-    await expect(world.all.resume(device)).rejects.toThrow(
-      "v: the journal is damaged: sector 0 of section 0 has no commit id; mode R reads",
-    );
-    // The tags of the first entries.
-    for (let section = 0; section < SECTIONS; section += 1)
-      before[section * SECTION_SECTORS * 512 + 16]! ^= 1;
-    await writeSectors(world.disk("a"), 8, before);
-    await expect(world.all.resume(device)).rejects.toThrow(
-      "the entry of sector 8 does not match its tag",
-    );
-    await world.load(device, table("R", HASH));
-    await world.all.resume(device);
-    const use = device.open({ readOnly: true });
-    onTestFinished(() => use.close());
-    expect(await readSectors(use, 8, 1)).toEqual(stampedSectors("a", 8, 1));
-  });
-
-  test.each(["J", "B"])("tags under set bits are made anew, in mode %s", async (mode) => {
-    const before = newWorld();
-    const bits = ["sectors_per_bit:64", ...SHAPE];
-    const { use: first } = await before.make("v", table("B", ...bits));
-    await writeSectors(first, 0, stampedSectors("a", 0, SECTORS));
-    const world = await crashed(before);
-    expect(await flagsOf(world)).toBe(4);
-    // Tags were not flushed: there are none.
-    const { device, use } = await world.make("v", table(mode, ...(mode === "B" ? bits : SHAPE)));
-    expect(await known(world, device)).toBe(`0 ${PROVIDED} ${PROVIDED}`);
-    await expectSectors(use, 0, stampedSectors("a", 0, SECTORS));
-    await suspended(world, device);
-    expect(await flagsOf(world)).toBe(2);
-  });
-});
-
-describe("recalculation", () => {
-  test("makes tags of what is there, while it is used", async () => {
-    const world = newWorld();
-    const { device, use } = await world.make("v", table("J", "recalculate", ...SHAPE));
-    await writeSectors(use, 5, filled(1, 9));
-    expect(await known(world, device)).toBe(`0 ${PROVIDED} ${PROVIDED}`);
-    expect((await readSectors(use, 0, SECTORS))[5 * 512]).toBe(9);
-    expect(device.live!.table()[0]).toContain(" 0 4 J 7 recalculate journal_sectors:");
-    await suspended(world, device);
-    const { recalculatedSectors, version } = integritySuperblock.decode(
-      await readSectors(world.disk("a"), 0, 1),
-    );
-    expect([recalculatedSectors, version]).toEqual([PROVIDED, 2]);
-  });
-
-  test("is not said to be done before its tags are durable", async () => {
-    const before = newWorld();
-    const { device: first } = await before.make("v", table("J", "recalculate", ...SHAPE));
-    await known(before, first);
-    await new Promise((resolve) => setImmediate(resolve));
-    const world = await crashed(before);
-    const { device, use } = await world.make("v", table("J", ...SHAPE));
-    expect(await status(device)).toBe(`0 ${PROVIDED} ${PROVIDED}`);
-    await readSectors(use, 0, SECTORS);
-  });
-
-  test("is begun again by reset_recalculate, for another hash", async () => {
-    const world = newWorld();
-    const { device, use } = await world.make("v", table("D", "recalculate", "internal_hash:crc32"));
-    await known(world, device);
-    await swap(world, device, table("D", "internal_hash:crc32c"));
-    await expect(readSectors(use, 0, 1)).rejects.toThrow("sector 0 ");
-    await swap(world, device, table("D", "reset_recalculate", "internal_hash:crc32c"));
-    await known(world, device);
-    await readSectors(use, 0, SECTORS);
-    expect(device.live!.table()[0]).toContain(" recalculate reset_recalculate ");
-  });
+test.each(["D", "B"])("discards in mode %s", async (mode) => {
+  const world = newWorld();
+  const { device, use } = await world.make("v", table(mode, ...SHAPE, "allow_discards"));
+  await writeSectors(use, 0, filled(64, 7));
+  await discard(use, 8, 16);
+  await readSectors(use, 0, 64);
+  await suspended(world, device);
+  await resumed(world, device);
+  expect((await readSectors(use, 7, 1))[0]).toBe(7);
+  await readSectors(use, 8, 16);
+  // Without the word such tags go with nothing.
+  await swap(world, device, table(mode, ...SHAPE));
+  await expect(readSectors(use, 8, 16)).rejects.toThrow("sector 8 does not match");
 });
 
 test("an error of the journal is the end until there is another table", async () => {
@@ -425,59 +249,4 @@ test("metadata on a device of its own, and a salt", async () => {
   await expectSectors(use, 0, stampedSectors("a", 0, SECTORS));
   expect(await status(device)).toBe(`0 ${DISK_SECTORS} -`);
   expect(device.live!.table()[0]).toContain(" J 8 meta_device:./b journal_sectors:352 ");
-});
-
-describe("what is refused", () => {
-  test.each([
-    ["./a", "the start is missing"],
-    ["./a x - J 1 internal_hash:crc32c", 'word 2 ("x") is wrong: the start is a number'],
-    ["./a 0 0 J 1 internal_hash:crc32c", 'word 3 ("0") is wrong: the tag size is a number from 1'],
-    ["./a 0 - X 1 internal_hash:crc32c", 'word 4 ("X") is wrong: the mode is one of J, B, D, R'],
-    ["./a 0 - I 1 internal_hash:crc32c", "mode I needs a device with integrity data"],
-    ["./a 0 - J 2 internal_hash:crc32c", "an option is missing"],
-    ["./a 0 - J 1 internal_hash:crc32c x", 'word 7 ("x") is wrong: nothing more was expected'],
-    ["./a 0 - J 0", "internal_hash is missing"],
-    ["./a 0 - J 1 internal_hash:md5", "internal_hash is one of crc32c, crc32, sha1, sha256"],
-    ["./a 0 - J 1 internal_hash:hmac(sha256):00", "hashes with keys are not supported"],
-    ["./a 0 - J 1 journal_crypt:ctr(aes):00", "journals with keys are not supported"],
-    ["./a 0 - J 1 journal_mac:hmac(sha256):00", "journals with keys are not supported"],
-    ["./a 0 - J 1 block_size:1000", "block_size is one of 512, 1024, 2048, 4096"],
-    ["./a 0 - J 1 journal_watermark:101", "journal_watermark is a number from 0 to 100"],
-    ["./a 0 - J 1 commit_time:soon", "commit_time is a number from 0"],
-    ["./a 0 - J 1 journal_sectors", "an option is one of recalculate,"],
-    ["./a 0 - J 1 discards", "an option is one of recalculate,"],
-    ["./a 0 - J 2 internal_hash:crc32c meta_device:./a", "another device than the data's"],
-    ["./a 0 - J 2 internal_hash:crc32c meta_device:./c", "./c"],
-    ["./a 0 - J 2 internal_hash:crc32c interleave_sectors:64", "tags would come to lie on data"],
-    ["./a 4000 - J 1 internal_hash:crc32c", "too small for a superblock"],
-    ["./a 2700 - J 1 internal_hash:crc32c", "too small for data, tags and a journal"],
-  ])("%s", async (words, why) => {
-    const world = newWorld();
-    expect(await world.refusal(`0 ${SECTORS} integrity ${words}`)).toContain(why);
-    expect(world.open).toEqual([]);
-    await expectSectors(world.disk("a"), 0, filled(DISK_SECTORS, 0));
-  });
-
-  test("a table that does not fit the device", async () => {
-    const world = newWorld();
-    expect(await world.refusal(`0 2200 integrity ./a 0 - J 2 ${SHAPE.join(" ")}`)).toContain(
-      `./a has room for ${PROVIDED} sectors of data, and 2200 are needed`,
-    );
-    await expectSectors(world.disk("a"), 0, filled(DISK_SECTORS, 0));
-    expect(await world.refusal(table("J", ...SHAPE))).toBe("taken");
-    expect(await world.refusal(table("J", "internal_hash:sha1"))).toContain(
-      "has tags of 4 bytes, and the table says 20",
-    );
-    expect(await world.refusal(table("J", "block_size:1024", HASH))).toContain(
-      "has blocks of 1 sectors, and the table says 2",
-    );
-    await world.make("v", table("J", ...SHAPE));
-    const second = world.create("w");
-    await world.load(second, table("J", ...SHAPE));
-    await expect(world.all.resume(second)).rejects.toThrow("another target, which is in use");
-    await writeSectors(world.disk("b"), 0, filled(1, 1));
-    expect(await world.refusal(table("J", ...SHAPE).replace("./a", "./b"))).toContain(
-      "no superblock of dm-integrity, and no zeros in its place",
-    );
-  });
 });
