@@ -110,6 +110,25 @@ describe("thin devices", () => {
     expect(await runsOf(use, 0, 5 * BLOCK)).toBe("5x6 1x7 122x6 128x9 128x66 28x6 72x0 1x8 155x0");
   });
 
+  test("have the extents of an external origin where they have nothing", async () => {
+    const rig = await ThinRig.make({ disks: { image: 3 * BLOCK } });
+    await fill(rig.world.disk("image"), 8, 8, 6);
+    const { use } = await rig.newThin("t", 0, 8, "./image");
+    await fill(use, BLOCK + 9, 1, 7);
+    const runs = use
+      .extents(4, 6 * BLOCK, 9)
+      .map(({ sector, sectors, kind }) => [sector, sectors, kind]);
+    expect(runs).toEqual([
+      [4, 4, "hole"],
+      [8, 8, "data"],
+      [16, BLOCK - 16, "hole"],
+      [BLOCK, BLOCK, "data"],
+      // The origin's, and behind its end.
+      [2 * BLOCK, 4 * BLOCK + 4, "hole"],
+    ]);
+    expect(use.extents(4, 6 * BLOCK, 2)).toHaveLength(2);
+  });
+
   test("give whole blocks back when they are discarded", async () => {
     const rig = await ThinRig.make();
     const origin = await rig.newThin("t", 0, 8);

@@ -216,11 +216,12 @@ export class Pool {
     const { metadata } = this;
     if (this.#mode !== "write") return null;
     if (!(await this.makeRoom())) return null;
-    const first = await metadata.reserve();
+    const reserve = (): Promise<number | null> => this.#tried(() => metadata.reserve());
+    const first = await reserve();
     this.#checkLowWater(metadata.freeDataBlocks + (first === null ? 0 : 1));
     if (first !== null) return first;
     await this.commit();
-    const second = this.#mode === "write" ? await metadata.reserve() : null;
+    const second = this.#mode === "write" ? await reserve() : null;
     if (second === null && this.mode === "write") this.setMode("out-of-data");
     return second;
   }
@@ -243,10 +244,14 @@ export class Pool {
 
   /** A change of the metadata, which is committed within a second. If it fails, what came since the last commit is undone. */
   async change<T>(work: () => Promise<T>): Promise<T> {
+    const result = await this.#tried(work);
+    this.#scheduleCommit();
+    return result;
+  }
+
+  async #tried<T>(work: () => Promise<T>): Promise<T> {
     try {
-      const result = await work();
-      this.#scheduleCommit();
-      return result;
+      return await work();
     } catch (error) {
       await this.#failed(toHoldfastError(error));
       throw error;

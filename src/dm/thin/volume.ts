@@ -320,11 +320,26 @@ export class Volume {
     for (let looked = 0; list.end < sector + sectors && looked < MAX_EXTENT_BLOCKS; looked += 1) {
       const block = quotient(list.end, size);
       const found = this.pool.metadata.lookup(this.device, block);
-      const isHole = found === "unmapped" && this.origin === null;
       const end = Math.min(sector + sectors, (block + 1) * size);
-      if (!list.add(end - list.end, isHole ? "hole" : "data")) break;
+      const isThere =
+        found === "unmapped" ? this.#addUnmapped(list, end) : list.add(end - list.end, "data");
+      if (!isThere) break;
     }
     return list.extents;
+  }
+
+  /** As far as there is an origin it is that one's, and nothing behind it. @returns false: no more is wanted */
+  #addUnmapped(list: ExtentList, end: number): boolean {
+    const { origin } = this;
+    const until = Math.min(end, origin?.sectors ?? 0);
+    while (list.end < until)
+      for (const { sectors, kind } of origin!.extents(
+        list.end,
+        until - list.end,
+        MAX_EXTENT_BLOCKS,
+      ))
+        if (!list.add(sectors, kind)) return false;
+    return list.end === end || list.add(end - list.end, "hole");
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Volumes } from "./volumes.ts";
 
 export const MIRROR_SECTORS = 2048;
-export const REGION_SECTORS = 64;
+const REGION_SECTORS = 64;
 export const REGIONS = MIRROR_SECTORS / REGION_SECTORS;
 const LOG_SECTORS = 16;
 const SECTOR_BYTES = 512;

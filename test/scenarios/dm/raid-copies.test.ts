@@ -151,6 +151,20 @@ test("lvm2 lvconvert-raid1-split-trackchanges: what is split off stays as it was
   expect(await v.m.runs("r3_rimage", 0, 64)).toBe(await v.m.runs("r1_rimage", 0, 64));
 });
 
+test("lvm2 lvconvert-raid1-split-trackchanges: also when the first image was dropped before, what it missed is known", async () => {
+  const { v, words, pattern } = await made(3);
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", "r3"] }));
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", null] }));
+  await pattern.stamp(40);
+  const release = v.stall(3);
+  await v.m.reload("lv", raidTable({ ...words, images: ["r2", "r3"] }));
+  // Kernels say AA, and read either of the two.
+  expect(await v.health("lv")).toBe("Aa");
+  release();
+  await v.synced("lv");
+  await pattern.fork("r3_rimage").verify();
+});
+
 test("lvm2 lvconvert-raid1-split-trackchanges: what is split off can be split off again", async () => {
   const { v, words, pattern } = await made(2);
   const tracked = { ...words, images: ["r1", null] };
@@ -174,7 +188,7 @@ for (const type of ["raid4", "raid5_ls", "raid6_zr", "raid10"])
     expect(await v.health("lv")).toBe("AA-");
   });
 
-test("lvm2 vg-raid-takeover-1: another host starts it without its first image, drops that, and takes a new one", async () => {
+test("lvm2 vg-raid-takeover-1, -3: another host starts it without its first image, drops that, and takes a new one", async () => {
   const { v, words, pattern } = await made(3);
   await v.m.remove("lv");
   await v.disable(1);
@@ -196,7 +210,22 @@ test("lvm2 vg-raid-takeover-1: another host starts it without its first image, d
   await pattern.fork("r1_rimage").verify();
 });
 
-test("lvm2 vg-raid-takeover-2: the image that was missing is back, and is filled with what it missed", async () => {
+test("lvm2 vg-raid-takeover-2: another host starts it without its first image and repairs it", async () => {
+  const { v, words, pattern } = await made(3);
+  await v.m.remove("lv");
+  await v.disable(1);
+  await v.raid("lv", words);
+  await pattern.stamp(40);
+  await v.replace("lv", words, { 0: "r4" });
+  await v.synced("lv");
+  expect(await v.m.status("lv")).toBe("raid1 3 AAA 2048/2048 idle 0 0 -");
+  await pattern.fork("r4_rimage").verify();
+  // The one of before is not asked for any more.
+  await v.enable(1);
+  expect(await v.m.ok("info -c --noheadings -o open r1_rimage")).toBe("0");
+});
+
+test("lvm2 vg-raid-takeover-4: the image that was missing is back, and is filled with what it missed", async () => {
   const { v, words, pattern } = await made(2);
   await v.m.remove("lv");
   await v.disable(1);

@@ -108,6 +108,42 @@ const CHANGES: readonly Change[] = [
     to: ["raid5_n", 4, 3, "delta_disks -2"],
     why: /another number of devices is not served/,
   },
+  {
+    origin: "lvconvert-raid-restripe-linear",
+    from: ["raid1", 2, 1],
+    to: ["raid5_n", 5, 4, "rebuild 2 rebuild 3 rebuild 4"],
+    why: RESHAPE,
+  },
+  {
+    origin: "lvconvert-raid-reshape-linear_to_raid6-single-type",
+    from: ["raid1", 2, 1],
+    to: ["raid6_n_6", 4, 2, "rebuild 2 rebuild 3"],
+    why: RESHAPE,
+  },
+  {
+    origin: "lvconvert-raid-reshape-linear_to_striped-single-type",
+    from: ["raid5_n", 2, 1],
+    to: ["raid5_n", 5, 4, "delta_disks 3"],
+    why: /another number of devices is not served/,
+  },
+  {
+    origin: "lvconvert-raid-reshape-striped_to_linear-single-type",
+    from: ["raid5_n", 5, 4],
+    to: ["raid5_n", 2, 1],
+    why: RESHAPE,
+  },
+  {
+    origin: "lvconvert-raid-reshape-stripes-load-fail",
+    from: ["raid5_ls", 3, 2],
+    to: ["raid5_ls", 5, 4, "delta_disks 2 rebuild 0"],
+    why: /another number of devices is not served/,
+  },
+  {
+    origin: "lvconvert-raid-reshape-stripes-load-reload",
+    from: ["raid6_zr", 4, 2],
+    to: ["raid6_zr", 5, 3],
+    why: RESHAPE,
+  },
 ];
 
 for (const change of CHANGES) {

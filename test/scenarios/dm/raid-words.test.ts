@@ -173,19 +173,23 @@ test("lvm2 lvcreate-raid-nosync: others are resynced, and a raid6 is always", as
   }
 });
 
-test("lvm2 lvcreate-raid10: rates and copies are told by the table as they were said", async () => {
-  const [v] = await made(
-    "raid10",
-    4,
-    2,
-    `${REGION} min_recovery_rate 50 max_recovery_rate 1024 raid10_copies 2`,
-  );
-  expect(await v.m.table("lv")).toMatch(
-    /^raid10 9 16 min_recovery_rate 50 max_recovery_rate 1024 region_size 64 raid10_copies 2 4 /,
-  );
-  await v.synced("lv");
-  expect(await v.m.status("lv")).toBe("raid10 4 AAAA 4096/4096 idle 0 0 -");
-});
+test.for([
+  ["lvm2 lvcreate-raid", "raid1", 2, 1, 0, ""],
+  ["lvm2 lvcreate-raid", "raid5_ls", 4, 3, 16, ""],
+  ["lvm2 lvcreate-raid10", "raid10", 4, 2, 16, " raid10_copies 2"],
+] as const)(
+  "%s: rates and copies of a %s are told by the table as they were said",
+  async ([_origin, type, count, data, chunk, more]) => {
+    const rates = "min_recovery_rate 50 max_recovery_rate 1024";
+    const [v] = await made(type, count, data, `${REGION} ${rates}${more}`);
+    const words = `${rates} ${REGION}${more}`;
+    expect(await v.m.table("lv")).toContain(
+      `${type} ${words.split(" ").length + 1} ${chunk} ${words} ${count} `,
+    );
+    await v.synced("lv");
+    expect(await v.m.status("lv")).toContain(` ${"A".repeat(count)} `);
+  },
+);
 
 test.for([
   ["raid1", 3, 1, ""],

@@ -54,6 +54,22 @@ test("lvm2 snapshot-merge: whoever uses the origin meanwhile sees what is merged
   await wanted.verify();
 });
 
+test("lvm2 snapshot-merge: what is written while it is on its way back is not lost", async () => {
+  const { at } = await made();
+  const release = at.v.stall(1);
+  await at.beginMerge("snap");
+  const writes = Array.from({ length: SECTORS / 16 }, (_unused, block) =>
+    at.m.fill("lv", 7, block * 16, 16),
+  );
+  await at.m.settle();
+  release();
+  await Promise.all(writes);
+  await at.merged("lv");
+  expect(await at.m.runs("lv")).toBe(`${SECTORS}x7`);
+  await at.m.reload("lv", at.linearTable());
+  expect(await at.m.runs("lv")).toBe(`${SECTORS}x7`);
+});
+
 test("lvm2 snapshot-merge: the origin that is in use stays an origin until it is activated again", async () => {
   const { at, origin, snapshot } = await made();
   const close = at.m.hold("lv");

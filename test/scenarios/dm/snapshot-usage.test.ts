@@ -176,3 +176,16 @@ test("lvm2 lvconvert-snapshot: a COW volume of less than three chunks is too sma
     /at least \d+/,
   );
 });
+
+test("lvm2 lvcreate-small-snap: three chunks are enough, of 4 KiB and of 8, and one is not", async () => {
+  const at = await Snapshots.make({ originSectors: 40 * KIB });
+  await at.add("x1", 12 * KIB, 8);
+  await at.add("x2", 24 * KIB, 16);
+  await at.m.fill("lv", 1, 0, 8);
+  expect([await at.m.status("x1"), await at.m.status("x2")]).toEqual(["24/24 16", "48/48 32"]);
+  await at.v.part("b-cow", 2, 8);
+  await at.m.fill("b-cow", 0);
+  expect(await at.m.refused(`create b --table "${at.table("b", 8)}"`)).toContain("at least 16");
+  // The origin was not touched by that.
+  expect(await at.m.runs("x1", 0, 16)).toBe("16x0");
+});

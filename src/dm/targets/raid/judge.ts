@@ -238,8 +238,7 @@ function checkResize(
 
 function checkShape(pair: Pair, superblock: DmRaidSuper, { shape }: RaidGeometry): void {
   const { numDevices, arrayPosition, level, layout, stripeSectors } = superblock;
-  const isOtherCount = numDevices !== shape.raidDisks;
-  if (isOtherCount && shape.level !== "raid1")
+  if (numDevices !== shape.raidDisks && shape.level !== "raid1")
     throw refused(
       pair,
       `the set has ${numDevices} devices and not ${shape.raidDisks}; a reshape is not served`,

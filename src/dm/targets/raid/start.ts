@@ -5,7 +5,6 @@
  * sync, so copies that differ stay so (docs/kernel/dm-raid.md). Parity that lacks a device cannot be put right; such a set starts as it is.
  */
 import { HoldfastError } from "../../../base/errors.ts";
-import { flush, writeSectors } from "../../../block/promises.ts";
 import type { MdCandidate, JudgedCandidate } from "../../../md/candidate.ts";
 import type { AssemblyPlan } from "../../../md/plan.ts";
 import { startManaged } from "../../../md/running/managed-array.ts";
@@ -14,14 +13,15 @@ import { Metadata } from "../../../md/running/metadata.ts";
 import { ARRAY_PARTS } from "../../../md/running/parts.ts";
 import type { TargetContext, TargetDevice } from "../../target.ts";
 import type { RaidArguments } from "./arguments.ts";
-import { NO_BITS, hasBitmap, newBitmap, readBits } from "./bitmap.ts";
+import { NO_BITS, hasBitmap, readBits } from "./bitmap.ts";
 import type { Bits } from "./bitmap.ts";
 import type { RaidGeometry } from "./geometry.ts";
+import { makeNew, tellRebuilt } from "./first-writes.ts";
 import { FIRST_EVENTS, checkSlots, findPairs, judgeSet } from "./judge.ts";
 import type { Judged, JudgedSet, Pair } from "./judge.ts";
 import { hasLog, journalOf } from "./journal.ts";
 import { PairDevice } from "./pair-device.ts";
-import { BITMAP_SECTOR, asMdSuperblock, raidWriter, writeOwnSuperblock } from "./superblock.ts";
+import { asMdSuperblock, raidWriter } from "./superblock.ts";
 import type { DeviceState, SetState } from "./superblock.ts";
 
 export interface RaidStart {
@@ -120,7 +120,7 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
   const rebuild = isFirst ? raid.rebuild : new Set<number>();
   const set = judgeSet(await findPairs(pairs), geometry, rebuild);
   if (set.kind === "known") {
-    if (!context.isReadOnly) await tellRebuilt(start, set, rebuild);
+    if (!context.isReadOnly) await tellRebuilt(geometry, set, rebuild);
     return set;
   }
   if (context.isReadOnly)
@@ -142,66 +142,6 @@ async function openSet(start: RaidStart): Promise<KnownSet> {
     recorded: null,
     isRenumbered: false,
   };
-}
-
-/**
- * 1 bitmaps, 2 flush, 3 superblocks, those of devices that are to be filled first: a crash before all of those are there finds a set that was
- * never written, and makes it again; nobody takes a device that is not filled for a good one.
- */
-async function makeNew(
-  { raid, geometry, pairs }: RaidStart,
-  rebuild: ReadonlySet<number>,
-  resyncOffsetSectors: number,
-): Promise<void> {
-  const failed = missingFrom(
-    geometry,
-    pairs.map(({ index }) => index),
-  );
-  const bitmap = newBitmap(raid, geometry, resyncOffsetSectors === Infinity);
-  bitmap.updateSuperblock({ events: FIRST_EVENTS, eventsCleared: FIRST_EVENTS });
-  for (const { metadata } of pairs) {
-    if (hasBitmap(raid, geometry))
-      await writeSectors(metadata!.device, BITMAP_SECTOR, bitmap.bytes);
-    await flush(metadata!.device);
-  }
-  const filledFirst = pairs.toSorted(
-    (a, b) => Number(rebuild.has(b.index)) - Number(rebuild.has(a.index)),
-  );
-  for (const pair of filledFirst)
-    await writeOwnSuperblock(geometry, pair, {
-      events: FIRST_EVENTS,
-      failed,
-      recoveryOffsetSectors: rebuild.has(pair.index) ? 0 : null,
-      resyncOffsetSectors,
-    });
-}
-
-/**
- * 1 who is to be filled says so itself, 2 something is copied there: the next table need not say it, and a crash before a round of superblocks finds
- * nobody who is taken for a good one.
- */
-async function tellRebuilt(
-  { geometry }: RaidStart,
-  { judged, events, resyncOffsetSectors }: KnownSet,
-  rebuild: ReadonlySet<number>,
-): Promise<void> {
-  const failed = missingFrom(
-    geometry,
-    judged.map(({ pair }) => pair.index),
-  );
-  for (const { pair } of judged)
-    if (rebuild.has(pair.index))
-      await writeOwnSuperblock(geometry, pair, {
-        events,
-        failed,
-        recoveryOffsetSectors: 0,
-        resyncOffsetSectors,
-      });
-}
-
-function missingFrom({ shape }: RaidGeometry, present: readonly number[]): Set<number> {
-  const all = Array.from({ length: shape.raidDisks }, (_unused, slot) => slot);
-  return new Set(all.filter((slot) => !present.includes(slot)));
 }
 
 /** md's plan: who stands where is decided already. */

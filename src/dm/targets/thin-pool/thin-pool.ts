@@ -62,9 +62,11 @@ export class ThinPoolTarget implements Target {
 
   async status(flushes: boolean): Promise<string> {
     const { pool } = this;
-    if (pool.mode === "fail") return "Fail";
+    if (hasFailed(pool)) return "Fail";
     // Figures that are as new as can be.
     if (flushes && !pool.isPaused) await pool.commit().catch(ignore);
+    // As the kernel says it when it is this commit that fails.
+    if (hasFailed(pool)) return "Error";
     const { metadata, features } = pool;
     const { metadataBlocks, dataBlocks } = metadata;
     const mode =
@@ -121,6 +123,11 @@ export class ThinPoolTarget implements Target {
     this.#use.leave();
     return Promise.resolve();
   }
+}
+
+/** It may have changed since it was asked last. */
+function hasFailed({ mode }: Pool): boolean {
+  return mode === "fail";
 }
 
 async function construct(context: TargetContext, words: Words): Promise<Target> {
