@@ -20,7 +20,15 @@ import { writePages } from "./page.ts";
 import { measureParity } from "./parity-hook.ts";
 import { measurePass } from "./pass-cell.ts";
 import { problemsOfServers } from "./peers.ts";
-import { cellIdsOf, durationText, estimate, groupsOf, Progress, withoutDone } from "./plan.ts";
+import {
+  cellIdsOf,
+  durationText,
+  estimate,
+  groupsOf,
+  Progress,
+  sizeMiBOf,
+  withoutDone,
+} from "./plan.ts";
 import type { Group, Plan } from "./plan.ts";
 import { measureResyncs } from "./resync.ts";
 import { profileCell } from "./profile.ts";
@@ -113,10 +121,9 @@ export class Bench {
   }
 
   async #runGroup({ array: name, place, cells }: Group): Promise<void> {
-    const { loadMiB, passMiB } = this.#plan;
     const folder = mkdtempSync(join(this.#folders[place], `${name}-`));
     try {
-      const sizeMiB = cells[0]?.kind === "pass" ? passMiB : loadMiB;
+      const sizeMiB = Math.max(...cells.map((cell) => sizeMiBOf(cell, this.#plan)));
       const array = await makeStack(folder, name, sizeMiB);
       const bench = new LoadBench(array, folder);
       try {

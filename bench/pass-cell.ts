@@ -139,11 +139,10 @@ async function inFolder(
   }
 }
 
-/** @param flags of Node */
-export function hydrateSeconds(array: MadeStack, flags: readonly string[] = []): Promise<number> {
+export function hydrateSeconds(array: MadeStack): Promise<number> {
   return inFolder(array, async (folder) => {
     const program = join(ROOT, "bench", "clone-pass.mjs");
-    const args = [...flags, program, ...makeCloneFiles(folder, array), array.plain];
+    const args = [program, ...makeCloneFiles(folder, array), array.plain];
     const { stdout } = await runChecked(process.execPath, args, LIMIT_SECONDS);
     return (JSON.parse(stdout) as { readonly seconds: number }).seconds;
   });

@@ -130,15 +130,22 @@ const PASS_START_SECONDS = 1;
 const PARITY_SECONDS = { quick: 12, full: 50 } as const;
 const RESYNC_SECONDS = { quick: 40, full: 200 } as const;
 
-function cellSeconds(cell: Cell, { seconds, repetitions, passMiB }: Plan): number {
+/** What a clone copies is written to the disk each time. */
+export function sizeMiBOf(cell: Cell, { loadMiB, passMiB }: Plan): number {
+  return cell.kind === "pass" && cell.work !== "hydrate" ? passMiB : loadMiB;
+}
+
+function cellSeconds(cell: Cell, plan: Plan): number {
+  const { seconds, repetitions } = plan;
   if (cell.kind === "pass") {
-    return repetitions * ((passMiB / 1024) * PASS_SECONDS_PER_GIB + PASS_START_SECONDS);
+    const gib = sizeMiBOf(cell, plan) / 1024;
+    return repetitions * (gib * PASS_SECONDS_PER_GIB + PASS_START_SECONDS);
   }
   return Object.keys(cell.variants).length * repetitions * (seconds + FIO_START_SECONDS);
 }
 
-function preparationSeconds({ cells, place }: Group, { loadMiB, passMiB }: Plan): number {
-  const sizeMiB = cells[0]?.kind === "pass" ? passMiB : loadMiB;
+function preparationSeconds({ cells, place }: Group, plan: Plan): number {
+  const sizeMiB = Math.max(...cells.map((cell) => sizeMiBOf(cell, plan)));
   const kinds = new Map<string, number>();
   for (const cell of cells) {
     if (cell.kind === "pass") continue;

@@ -13,7 +13,7 @@ import type { Cell, LoadCell, PassCell } from "./cells.ts";
 import { filesOf, writesOf } from "./load-cell.ts";
 import { makeStack } from "./mapped.ts";
 import type { MadeStack } from "./mapped.ts";
-import { hydrateSeconds, timed, withLost } from "./pass-cell.ts";
+import { timed, withLost } from "./pass-cell.ts";
 import type { ProfiledFunction } from "./results.ts";
 import { rounded } from "./stats.ts";
 import { startServer } from "./servers.ts";
@@ -89,10 +89,8 @@ async function runServer(cell: LoadCell, variant: string, array: MadeStack, fold
 }
 
 async function runPass(cell: PassCell, array: MadeStack, folder: string): Promise<void> {
-  if (cell.work === "hydrate") {
-    await hydrateSeconds(array, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
-    return;
-  }
+  if (cell.work === "hydrate")
+    throw new Error("a clone is copied in less time than its program takes to load");
   const program = join(ROOT, "dist", "holdfast.cjs");
   const dump = ["dump", "-o", "-", ...withLost(array, cell.lost)];
   await timed(process.execPath, ["--cpu-prof", `--cpu-prof-dir=${folder}`, program, ...dump]);
