@@ -25,6 +25,8 @@ export interface CachedBlock {
   isDirty: boolean;
   /** It was looked at since room was last needed. */
   isWanted: boolean;
+  /** Of a node: it was found fit for a tree with values of so many bytes; 0: not yet. */
+  checkedFor: number;
 }
 
 /** 16 MiB. */
@@ -93,7 +95,7 @@ export class BlockCache {
 
   #keep(location: number, kind: BlockKind, data: Uint8Array): CachedBlock {
     const view = new DataView(data.buffer);
-    const block = { location, kind, data, view, isDirty: false, isWanted: true };
+    const block = { location, kind, data, view, isDirty: false, isWanted: true, checkedFor: 0 };
     this.#makeRoom();
     this.#cached.set(location, block);
     return block;

@@ -100,6 +100,7 @@ async function step(tree: Btree, parent: CachedBlock, key: number): Promise<Cach
 function newLike(tree: Btree, node: CachedBlock): CachedBlock {
   const fresh = tree.transaction.newBlock(BTREE_NODE);
   initNode(fresh, isLeaf(node) ? "leaf" : "internal", valueBytesOf(node));
+  fresh.checkedFor = tree.type.bytes;
   return fresh;
 }
 

@@ -71,6 +71,7 @@ export class Btree {
   empty(): number {
     const node = this.transaction.newBlock(BTREE_NODE);
     initNode(node, "leaf", this.type.bytes);
+    node.checkedFor = this.type.bytes;
     return node.location;
   }
 
@@ -81,7 +82,8 @@ export class Btree {
     for (let depth = 0; ; depth += 1) {
       checkDepth(root, depth);
       const node = cache.peek(location, BTREE_NODE);
-      if (node === null) {
+      // One that was found unfit stays in memory, and is not to be looked into the next time either.
+      if (node === null || node.checkedFor !== this.type.bytes) {
         this.missing = location;
         return NOT_IN_MEMORY;
       }
@@ -99,8 +101,15 @@ export class Btree {
   /** Reads a node into memory. */
   async read(location: number): Promise<CachedBlock> {
     const node = await this.transaction.cache.read(location, BTREE_NODE);
-    checkNode(node, this.type.bytes);
+    this.#check(node);
     return node;
+  }
+
+  /** @throws `bad-metadata` */
+  #check(node: CachedBlock): void {
+    if (node.checkedFor === this.type.bytes) return;
+    checkNode(node, this.type.bytes);
+    node.checkedFor = this.type.bytes;
   }
 
   /** A copy of the value, or null. */
@@ -182,7 +191,7 @@ export class Btree {
   /** A node to be changed; what a copy of a shared one points to has one more user. */
   async shadow(location: number): Promise<CachedBlock> {
     const { block, isCopyOfShared }: Shadow = await this.transaction.shadow(location, BTREE_NODE);
-    checkNode(block, this.type.bytes);
+    this.#check(block);
     if (!isCopyOfShared) return block;
     const entries = entriesOf(block);
     if (isLeaf(block)) await this.type.inc?.(block, valueOffset(block, 0), entries);

@@ -242,6 +242,6 @@ describe("trees and space maps", () => {
     const again = await openStore(disk);
     const found = await new DiskBitset(again.transaction).load(again.roots[0]!, 90_000);
     expect(found).toEqual(model);
-    await expect(bits.load(root, 95_000)).rejects.toThrow("was expected");
+    await expect(bits.load(root, 95_000)).rejects.toThrow("were expected");
   });
 });

@@ -16,6 +16,9 @@ import { SpaceMap } from "./space-map.ts";
 import type { IndexStore } from "./space-map.ts";
 import type { Transaction } from "./transaction.ts";
 
+/** A mapping has 40 bits for one. */
+const MAX_DATA_BLOCKS = 2 ** 40;
+
 const COUNT: { readonly bytes: number } = { bytes: 4 };
 
 /** Up to 255 entries in one block. */
@@ -128,18 +131,26 @@ export function formatMetadataMap(transaction: Transaction, blocks: number): Sto
   return stored(map, store);
 }
 
+function checkCounts(
+  of: string,
+  { blocks, allocated }: { readonly blocks: number; readonly allocated: number },
+  most: number,
+): void {
+  if (blocks > most || allocated > blocks)
+    throw new HoldfastError(
+      "bad-metadata",
+      `The space map of the ${of} says that ${allocated} of ${blocks} blocks are used.`,
+    );
+}
+
 /** @throws `bad-metadata`, `io` */
 export async function openMetadataMap(
   transaction: Transaction,
   root: Uint8Array,
 ): Promise<StoredMap> {
   const said = spaceMapRoot.decode(root);
-  const { blocks, allocated, index } = said;
-  if (blocks > MAX_METADATA_BLOCKS || allocated > blocks)
-    throw new HoldfastError(
-      "bad-metadata",
-      `The space map of the metadata says that ${allocated} of ${blocks} blocks are used.`,
-    );
+  const { index } = said;
+  checkCounts("metadata", said, MAX_METADATA_BLOCKS);
   const store = new IndexInBlock(transaction, await transaction.cache.read(index, INDEX_BLOCK));
   const map = spaceMap(transaction, "metadata", store, said);
   transaction.counts = map;
@@ -155,8 +166,10 @@ export function formatDataMap(transaction: Transaction, blocks: number): StoredM
   return stored(map, store);
 }
 
+/** @throws `bad-metadata` */
 export function openDataMap(transaction: Transaction, root: Uint8Array): StoredMap {
   const said = spaceMapRoot.decode(root);
+  checkCounts("data", said, MAX_DATA_BLOCKS);
   const store = new IndexInTree(transaction, said.index);
   const map = spaceMap(transaction, "data", store, said);
   return stored(map, store);
