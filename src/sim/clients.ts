@@ -4,11 +4,10 @@ import { NO_DATA } from "../base/nothing.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { Bio, BioFlags } from "../block/bio.ts";
 import { flush, writeSectors } from "../block/promises.ts";
-import type { Machine } from "./machine.ts";
 import type { Oracle, Writing } from "./oracle.ts";
 import type { Action } from "./script.ts";
 import { Seats } from "./seats.ts";
-import type { Seat } from "./seats.ts";
+import type { Seat, Served } from "./seats.ts";
 import type { Link } from "./sockets.ts";
 
 /** More sectors than that are not written at a time. */
@@ -20,7 +19,7 @@ const FLUSH: Request = { op: "flush", sector: 0, sectors: 0, data: NO_DATA, flag
 
 export class Clients {
   readonly seats: Seats;
-  readonly #machine: Machine;
+  readonly #machine: Served;
   readonly #oracle: Oracle;
   /** What they were told that was wrong. */
   readonly wrong: string[] = [];
@@ -34,7 +33,7 @@ export class Clients {
   /** Sectors of which the writer has something newer than what was written. */
   readonly #altered = new Set<number>();
 
-  constructor(machine: Machine, oracle: Oracle) {
+  constructor(machine: Served, oracle: Oracle) {
     this.#machine = machine;
     this.#oracle = oracle;
     this.seats = new Seats(machine);
@@ -45,7 +44,7 @@ export class Clients {
     };
   }
 
-  /** Requests that have not been answered. */
+  /** Writes that have not been answered. */
   get writes(): number {
     return this.#underWay.size;
   }
@@ -85,6 +84,29 @@ export class Clients {
     );
   }
 
+  /** What is discarded holds nothing afterwards, or what it held, as its volume says. */
+  discard({ sector, sectors }: { readonly sector: number; readonly sectors: number }): void {
+    const seat = this.seats.any();
+    if (seat === null || !seat.device.limits.discard) return;
+    const write = this.#oracle.begin(sector, sectors, true);
+    if (write === null) return;
+    this.#underWay.add(write);
+    const { world } = this.#machine;
+    world.say(`discard ${write.low}: ${sector}+${sectors}`);
+    const over = (text: string): void => {
+      this.#underWay.delete(write);
+      world.say(`discard ${write.low} ${text}`);
+      this.#oracle.fail(write);
+    };
+    const what: Request = { op: "discard", sector, sectors, data: NO_DATA, flags: 0 };
+    this.#ask(
+      seat,
+      what,
+      () => over("done"),
+      (error) => over(`failed: ${error.message}`),
+    );
+  }
+
   /** Changes the buffers of all writes under way. */
   alter(): void {
     for (const write of this.#underWay) {
@@ -104,6 +126,7 @@ export class Clients {
   /** Writes what was changed under way again, and flushes; true: nobody has changed anything since. */
   async writeAltered(): Promise<boolean> {
     const { front } = this.#machine;
+    if (front === null) return false;
     for (const first of this.#altered) {
       let end = first;
       while (this.#altered.has(end) && end - first < 8) end += 1;
@@ -156,6 +179,7 @@ export class Clients {
       (error) => {
         // Who is turned away, or whose connection is lost, has read nothing.
         if (seat.link?.client.isGone === true || error.code === "shutdown") return;
+        if (this.#machine.mayFail?.() === true) return;
         this.wrong.push(`a client cannot read ${sector}+${sectors}: ${error.message}`);
       },
     );
