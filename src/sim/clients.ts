@@ -17,6 +17,13 @@ type Request = Pick<Bio, "op" | "sector" | "sectors" | "data" | "flags">;
 
 const FLUSH: Request = { op: "flush", sector: 0, sectors: 0, data: NO_DATA, flags: 0 };
 
+/** Sectors that a discard concerns, and what they hold afterwards. */
+export interface Discarded {
+  readonly from: number;
+  readonly to: number;
+  readonly becomes: "zeros" | "anything";
+}
+
 export class Clients {
   readonly seats: Seats;
   readonly #machine: Served;
@@ -84,26 +91,30 @@ export class Clients {
     );
   }
 
-  /** What is discarded holds nothing afterwards, or what it held, as its volume says. */
-  discard({ sector, sectors }: { readonly sector: number; readonly sectors: number }): void {
+  /** @param becomes what its volume says of it */
+  discard(sector: number, sectors: number, { from, to, becomes }: Discarded): void {
+    const oracle = this.#oracle;
+    const { world } = this.#machine;
     const seat = this.seats.any();
     if (seat === null || !seat.device.limits.discard) return;
-    const write = this.#oracle.begin(sector, sectors, true);
-    if (write === null) return;
-    this.#underWay.add(write);
-    const { world } = this.#machine;
-    world.say(`discard ${write.low}: ${sector}+${sectors}`);
-    const over = (text: string): void => {
+    const write = to > from ? oracle.begin(from, to - from, true) : null;
+    if (to > from && write === null) return;
+    if (write !== null) this.#underWay.add(write);
+    world.say(`discard: ${sector}+${sectors}`);
+    if (becomes === "anything") for (let at = from; at < to; at += 1) oracle.lose(at);
+    const over = (isDone: boolean): void => {
+      world.say(`discard of ${sector}+${sectors} ${isDone ? "done" : "failed"}`);
+      if (write === null) return;
       this.#underWay.delete(write);
-      world.say(`discard ${write.low} ${text}`);
-      this.#oracle.fail(write);
+      if (isDone && becomes === "zeros") oracle.acknowledge(write, false);
+      else oracle.fail(write);
     };
     const what: Request = { op: "discard", sector, sectors, data: NO_DATA, flags: 0 };
     this.#ask(
       seat,
       what,
-      () => over("done"),
-      (error) => over(`failed: ${error.message}`),
+      () => over(true),
+      () => over(false),
     );
   }
 

@@ -14,7 +14,12 @@ export type MappedAction =
   | { readonly do: "flush"; readonly volume: number }
   /** Changes the buffers of writes that are under way. */
   | { readonly do: "alter" }
-  | { readonly do: "ail"; readonly disk: number; readonly health: Exclude<Health, "well"> }
+  /** Stuck: it hangs, for less time than anybody minds. */
+  | {
+      readonly do: "ail";
+      readonly disk: number;
+      readonly health: Exclude<Health, "well"> | "stuck";
+    }
   /** A disk that was gone or hung answers again. */
   | { readonly do: "return"; readonly disk: number }
   /** The device is suspended, and resumed after a while. */
@@ -31,6 +36,12 @@ export type MappedAction =
   /** What an administrator does about a target that has failed or is in another form than it was made in. */
   | { readonly do: "repair" }
   | { readonly do: "convert" }
+  /** A snapshot of the volume is made. */
+  | { readonly do: "snapshot"; readonly volume: number }
+  /** The volume is removed for good, if it is not the last one. */
+  | { readonly do: "drop"; readonly volume: number }
+  /** A snapshot goes back into its origin. */
+  | { readonly do: "merge" }
   | { readonly do: "wait"; readonly ms: number }
   | { readonly do: "rest" }
   /** All is removed, and made again. */

@@ -1,6 +1,7 @@
 /** MappedLife: what the actions of a script do to mapped devices, their disks and their clients. */
 import { HoldfastError } from "../../base/errors.ts";
 import { flush } from "../../block/promises.ts";
+import type { SimDisk } from "../disk.ts";
 import type { Mutant } from "../mutant.ts";
 import { lastMoment } from "../pump.ts";
 import { describeAction } from "../script.ts";
@@ -12,14 +13,23 @@ import { makeSetup } from "./make-setup.ts";
 import type { Setup } from "./setup.ts";
 import type { Volume } from "./volume.ts";
 
+/** Less than the deadline of requests. */
+const STUCK_US = 2_000_000;
+
 type Placed = Extract<MappedAction, { readonly sector: number }>;
-type OfVolume = Extract<MappedAction, { readonly volume: number }>;
+type OfVolume = Extract<
+  MappedAction,
+  { readonly do: "write" | "read" | "discard" | "flush" | "remove" }
+>;
+type Suspension = Extract<MappedAction, { readonly do: "suspend" | "reload" }>;
 
 export class MappedLife {
   readonly setup: Setup;
   readonly machine: MappedMachine;
   readonly world: World;
   #crashes = 0;
+  /** From when on they may be stuck again. */
+  readonly #unstuckUs = new Map<SimDisk, number>();
 
   constructor({ seed, stack }: MappedScript, mutant: Mutant | null) {
     this.world = new World(seed);
@@ -37,7 +47,8 @@ export class MappedLife {
   }
 
   get complaints(): readonly string[] {
-    return this.setup.volumes.flatMap(({ clients }) => clients.wrong);
+    const { volumes, dropped } = this.setup;
+    return [...volumes, ...dropped].flatMap(({ clients }) => clients.wrong);
   }
 
   begin(): Promise<void> {
@@ -53,7 +64,10 @@ export class MappedLife {
 
   async #make(): Promise<void> {
     const { machine, setup } = this;
-    for (const [name, table] of setup.tables()) await machine.make(name, table);
+    for (const [index, [name, table]] of setup.tables().entries()) {
+      if (index === 1) await setup.prepare();
+      await machine.make(name, table);
+    }
     for (const volume of setup.volumes) volume.open();
   }
 
@@ -61,6 +75,7 @@ export class MappedLife {
     const { machine, setup, world } = this;
     switch (action.do) {
       case "alter":
+        if (!setup.sharesBuffers) return;
         for (const { clients } of setup.volumes) clients.alter();
         return;
       case "ail":
@@ -70,13 +85,20 @@ export class MappedLife {
         const disk = machine.disks[action.disk % machine.disks.length]!;
         if (disk.health === "well") return;
         world.say(`${disk.name} is back`);
-        machine.plugIn(disk);
+        machine.plugIn(disk).catch(fail);
         return;
       }
       case "repair":
       case "convert":
-        world.say(action.do);
-        machine.inBackground(() => setup.administer(action));
+      case "snapshot":
+      case "drop":
+      case "merge":
+        world.say(describeAction(action));
+        machine.change(() => setup.administer(action));
+        return;
+      case "suspend":
+      case "reload":
+        this.#suspend(action);
         return;
       case "wait":
         world.say(describeAction(action));
@@ -112,47 +134,48 @@ export class MappedLife {
         volume.clients.read(sector, sectors);
         return;
       }
-      case "discard":
-        volume.clients.discard(inside(volume, action));
+      case "discard": {
+        const { sector, sectors } = inside(volume, action);
+        const what = this.setup.discarded(volume, sector, sectors);
+        volume.clients.discard(sector, sectors, what);
         return;
+      }
       case "flush":
         volume.clients.flush();
         return;
-      case "suspend":
-      case "reload":
       case "remove":
         this.world.say(describeAction(action));
-        this.#administer(volume, action);
+        this.machine.change(() => this.#remake(volume));
     }
   }
 
-  #administer(
-    volume: Volume,
-    action: Extract<MappedAction, { readonly do: "suspend" | "reload" | "remove" }>,
-  ): void {
+  #suspend(action: Suspension): void {
     const { machine, setup } = this;
-    if (action.do === "remove") {
-      machine.inBackground(() => this.#remake(volume));
+    const { devices } = setup;
+    const name = devices[action.volume % devices.length]!;
+    this.world.say(`${action.do} ${name}`);
+    const kind = action.noflush === true ? "noflush" : "flush";
+    if (action.do === "suspend") {
+      const { ms } = action;
+      machine.inBackground(async () => {
+        if (setup.devices.includes(name))
+          await machine.suspended(name, kind, setup.alone, () => machine.pause(ms));
+      });
       return;
     }
-    const kind = action.noflush === true ? "noflush" : "flush";
-    machine.inBackground(async () => {
-      if (action.do === "suspend") {
-        await machine.suspended(volume.name, kind, setup.alone, () => machine.pause(action.ms));
-        return;
-      }
-      if (!(await setup.mayReload())) return;
-      await machine.load(volume.name, setup.tableOf(volume));
-      await machine.suspended(volume.name, kind, setup.alone, () => Promise.resolve());
+    machine.change(async () => {
+      if (!setup.devices.includes(name) || !(await setup.mayReload())) return;
+      await machine.load(name, setup.tableOf(name));
+      await machine.suspended(name, kind, setup.alone, () => Promise.resolve());
     });
   }
 
   async #remake(volume: Volume): Promise<void> {
     const { machine, setup } = this;
-    if (!(await setup.mayClose())) return;
+    if (!setup.volumes.includes(volume) || !(await setup.mayClose(volume))) return;
     await volume.close();
     await machine.remove(volume.name);
-    await machine.make(volume.name, setup.tableOf(volume));
+    await machine.make(volume.name, setup.tableOf(volume.name));
     volume.open();
   }
 
@@ -160,10 +183,26 @@ export class MappedLife {
   async #ail({ disk: number, health }: Extract<MappedAction, { do: "ail" }>): Promise<void> {
     const { machine, setup, world } = this;
     const disk = machine.disks[number % machine.disks.length]!;
+    if (disk.health !== "well") return;
+    if (health === "stuck") {
+      this.#stick(disk);
+      return;
+    }
     await world.until("a look", setup.look());
     if (health !== "slow" && !setup.mayAil(disk)) return;
     world.say(`${disk.name} is ${health}`);
     disk.health = health;
+  }
+
+  #stick(disk: SimDisk): void {
+    const { world } = this;
+    if (world.nowUs < (this.#unstuckUs.get(disk) ?? 0)) return;
+    this.#unstuckUs.set(disk, world.nowUs + 2 * STUCK_US);
+    world.say(`${disk.name} is stuck`);
+    disk.health = "hung";
+    world.after(STUCK_US, () => {
+      if (disk.health === "hung") disk.recover();
+    });
   }
 
   async #restart(): Promise<void> {
@@ -177,7 +216,7 @@ export class MappedLife {
   async #removeAll(): Promise<void> {
     const { machine, setup } = this;
     await Promise.all(setup.volumes.map((volume) => volume.close()));
-    for (const [name] of setup.tables().toReversed()) await machine.remove(name);
+    for (const name of setup.removable()) await machine.remove(name);
   }
 
   /** Nothing is left of it. */
@@ -208,28 +247,33 @@ export class MappedLife {
     const { machine, setup, world } = this;
     this.#crashes += 1;
     world.say(isPowerCut ? "power cut" : "killed");
-    for (const disk of machine.disks) if (disk.health !== "well") machine.plugIn(disk);
-    const hasLostCache = isPowerCut || machine.hasLostCache;
     if (isPowerCut) machine.cut();
     else machine.kill();
-    for (const volume of setup.volumes) volume.crash(hasLostCache);
+    const isVolatile = isPowerCut || machine.hasLostCache || setup.commitsLater;
+    for (const volume of setup.volumes) volume.crash(isVolatile);
   }
 
   /** Faults are over, what was asked ends, and everything comes to rest. */
   async rest(): Promise<void> {
     const { machine, setup, world } = this;
     world.say("rest");
-    for (const disk of machine.disks) if (disk.health !== "well") machine.plugIn(disk);
+    for (const disk of machine.disks)
+      if (disk.health !== "well") await world.until("plugging in", machine.plugIn(disk));
     await setup.release();
     await world.until("what administrators asked for", Promise.all(machine.errands));
     await setup.settle();
     for (const { clients, front } of setup.volumes) {
-      await world.until("writing again", clients.writeAltered());
       await world.until("answers", clients.whenAnswered());
+      await setup.until("writing again", () => clients.writeAltered());
       if (front !== null) await world.until("a flush", flush(front));
     }
     await setup.settle();
   }
+}
+
+/** Seen by whoever looks for errors in promises that nobody waits for. */
+function fail(error: unknown): never {
+  throw error;
 }
 
 /** Cut down to the volume. */

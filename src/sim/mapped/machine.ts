@@ -30,6 +30,10 @@ export class MappedMachine {
   /** What administrators do, one thing after the other. */
   #lane = new OneByOne();
   errands = new Set<Promise<unknown>>();
+  /** Tables are being changed. */
+  changes = 0;
+  /** Disks that were gone: nobody opens them before they have lost what was in their caches. */
+  #pluggingIn = new Map<SimDisk, Promise<void>>();
   /** Counts starts. */
   life = 0;
   /** Since the start a disk came back that had lost what was in its cache. */
@@ -52,8 +56,10 @@ export class MappedMachine {
     return this.#mapped !== null;
   }
 
+  /** @throws HoldfastError `shutdown`: the process is dead */
   get mapped(): MappedDevices {
-    return this.#mapped!;
+    if (this.#mapped === null) throw new HoldfastError("shutdown", "The process is dead.");
+    return this.#mapped;
   }
 
   /** A new process, without any device yet. */
@@ -90,27 +96,43 @@ export class MappedMachine {
     return bytes;
   }
 
-  #open(path: string): Promise<OpenedPath> {
+  async #open(path: string): Promise<OpenedPath> {
     const disk = this.disks.find(({ name }) => path === `/${name}`);
-    if (disk === undefined)
-      return Promise.reject(new HoldfastError("not-found", `There is no ${path}.`));
+    if (disk === undefined) throw new HoldfastError("not-found", `There is no ${path}.`);
     const process = this.#process;
+    await this.#pluggingIn.get(disk);
     const port = new DiskPort(disk, process);
     const guard = new DeadlineDevice(port, { clock: process, timers: process, ...DEADLINE });
     const opened = new OpenedDisk(guard, (text) => this.wrong.push(text));
     this.#opened.set(path, opened);
-    return Promise.resolve({ device: opened, id: path });
+    return { device: opened, id: path };
   }
 
   /** A disk that was gone is there again; who has it open does not reach it any more. */
-  plugIn(disk: SimDisk): void {
-    const opened = this.#opened.get(`/${disk.name}`);
-    if (disk.health === "gone") {
-      this.hasLostCache ||= disk.isVolatile;
-      disk.losePower();
-      if (opened !== undefined) opened.isLost = true;
-    }
+  plugIn(disk: SimDisk): Promise<void> {
+    const wasGone = disk.health === "gone";
     disk.recover();
+    if (!wasGone) return Promise.resolve();
+    const opened = this.#opened.get(`/${disk.name}`);
+    if (opened !== undefined) opened.isLost = true;
+    const plugged = (async () => {
+      // What it was asked before it was gone it has answered.
+      await opened?.whenQuiet();
+      this.#losePower(disk);
+    })();
+    this.#pluggingIn.set(disk, plugged);
+    return plugged;
+  }
+
+  #losePower(disk: SimDisk): void {
+    this.hasLostCache ||= disk.isVolatile;
+    disk.losePower();
+  }
+
+  /** Whoever has it open does not reach it: it was unplugged, or did not answer. */
+  isCutOff(disk: SimDisk): boolean {
+    const opened = this.#opened.get(`/${disk.name}`);
+    return opened !== undefined && opened.isOpen && opened.isCutOff;
   }
 
   device(name: string): MappedDevice {
@@ -185,6 +207,17 @@ export class MappedMachine {
     errands.add(errand);
   }
 
+  /** As `inBackground`, of what decides which disks are needed. */
+  change(work: () => Promise<unknown>): void {
+    const { life } = this;
+    this.changes += 1;
+    this.inBackground(() =>
+      work().finally(() => {
+        if (life === this.life) this.changes -= 1;
+      }),
+    );
+  }
+
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.#process.set(ms, resolve));
   }
@@ -198,17 +231,20 @@ export class MappedMachine {
 
   kill(): void {
     this.#process.kill();
-    for (const disk of this.disks) disk.abandon();
+    for (const disk of this.disks) {
+      disk.abandon();
+      if (disk.health === "gone") this.#losePower(disk);
+      disk.recover();
+    }
     this.#mapped = null;
+    this.changes = 0;
+    this.#pluggingIn = new Map();
     this.#lane = new OneByOne();
     this.errands = new Set();
   }
 
   cut(): void {
     this.kill();
-    for (const disk of this.disks) {
-      disk.losePower();
-      disk.health = "well";
-    }
+    for (const disk of this.disks) disk.losePower();
   }
 }

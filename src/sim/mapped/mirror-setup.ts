@@ -2,6 +2,7 @@
  * A mirror, as lvm keeps one: when a leg has failed its table becomes that of the one leg that has everything, and later a mirror again, with a log that
  * knows nothing.
  */
+import { HoldfastError } from "../../base/errors.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { DM_LOG_BITS_OFFSET, decodeDmLog } from "../../formats/dm-log.ts";
 import type { SuspendKind } from "../../dm/target.ts";
@@ -30,6 +31,7 @@ interface MirrorStatus {
 }
 
 export class MirrorSetup extends Setup {
+  override readonly sharesBuffers: boolean;
   readonly #stack: MirrorStack;
   /** Their disks, in the order of the table; the first has everything if there is no log yet. */
   #legs: readonly number[];
@@ -43,6 +45,7 @@ export class MirrorSetup extends Setup {
     if (stack.log === "disk") disks.push(new SimDisk(world, "log", LOG_SECTORS));
     super(new MappedMachine(world, disks, mutant));
     this.#stack = stack;
+    this.sharesBuffers = stack.sharesBuffers;
     this.#legs = legs;
     this.volumes.push(
       new Volume(this.machine, NAME, new Oracle(stack.sectors), stack.sharesBuffers),
@@ -112,48 +115,69 @@ export class MirrorSetup extends Setup {
   async #isWhole(): Promise<boolean> {
     if (this.#form === "linear") return true;
     const { isSynced, chars, isLogWell } = await this.#status();
-    return isSynced && isLogWell && /^A+$/.test(chars);
+    return isSynced && isLogWell && /^A+$/.test(chars) && !this.#isCutOff;
   }
 
   /** Known when its turn comes: whether each other leg has everything. */
   #wasWhole = false;
 
   override async look(): Promise<void> {
-    this.#wasWhole = await this.#isWhole();
+    this.#wasWhole = this.machine.changes === 0 && (await this.#isWhole());
   }
 
   override mayAil(disk: SimDisk): boolean {
     const { disks } = this.machine;
     const index = disks.indexOf(disk);
+    if (this.machine.changes > 0) return false;
     const isLeg = index < this.#stack.legs;
     if (disks.some(({ health }) => health === "gone" || health === "hung")) return false;
     if (this.#form === "linear") return isLeg && index !== this.#legs[0];
     return this.#wasWhole;
   }
 
+  /** Of some disk, whether the mirror has noticed or not. */
+  get #isCutOff(): boolean {
+    return this.machine.disks.some((disk) => this.machine.isCutOff(disk));
+  }
+
+  get #isWell(): boolean {
+    return this.machine.disks.every(({ health }) => health === "well");
+  }
+
   /** A core log does not know who has missed something. */
   override async mayReload(): Promise<boolean> {
-    return this.#stack.log === "disk" || this.#isWhole();
+    if (this.#form === "linear" || this.#isWell)
+      return this.#stack.log === "disk" || this.#isWhole();
+    // Nobody has noticed yet that a disk does not answer.
+    return this.#stack.log === "disk" && /[^A]/.test((await this.#status()).chars);
   }
 
   /** Held writes end when the failed leg is out of the table. */
   override async mayClose(): Promise<boolean> {
     const { log, features } = this.#stack;
-    if (this.machine.disks.some(({ health }) => health !== "well")) return false;
+    if (!this.#isWell) return false;
     return (log === "disk" && features !== "handle_errors") || this.#isWhole();
   }
 
   override async administer({ do: what }: Administration): Promise<void> {
     const isWhole = await this.#isWhole();
     if (this.#form === "linear") await this.#becomeMirror();
-    else if (what === "convert" && isWhole) await this.#becomeLinear(this.#legs[0]!, "flush");
+    else if (what === "convert" && isWhole && this.#isWell)
+      await this.#becomeLinear(this.#legs[0]!, "flush");
     else if (what === "repair" && !isWhole) await this.#dropFailed();
   }
 
   async #dropFailed(): Promise<void> {
-    const { chars } = await this.#status();
-    const survivor = this.#legs.find((_leg, index) => chars[index] === "A");
-    if (survivor !== undefined) await this.#becomeLinear(survivor, "noflush");
+    const { chars, isLogWell } = await this.#status();
+    const { disks } = this.machine;
+    const survivor = this.#legs.find(
+      (leg, index) =>
+        chars[index] === "A" &&
+        disks[leg]!.health === "well" &&
+        !this.machine.isCutOff(disks[leg]!),
+    );
+    const hasFailed = /[DFSU]/.test(chars) || !isLogWell || this.#isCutOff;
+    if (survivor !== undefined && hasFailed) await this.#becomeLinear(survivor, "noflush");
   }
 
   async #becomeLinear(leg: number, kind: SuspendKind): Promise<void> {
@@ -162,8 +186,7 @@ export class MirrorSetup extends Setup {
   }
 
   async #becomeMirror(): Promise<void> {
-    if (this.machine.disks.every(({ health }) => health === "well"))
-      await this.#become("mirror", this.#legs, "flush");
+    if (this.#isWell) await this.#become("mirror", this.#legs, "flush");
   }
 
   async #become(form: Form, legs: readonly number[], kind: SuspendKind): Promise<void> {
@@ -181,8 +204,14 @@ export class MirrorSetup extends Setup {
 
   /** Who closes the mirror waits for held writes, and they for a table without the leg. */
   override async release(): Promise<void> {
-    const isClosing = this.volumes.some(({ front }) => front === null);
-    if (isClosing) await this.machine.world.until("repair", this.administer({ do: "repair" }));
+    if (!this.volumes.some(({ isClosing }) => isClosing)) return;
+    const { world } = this.machine;
+    // It may be closed, and gone, before the repair has begun.
+    const repair = this.administer({ do: "repair" }).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) throw error;
+      world.say(`refused: ${error.message}`);
+    });
+    await world.until("repair", repair);
   }
 
   async settle(): Promise<void> {
@@ -204,7 +233,7 @@ export class MirrorSetup extends Setup {
   async #isSynced(): Promise<boolean> {
     if (this.#form === "linear") return true;
     const { isSynced, chars, isLogWell } = await this.#status();
-    return isSynced || !isLogWell || !/^A+$/.test(chars);
+    return isSynced || !isLogWell || !/^A+$/.test(chars) || this.#isCutOff;
   }
 
   async #isMended(): Promise<boolean> {

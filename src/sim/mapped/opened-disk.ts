@@ -4,12 +4,13 @@
  */
 import type { Bio } from "../../block/bio.ts";
 import { Bio as NewBio } from "../../block/bio.ts";
-import type { BlockDevice } from "../../block/device.ts";
+import type { DeadlineDevice } from "../../devices/deadline.ts";
 import { DeviceOver } from "../../block/over.ts";
 import { HoldfastError } from "../../base/errors.ts";
 
 export class OpenedDisk extends DeviceOver {
   readonly #complain: (text: string) => void;
+  readonly #guard: DeadlineDevice;
   #underWay = 0;
   #isClosed = false;
   /** The mapped device that is suspended and has it to itself. */
@@ -17,8 +18,9 @@ export class OpenedDisk extends DeviceOver {
   /** It was unplugged since it was opened. */
   isLost = false;
 
-  constructor(inner: BlockDevice, complain: (text: string) => void) {
-    super(inner);
+  constructor(guard: DeadlineDevice, complain: (text: string) => void) {
+    super(guard);
+    this.#guard = guard;
     this.#complain = complain;
   }
 
@@ -26,8 +28,17 @@ export class OpenedDisk extends DeviceOver {
     return this.#underWay;
   }
 
+  get isCutOff(): boolean {
+    return this.isLost || this.#guard.givenUp !== null;
+  }
+
   get isOpen(): boolean {
     return !this.#isClosed;
+  }
+
+  /** Resolves when the disk has answered all that it was asked. */
+  whenQuiet(): Promise<void> {
+    return this.#guard.whenQuiet();
   }
 
   submit(bio: Bio): void {

@@ -1,5 +1,6 @@
 /** Volume: a mapped device that clients use, and what it may hold. */
 import type { BlockDevice } from "../../block/device.ts";
+import { flush } from "../../block/promises.ts";
 import type { MappedUse } from "../../dm/mapped-use.ts";
 import { Clients } from "../clients.ts";
 import { endingOnce } from "../front.ts";
@@ -22,9 +23,14 @@ export class Volume implements Served {
   readonly #machine: MappedMachine;
   readonly #sharesBuffers: boolean;
   #use: MappedUse | null = null;
+  #syncs = new Set<Promise<void>>();
   #front: BlockDevice | null = null;
-  /** What it was made for is over: requests may fail, reads too. */
+  /** Its user waits for what was asked. */
+  isClosing = false;
+  /** Nobody promises any more what it holds. */
   isLost = false;
+  /** It may come to that: requests may fail, reads too. */
+  breaks = false;
 
   constructor(machine: MappedMachine, name: string, oracle: Oracle, sharesBuffers = false) {
     this.#machine = machine;
@@ -51,18 +57,39 @@ export class Volume implements Served {
     return this.#front;
   }
 
-  readonly mayFail = (): boolean => this.isLost;
+  readonly mayFail = (): boolean => this.isLost || this.breaks;
 
   open(): void {
-    const sync = this.#sharesBuffers ? () => this.#sync() : undefined;
+    const sync = this.#sharesBuffers ? () => this.#tracked(this.#sync()) : undefined;
     const options = { readOnly: false, ...(sync === undefined ? {} : { sync }) };
     this.#use = this.#machine.device(this.name).open(options);
-    this.#front = endingOnce(this.#use);
+    this.resume();
+  }
+
+  /** Clients go on. */
+  resume(): void {
+    if (this.#use !== null) this.#front = endingOnce(this.#use);
+  }
+
+  /** Clients wait; all that they were told is done is durable. */
+  async settle(): Promise<void> {
+    const { clients, oracle } = this;
+    this.#front = null;
+    await clients.whenAnswered();
+    if (this.#use !== null) await flush(this.#use);
+    oracle.settle();
+  }
+
+  #tracked(sync: Promise<void>): Promise<void> {
+    const over = sync.finally(() => this.#syncs.delete(over));
+    this.#syncs.add(over);
+    return over;
   }
 
   /** What clients have changed under way is written again. */
   async #sync(): Promise<void> {
-    while (!(await this.clients.writeAltered())) await this.#machine.pause(RETRY_MS);
+    while (this.#front !== null && !(await this.clients.writeAltered()))
+      await this.#machine.pause(RETRY_MS);
   }
 
   /** Nobody uses it any more, from now on; resolves when what was asked has ended. */
@@ -70,13 +97,18 @@ export class Volume implements Served {
     const use = this.#use;
     this.#use = null;
     this.#front = null;
+    this.isClosing = true;
     await use?.close();
+    await Promise.allSettled(this.#syncs);
+    this.isClosing = false;
     if (this.clients.writes > 0)
       this.#machine.wrong.push(`${this.name} is closed while ${this.clients.writes} are written`);
   }
 
   /** The process is dead. */
   crash(isPowerCut: boolean): void {
+    this.isClosing = false;
+    this.#syncs = new Set();
     this.#use = null;
     this.#front = null;
     this.clients.crash();

@@ -5,7 +5,7 @@ import type { Weighted } from "../scenario.ts";
 import type { MappedStep } from "../script.ts";
 
 /** Places are cut down to the volume's size when their turn comes. */
-export const ANYWHERE = 1 << 20;
+const ANYWHERE = 1 << 20;
 
 export function mappedStep(action: MappedAction, events = 0): MappedStep {
   return { action, events };
@@ -35,4 +35,35 @@ export const KILL: Weighted<MappedAction> = [1, () => ({ do: "kill" })];
 
 export function pause(prng: Prng, least: number, most: number): MappedAction {
   return { do: "wait", ms: prng.between(least, most) };
+}
+
+export function ail(prng: Prng): MappedAction {
+  return { do: "ail", disk: prng.below(12), health: prng.pick(["gone", "gone", "hung", "slow"]) };
+}
+
+function orNoflush(prng: Prng): { noflush?: true } {
+  return prng.chance(0.5) ? { noflush: true } : {};
+}
+
+/** Suspend, swap and removal of devices in use (law 7). */
+export const ADMINISTRATION: readonly Weighted<MappedAction>[] = [
+  [
+    2,
+    (prng) => ({ do: "suspend", volume: prng.below(8), ms: prng.below(200), ...orNoflush(prng) }),
+  ],
+  [2, (prng) => ({ do: "reload", volume: prng.below(8), ...orNoflush(prng) })],
+  [2, (prng) => ({ do: "remove", volume: prng.below(8) })],
+];
+
+export function discard(prng: Prng, volumes: number, mostSectors: number): MappedAction {
+  const sectors = prng.between(1, mostSectors);
+  return { do: "discard", volume: prng.below(volumes), sector: prng.below(ANYWHERE), sectors };
+}
+
+/** Disks that are slow, or hang for a moment, and come back. */
+export function hang(weight: number): readonly Weighted<MappedAction>[] {
+  return [
+    [weight, (prng) => ({ do: "ail", disk: prng.below(12), health: prng.pick(["slow", "stuck"]) })],
+    [2 * weight, (prng) => ({ do: "return", disk: prng.below(12) })],
+  ];
 }

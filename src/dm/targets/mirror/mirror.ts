@@ -131,7 +131,10 @@ class MirrorTarget implements Target {
     return `${legs.length} ${legs.join(" ")} ${this.#syncedRegions()}/${regions} 1 ${this.#legs.chars} ${this.#log.status}`;
   }
 
-  /** While a leg is missing it lacks all that was written since. */
+  /**
+   * While a leg is missing it lacks all that was written since. One that has come back does not stand in for another before its copies are flushed:
+   * who sees all regions in sync may take any leg away.
+   */
   #syncedRegions(): number {
     const regions = this.#log.chunks;
     if (this.#running === null) return this.#arguments.log.sync === "nosync" ? regions : 0;
@@ -139,7 +142,7 @@ class MirrorTarget implements Target {
     for (const { sectors, state } of this.#running.tracker.dirtyRuns())
       if (state === "needs-sync" || !this.#legs.isWhole)
         synced -= Math.ceil(sectors / this.#log.chunkSectors);
-    return synced;
+    return this.#legs.isAnyReturning ? Math.min(synced, regions - 1) : synced;
   }
 
   table(): string {
