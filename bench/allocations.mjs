@@ -1,5 +1,5 @@
 /**
- * `node bench/allocations.mjs [--json]`: what one request costs inside the process, from ByteDevice to the members and back: bytes
+ * `node bench/allocations.mjs [--json] [PATTERN]`: what one request costs inside the process, from ByteDevice to the members and back: bytes
  * allocated and processor time. No socket and no system call: members are file devices over a file that
  * completes what it was asked, 32 requests at a time, without touching the data ("idle"); and memory disks, which copy it.
  *
@@ -35,6 +35,7 @@ const { Member: RunningMember } = await import("../src/md/running/member.ts");
 const { Members } = await import("../src/md/running/members.ts");
 const { noRegions } = await import("../src/regions/region-tracker.ts");
 const { metadataWrites } = await import("./arrays.ts");
+const { MAPPED } = await import("./mapped-stack.mjs");
 
 /** @typedef {import("../src/block/device.ts").BlockDevice} BlockDevice */
 /** @typedef {import("../src/formats/md/superblock.ts").MdShape} MdShape */
@@ -214,7 +215,23 @@ function sliced(makeMember) {
   return { device: new SliceDevice(device, "slice", 2048, device.sectors - 2048), finish };
 }
 
-/** @typedef {{ readonly name: string, readonly op: "read" | "write", readonly make: (makeMember: () => Member) => Member }} Case */
+/** @typedef {{ readonly name: string, readonly op: "read" | "write", readonly make: (makeMember: () => Member) => Member | Promise<Member> }} Case */
+
+/**
+ * @param {string} name of a mapped device
+ * @returns {Case["make"]}
+ */
+function mapped(name) {
+  return async (makeMember) => {
+    const { members: count, make } = /** @type {(typeof MAPPED)[string]} */ (MAPPED[name]);
+    const members = Array.from({ length: count }, makeMember);
+    const finish = () => members.forEach((member) => member.finish());
+    const finishing = setInterval(finish, 1);
+    const device = await make(members.map((member) => member.device));
+    clearInterval(finishing);
+    return { device: device.open({ readOnly: false }), finish };
+  };
+}
 
 /** @type {readonly Case[]} */
 const CASES = [
@@ -236,6 +253,9 @@ const CASES = [
   })),
   { name: "overlay", op: "read", make: overlaid },
   { name: "overlay", op: "write", make: overlaid },
+  ...Object.keys(MAPPED).flatMap((name) =>
+    /** @type {const} */ (["read", "write"]).map((op) => ({ name, op, make: mapped(name) })),
+  ),
 ];
 
 /**
@@ -276,10 +296,10 @@ const median = (values) =>
  * @param {Case} one
  * @param {() => Member} makeMember
  * @param {() => () => number} start Gives what tells how much was used since.
- * @returns {number} for one request
+ * @returns {Promise<number>} for one request
  */
-function measure(one, makeMember, start) {
-  const drive = driver(one.make(makeMember), one.op);
+async function measure(one, makeMember, start) {
+  const drive = driver(await one.make(makeMember), one.op);
   drive(WARM_UP);
   // What lives on, the buffers among it, is old in a server, and so it is to be here.
   for (let i = 0; i < 3; i += 1) globalThis.gc?.();
@@ -305,7 +325,7 @@ function processorNs() {
   };
 }
 
-/** @type {Readonly<Record<string, { flags: readonly string[], run: (one: Case) => number }>>} */
+/** @type {Readonly<Record<string, { flags: readonly string[], run: (one: Case) => Promise<number> }>>} */
 const MEASURES = {
   bytes: {
     flags: [`--max-semi-space-size=${YOUNG_MIB}`, `--min-semi-space-size=${YOUNG_MIB}`],
@@ -330,27 +350,30 @@ function inChild(name, index) {
   return Number(stdout);
 }
 
-const [, , mode = "", index] = process.argv;
+const [, , mode = "", index = ""] = process.argv;
 const asked = MEASURES[mode];
-if (asked !== undefined) console.log(asked.run(/** @type {Case} */ (CASES[Number(index)])));
-else {
-  const rows = CASES.map(({ name, op }, i) => ({
-    device: name,
-    op,
-    bytes: inChild("bytes", i),
-    ns: inChild("ns", i),
-    memoryNs: inChild("memoryNs", i),
-  }));
-  if (mode === "--json") console.log(JSON.stringify(rows));
+if (asked !== undefined) {
+  console.log(await asked.run(/** @type {Case} */ (CASES[Number(index)])));
+  // Timers of metadata are still set.
+  process.exit();
+} else {
+  const isJson = mode === "--json";
+  const pattern = new RegExp(isJson ? index : mode);
+  const rows = CASES.flatMap(({ name, op }, i) => {
+    if (!pattern.test(`${name} ${op}`)) return [];
+    const bytes = inChild("bytes", i);
+    return [{ device: name, op, bytes, ns: inChild("ns", i), memoryNs: inChild("memoryNs", i) }];
+  });
+  if (isJson) console.log(JSON.stringify(rows));
   else {
-    console.log("device    4 KiB    bytes   ns idle   ns memory");
+    console.log("device     4 KiB    bytes   ns idle   ns memory");
     for (const { device, op, bytes, ns, memoryNs } of rows) {
       const figures = [
         String(bytes).padStart(7),
         String(ns).padStart(9),
         String(memoryNs).padStart(11),
       ];
-      console.log(`${device.padEnd(9)} ${op.padEnd(6)}${figures.join(" ")}`);
+      console.log(`${device.padEnd(10)} ${op.padEnd(6)}${figures.join(" ")}`);
     }
   }
 }

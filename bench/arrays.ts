@@ -187,6 +187,11 @@ function withFiles(paths: readonly string[], bytes: number, write: (fds: number[
   }
 }
 
+/** Files with the volume's bytes and nothing else. */
+export function makePlain(paths: readonly string[], sizeBytes: number): void {
+  withFiles(paths, sizeBytes, (fds) => writeCopies(fds, sizeBytes, 0));
+}
+
 /**
  * Makes an array and the plain file.
  * @param sizeMiB of the volume; a multiple of 6 gives whole chunks with 1, 2 and 3 data disks
@@ -211,7 +216,7 @@ export function makeArray(
     join(folder, `${name}-${slot}.img`),
   );
   const plain = join(folder, `${name}-plain.img`);
-  withFiles([plain], sizeBytes, (fds) => writeCopies(fds, sizeBytes, 0));
+  makePlain([plain], sizeBytes);
   withFiles(members, DATA_OFFSET_BYTES + memberBytes, (fds) => {
     for (const { slot, offsetBytes, bytes } of metadataWrites(name, memberSectors, regionSectors))
       writeSync(fds[slot]!, bytes, 0, bytes.length, offsetBytes);

@@ -8,13 +8,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
-import { makeArray } from "./arrays.ts";
-import type { MadeArray } from "./arrays.ts";
 import { CELLS } from "./cells.ts";
 import type { Cell, PlaceName } from "./cells.ts";
 import { judgeGoals } from "./judge.ts";
 import { LoadBench } from "./load-cell.ts";
 import { backendOf, buildFingerprint, currentCommit, describeMachine } from "./machine.ts";
+import { makeStack } from "./mapped.ts";
+import type { MadeStack } from "./mapped.ts";
 import { idleNodeRssMiB } from "./measure.ts";
 import { writePages } from "./page.ts";
 import { measureParity } from "./parity-hook.ts";
@@ -96,7 +96,7 @@ export class Bench {
     console.log(`[${this.#progress.done(id, elapsed)}] ${id}: ${text}`);
   }
 
-  async #measureCell(cell: Cell, array: MadeArray, bench: LoadBench): Promise<void> {
+  async #measureCell(cell: Cell, array: MadeStack, bench: LoadBench): Promise<void> {
     const { repetitions, seconds } = this.#plan;
     const load = loadavg()[0] ?? 0;
     const variants =
@@ -116,7 +116,8 @@ export class Bench {
     const { loadMiB, passMiB } = this.#plan;
     const folder = mkdtempSync(join(this.#folders[place], `${name}-`));
     try {
-      const array = makeArray(folder, name, cells[0]?.kind === "pass" ? passMiB : loadMiB);
+      const sizeMiB = cells[0]?.kind === "pass" ? passMiB : loadMiB;
+      const array = await makeStack(folder, name, sizeMiB);
       const bench = new LoadBench(array, folder);
       try {
         for (const cell of cells) await this.#measureCell(cell, array, bench);

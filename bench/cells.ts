@@ -2,7 +2,7 @@
  * What is measured against what, as data. A cell is one workload on one array in one place with all the variants that its ratios need;
  * its id is "array/place/workload". Quick runs take the cells that goals look at, once each.
  */
-import type { ArrayName } from "./arrays.ts";
+import type { MadeStack, MappedKind } from "./mapped.ts";
 import type { ServerName } from "./servers.ts";
 import { WORKLOADS } from "./workload.ts";
 import type { Workload } from "./workload.ts";
@@ -12,27 +12,27 @@ export type PlaceName = "disk" | "tmpfs";
 
 export interface LoadVariant {
   readonly server: ServerName;
-  /** Holdfast and quorum take the members, all others the plain file. */
-  readonly files: "members" | "members-but-one" | "plain";
+  /** Holdfast and quorum take the members, or a mapped device is made; all others take the plain file. */
+  readonly files: "members" | "members-but-one" | "plain" | MappedKind;
 }
 
 export interface LoadCell {
   readonly kind: "load";
   readonly id: string;
-  readonly array: ArrayName;
+  readonly array: MadeStack["name"];
   readonly place: PlaceName;
   readonly workload: Workload;
   readonly variants: Readonly<Record<string, LoadVariant>>;
   readonly isQuick: boolean;
 }
 
-/** A pass over all the bytes. `fill`: written in order, by a client and without NBD; all others are without NBD. */
+/** A pass over all the bytes. `fill`: written in order, by a client and without NBD; all others are without NBD. `hydrate`: by a clone. */
 export interface PassCell {
   readonly kind: "pass";
   readonly id: string;
-  readonly array: ArrayName;
+  readonly array: MadeStack["name"];
   readonly place: PlaceName;
-  readonly work: "dump" | "check" | "fill";
+  readonly work: "dump" | "check" | "fill" | "hydrate";
   /** Slots that are left out, by Holdfast and by its peers. */
   readonly lost: readonly number[];
   readonly isQuick: boolean;
@@ -54,6 +54,21 @@ const LINEAR = {
 const MIRROR = { holdfast: HOLDFAST, quorum: { server: "quorum", files: "members" } } as const;
 const PLAIN = { holdfast: HOLDFAST, "qemu-nbd": QEMU } as const;
 const PARITY = { holdfast: HOLDFAST, "holdfast-degraded": DEGRADED, "qemu-nbd": QEMU } as const;
+
+/** A mapped device and its file alone, by a server that serves both alike. */
+const BARE = {
+  bare: { server: "direct", files: "plain" },
+  linear: { server: "direct", files: "linear" },
+  striped: { server: "direct", files: "striped" },
+} as const satisfies Record<string, LoadVariant>;
+const MIRRORS = {
+  mirror: { server: "holdfast", files: "mirror" },
+  raid1: HOLDFAST,
+} as const satisfies Record<string, LoadVariant>;
+const THIN = {
+  thin: { server: "holdfast", files: "thin" },
+  linear: { server: "holdfast", files: "linear" },
+} as const satisfies Record<string, LoadVariant>;
 
 /** Where the backend "node" is measured beside the chosen one: what its own goal is about, and one array with parity. */
 const WITH_NODE = /^(linear\/.*\/randread-4k-q32(-j4)?|raid5-4\/.*\/randread-4k-q32)$/;
@@ -82,6 +97,11 @@ const QUICK = new Set([
   "raid5-4/tmpfs/pass-fill",
   "raid1-2/tmpfs/pass-check",
   "raid6-4/tmpfs/pass-check",
+  "dm-linear/tmpfs/randread-4k-q32",
+  "dm-linear/tmpfs/randwrite-4k-q32",
+  "dm-mirror/tmpfs/randwrite-4k-q32",
+  "dm-thin/tmpfs/randwrite-4k-q32",
+  "dm-clone/tmpfs/pass-hydrate",
 ]);
 
 const PLACES: readonly PlaceName[] = ["tmpfs", "disk"];
@@ -90,7 +110,7 @@ const READS = ["randread-4k-q1", "randread-4k-q32", "randread-4k-q32-j4", "read-
 const WRITES = ["randwrite-4k-q1", "randwrite-4k-q32", "randwrite-4k-q32-flush32", "write-1m"];
 
 function loadCells(
-  array: ArrayName,
+  array: MadeStack["name"],
   variants: LoadCell["variants"],
   isWanted: (workload: Workload) => boolean,
 ): LoadCell[] {
@@ -110,14 +130,14 @@ function loadCells(
 /** By the number of members that are left out. */
 const PASS_NAMES = ["pass", "pass-degraded", "pass-two-lost"];
 
-function passCells(array: ArrayName, lost: readonly number[]): PassCell[] {
+function passCells(array: MadeStack["name"], lost: readonly number[]): PassCell[] {
   return PLACES.map((place) => {
     const id = `${array}/${place}/${PASS_NAMES[lost.length]}`;
     return { kind: "pass", id, array, place, work: "dump", lost, isQuick: QUICK.has(id) };
   });
 }
 
-function workCells(array: ArrayName, work: "check" | "fill"): PassCell[] {
+function workCells(array: MadeStack["name"], work: "check" | "fill" | "hydrate"): PassCell[] {
   return PLACES.map((place) => {
     const id = `${array}/${place}/pass-${work}`;
     return { kind: "pass", id, array, place, work, lost: [], isQuick: QUICK.has(id) };
@@ -127,6 +147,7 @@ function workCells(array: ArrayName, work: "check" | "fill"): PassCell[] {
 /** A stripe without redundancy, and mirrors striped: what finding the place of a block costs. */
 const isRandomRead = ({ name }: Workload): boolean => name === "randread-4k-q32";
 const isRandom = ({ name }: Workload): boolean => /^rand(read|write)-4k-q32$/.test(name);
+const isRandomWrite = ({ name }: Workload): boolean => name === "randwrite-4k-q32";
 const isRead = ({ name }: Workload): boolean => READS.includes(name);
 const isWrite = ({ name }: Workload): boolean => WRITES.includes(name);
 
@@ -152,4 +173,8 @@ export const CELLS: readonly Cell[] = [
   ...workCells("raid5-4", "fill"),
   ...workCells("raid1-2", "check"),
   ...workCells("raid6-4", "check"),
+  ...loadCells("dm-linear", BARE, isRandom),
+  ...loadCells("dm-mirror", MIRRORS, isRandom),
+  ...loadCells("dm-thin", THIN, isRandomWrite),
+  ...workCells("dm-clone", "hydrate"),
 ];

@@ -37,6 +37,11 @@ const COLOURS: Readonly<Record<string, string>> = {
   nbdkit: "#009e73",
   dd: "#e69f00",
   cmp: "#009e73",
+  linear: "#0072b2",
+  striped: "#56b4e9",
+  mirror: "#0072b2",
+  thin: "#0072b2",
+  clone: "#0072b2",
 };
 const OTHER_COLOUR = "#d55e00";
 

@@ -43,6 +43,7 @@ function goal(
 }
 
 const LINEAR_READS = /^linear\/.*\/randread-4k-q32(-j4)?$/;
+const MAPPED_LOADS = /^dm-linear\/.*\/rand(read|write)-4k-q32$/;
 const PARITY_READS = /^raid[56]-4\/.*\/randread-4k-q32$/;
 
 export const GOALS: readonly CellGoal[] = [
@@ -207,6 +208,46 @@ export const GOALS: readonly CellGoal[] = [
     "bytesPerSecond",
     CAT,
     atLeast(0.6),
+  ),
+  goal(
+    "mapped-linear",
+    "a linear mapped device, 4k random reads and writes at depth 32: IOPS / the same file as it is",
+    MAPPED_LOADS,
+    "iops",
+    ["linear", "bare"],
+    atLeast(0.95),
+  ),
+  goal(
+    "mapped-striped",
+    "a striped mapped device, the same: IOPS / the same file as it is",
+    MAPPED_LOADS,
+    "iops",
+    ["striped", "bare"],
+    atLeast(0.95),
+  ),
+  goal(
+    "mapped-mirror",
+    "a device-mapper mirror of 2, the same: IOPS / md raid1",
+    /^dm-mirror\/.*\/rand(read|write)-4k-q32$/,
+    "iops",
+    ["mirror", "raid1"],
+    atLeast(0.85),
+  ),
+  goal(
+    "mapped-thin",
+    "a thin device, 4k random writes to mapped blocks at depth 32: IOPS / linear",
+    /^dm-thin\/.*\/randwrite-4k-q32$/,
+    "iops",
+    ["thin", "linear"],
+    atLeast(0.7),
+  ),
+  goal(
+    "mapped-clone",
+    "a clone, hydration of all its regions: bytes / cp and sync of the same file",
+    /^dm-clone\/.*\/pass-hydrate$/,
+    "bytesPerSecond",
+    ["clone", "cp"],
+    atLeast(0.8),
   ),
 ];
 

@@ -1,8 +1,9 @@
 /** Measures the load cells of one array in one place: servers stay up for all of them, and take turns. */
 import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { MadeArray } from "./arrays.ts";
 import type { LoadCell, LoadVariant } from "./cells.ts";
+import { MAPPED_DEVICE } from "./mapped.ts";
+import type { MadeStack } from "./mapped.ts";
 import { cpuUs, rssMiB } from "./measure.ts";
 import { runChecked } from "./processes.ts";
 import type { Run, Variant } from "./results.ts";
@@ -20,9 +21,9 @@ export interface Effort {
   readonly seconds: number;
 }
 
-/** What a variant serves. */
+/** What a variant serves: files, or what makes a mapped device of them. */
 export function filesOf(
-  array: MadeArray,
+  array: MadeStack,
   { files }: Pick<LoadVariant, "files">,
 ): readonly string[] {
   switch (files) {
@@ -32,11 +33,13 @@ export function filesOf(
       return array.members;
     case "members-but-one":
       return array.members.map((path, slot) => (slot === 1 ? "missing" : path));
+    default:
+      return [`--concise=${array.concise[files]}`, `--volume=${MAPPED_DEVICE}`];
   }
 }
 
 /** Arrays with redundancy are written to as they are, for that is what writing to them costs. */
-export function writesOf({ name }: MadeArray, workload: Workload): ServerPlace["writes"] {
+export function writesOf({ name }: MadeStack, workload: Workload): ServerPlace["writes"] {
   if (!isWriting(workload)) return "none";
   return name === "linear" || name === "raid0-2" ? "overlay" : "members";
 }
@@ -61,13 +64,13 @@ async function dropFromCache(files: readonly string[]): Promise<void> {
 }
 
 export class LoadBench {
-  readonly #array: MadeArray;
+  readonly #array: MadeStack;
   readonly #folder: string;
   readonly #servers = new Map<string, Promise<RunningServer>>();
   readonly #warm = new Set<string>();
 
   /** @param folder for sockets and overlays; exists */
-  constructor(array: MadeArray, folder: string) {
+  constructor(array: MadeStack, folder: string) {
     this.#array = array;
     this.#folder = folder;
   }

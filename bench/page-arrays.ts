@@ -1,7 +1,8 @@
 /** The parts of the page with figures: for each array charts, and for each place a table of its cells. */
 import { ARRAY_NAMES } from "./arrays.ts";
-import type { ArrayName } from "./arrays.ts";
 import type { Chart } from "./charts.ts";
+import { MAPPED_NAMES } from "./mapped.ts";
+import type { MadeStack } from "./mapped.ts";
 import { figure, ratioFigure, table } from "./markdown.ts";
 import { mainMetric, METRICS, peerOf, ratioOf, valuesOf } from "./results.ts";
 import type { CellResult, Metric, Results } from "./results.ts";
@@ -10,7 +11,7 @@ import { median, summarize } from "./stats.ts";
 /** Beyond this a chart is drawn for each place. */
 const MOST_ROWS = 18;
 
-const ABOUT: Readonly<Record<ArrayName, string>> = {
+const ABOUT: Readonly<Record<MadeStack["name"], string>> = {
   linear: "One member; the peers serve a plain file.",
   "raid0-2": "Two members; qemu-nbd serves a plain file.",
   "raid1-2": "Two members; quorum has the same two and reads from the first.",
@@ -18,6 +19,14 @@ const ABOUT: Readonly<Record<ArrayName, string>> = {
   "raid5-4": "Four members, for `holdfast-degraded` without one; qemu-nbd serves a plain file.",
   "raid6-4": "Four members, for `holdfast-degraded` without one; qemu-nbd serves a plain file.",
   "raid10-4": "Four members, two near copies; qemu-nbd serves a plain file.",
+  "dm-linear":
+    "Mapped devices over one file each, `linear` and `striped` with both stripes on it; `bare` serves such a file as it is, by the same server.",
+  "dm-mirror":
+    "A device-mapper mirror of two legs with a log on disk, and an md raid1 of two members; regions of both are 64 MiB.",
+  "dm-thin":
+    "A thin device of which each block of 64 KiB is mapped, in no order, and a linear one of the same size.",
+  "dm-clone":
+    "A clone copies all of its source, in copies of 256 KiB, until its metadata says so on the disk; `cp` is followed by `sync`.",
 };
 
 interface CellName {
@@ -138,7 +147,7 @@ export function arraySections(
   { cells }: Results,
   draw: (name: string, chart: Chart) => string,
 ): string[] {
-  return ARRAY_NAMES.flatMap((array) => {
+  return [...ARRAY_NAMES, ...MAPPED_NAMES].flatMap((array) => {
     const own = cells.filter((cell) => nameOf(cell).array === array);
     if (own.length === 0) return [];
     const places = [...new Set(own.map((cell) => nameOf(cell).place))].toSorted().toReversed();

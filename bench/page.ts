@@ -27,7 +27,8 @@ with the servers: absolute figures say nothing about another machine, often not 
 equal. The steadiest figure is server CPU per request. MAD is the median distance to the median. The load average is that of the minute before a cell, mostly of the cell before.
 
 Holdfast serves members of an md array, its peers one plain file with the volume's bytes; quorum is qemu's mirror on the same members, reading from the first (\`fifo\`). Where clients write to linear or raid0,
-Holdfast has an overlay, which starts empty; arrays with redundancy, which have an internal bitmap, are written to as they are, as the peers write in place. \`holdfast\` is the backend that the machine allows, \`holdfast-node\` the one without io_uring.`;
+Holdfast has an overlay, which starts empty; arrays with redundancy, which have an internal bitmap, are written to as they are, as the peers write in place. \`holdfast\` is the backend that the machine allows, \`holdfast-node\` the one without io_uring. Mapped devices are compared
+with what they could be replaced by, which Holdfast serves as well.`;
 
 const TITLES: Readonly<Record<ResultsName, string>> = {
   full: "# Benchmarks",

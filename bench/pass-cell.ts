@@ -1,5 +1,5 @@
 /**
- * Passes: `holdfast dump` into /dev/null and checks, without NBD, against programs that only read the same bytes of the members; and writing
+ * Passes: a clone's hydration against cp; `holdfast dump` into /dev/null and checks, without NBD, against programs that only read the same bytes of the members; and writing
  * in order, through the server and without NBD, against dd to the members. Throughput counts bytes of members, for all alike. Node takes a fifth of a
  * second to start, which says nothing about large volumes: the time of a dump is taken without that of a `holdfast scan` of the same files
  * just before, which loads the same code and reads the same superblocks.
@@ -8,8 +8,9 @@ import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, statSync } from "n
 import { dirname, join } from "node:path";
 import { ROOT } from "../scripts/setup.mjs";
 import { DATA_OFFSET_BYTES } from "./arrays.ts";
-import type { MadeArray } from "./arrays.ts";
 import type { PassCell } from "./cells.ts";
+import { makeCloneFiles } from "./mapped.ts";
+import type { MadeStack } from "./mapped.ts";
 import { runChecked } from "./processes.ts";
 import type { Run, Variant } from "./results.ts";
 import { startServer } from "./servers.ts";
@@ -61,7 +62,7 @@ async function ddSeconds(files: readonly string[]): Promise<number> {
 }
 
 /** Members as Holdfast is given them. */
-export function withLost({ members }: MadeArray, lost: readonly number[]): string[] {
+export function withLost({ members }: MadeStack, lost: readonly number[]): string[] {
   return members.map((path, slot) => (lost.includes(slot) ? "missing" : path));
 }
 
@@ -86,7 +87,7 @@ function toDisk(paths: readonly string[]): void {
   }
 }
 
-async function fillSeconds(array: MadeArray): Promise<number> {
+async function fillSeconds(array: MadeStack): Promise<number> {
   const folder = mkdtempSync(join(dirname(array.plain), "fill-"));
   const place = { files: array.members, writes: "members", folder } as const;
   const server = await startServer("holdfast", place);
@@ -103,13 +104,13 @@ async function fillSeconds(array: MadeArray): Promise<number> {
 }
 
 /** By a program that has the array in its own process and reads what it writes from a file, like dd. */
-async function directFillSeconds({ members, plain }: MadeArray): Promise<number> {
+async function directFillSeconds({ members, plain }: MadeStack): Promise<number> {
   toDisk(members);
   return (await syncPass("fill", members, [plain])).seconds;
 }
 
 /** As many bytes to each member as there are data and parity, from a file: a client reads what it writes somewhere, too. */
-async function ddFillSeconds({ members, plain }: MadeArray): Promise<number> {
+async function ddFillSeconds({ members, plain }: MadeStack): Promise<number> {
   toDisk(members);
   let seconds = 0;
   for (const path of members) {
@@ -125,7 +126,39 @@ async function ddFillSeconds({ members, plain }: MadeArray): Promise<number> {
   return seconds;
 }
 
-function passesOf(array: MadeArray, { work, lost }: PassCell): Record<string, Pass> {
+/** Work in a new folder beside the source, which is gone afterwards. */
+async function inFolder(
+  { plain }: MadeStack,
+  work: (folder: string) => Promise<number>,
+): Promise<number> {
+  const folder = mkdtempSync(join(dirname(plain), "clone-"));
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @param flags of Node */
+export function hydrateSeconds(array: MadeStack, flags: readonly string[] = []): Promise<number> {
+  return inFolder(array, async (folder) => {
+    const program = join(ROOT, "bench", "clone-pass.mjs");
+    const args = [...flags, program, ...makeCloneFiles(folder, array), array.plain];
+    const { stdout } = await runChecked(process.execPath, args, LIMIT_SECONDS);
+    return (JSON.parse(stdout) as { readonly seconds: number }).seconds;
+  });
+}
+
+/** Durable at the end, as what a clone has committed is. */
+function cpSeconds(array: MadeStack): Promise<number> {
+  return inFolder(array, async (folder) => {
+    const copy = join(folder, "copy.img");
+    const args = ["--reflink=never", "--sparse=never", array.plain, copy];
+    return (await timed("cp", args)) + (await timed("sync", [copy]));
+  });
+}
+
+function passesOf(array: MadeStack, { work, lost }: PassCell): Record<string, Pass> {
   const files = array.members;
   const cmp: Pass = () => timed("cmp", [`--ignore-initial=${DATA_OFFSET_BYTES}`, ...files]);
   switch (work) {
@@ -143,10 +176,12 @@ function passesOf(array: MadeArray, { work, lost }: PassCell): Record<string, Pa
         "holdfast-direct": () => directFillSeconds(array),
         dd: () => ddFillSeconds(array),
       };
+    case "hydrate":
+      return { clone: () => hydrateSeconds(array), cp: () => cpSeconds(array) };
   }
 }
 
-function dumpPassesOf(array: MadeArray, lost: readonly number[]): Record<string, Pass> {
+function dumpPassesOf(array: MadeStack, lost: readonly number[]): Record<string, Pass> {
   const left = array.members.filter((_, slot) => !lost.includes(slot));
   const given = withLost(array, lost);
   const passes: Record<string, Pass> = {
@@ -164,11 +199,11 @@ function dumpPassesOf(array: MadeArray, lost: readonly number[]): Record<string,
  * Bytes of members that have to be read. A mirror reads one copy, and a healthy array with parity its data only, but `cat` and `dd`
  * read all that they are given.
  */
-function bytesRead(name: string, { members, sizeBytes }: MadeArray, cell: PassCell): number {
+function bytesRead(name: string, { members, sizeBytes }: MadeStack, cell: PassCell): number {
   const all = members
     .filter((_, slot) => !cell.lost.includes(slot))
     .reduce((sum, path) => sum + statSync(path).size, 0);
-  if (cell.work === "fill") return sizeBytes;
+  if (cell.work === "fill" || cell.work === "hydrate") return sizeBytes;
   if (cell.work === "check") return all;
   return name === "holdfast" && cell.lost.length === 0 ? sizeBytes : all;
 }
@@ -176,7 +211,7 @@ function bytesRead(name: string, { members, sizeBytes }: MadeArray, cell: PassCe
 /** All variants in turns. */
 export async function measurePass(
   cell: PassCell,
-  array: MadeArray,
+  array: MadeStack,
   repetitions: number,
 ): Promise<Record<string, Variant>> {
   const passes = Object.entries(passesOf(array, cell));

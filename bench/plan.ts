@@ -1,6 +1,5 @@
 /** What a run measures, how long it takes, and how far it is. */
 import { parseArgs } from "node:util";
-import type { ArrayName } from "./arrays.ts";
 import { CELLS } from "./cells.ts";
 import type { Cell, PlaceName } from "./cells.ts";
 import { needsVariant } from "./goals.ts";
@@ -105,7 +104,7 @@ export function withoutDone(plan: Plan, old: Results, build: string): Plan {
 }
 
 export interface Group {
-  readonly array: ArrayName;
+  readonly array: Cell["array"];
   readonly place: PlaceName;
   readonly cells: readonly Cell[];
 }

@@ -8,15 +8,16 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "../scripts/build.mjs";
 import { ROOT } from "../scripts/setup.mjs";
-import { makeArray } from "./arrays.ts";
-import type { MadeArray } from "./arrays.ts";
 import { CELLS } from "./cells.ts";
 import type { Cell, LoadCell, PassCell } from "./cells.ts";
 import { filesOf, writesOf } from "./load-cell.ts";
-import { timed, withLost } from "./pass-cell.ts";
+import { makeStack } from "./mapped.ts";
+import type { MadeStack } from "./mapped.ts";
+import { hydrateSeconds, timed, withLost } from "./pass-cell.ts";
 import type { ProfiledFunction } from "./results.ts";
 import { rounded } from "./stats.ts";
 import { startServer } from "./servers.ts";
+import type { ServerName } from "./servers.ts";
 import { runLoad } from "./workload.ts";
 
 const LOAD_MIB = 258;
@@ -69,13 +70,16 @@ export function topFunctions(profiles: readonly CpuProfile[]): ProfiledFunction[
     .toSorted((a, b) => b.share - a.share);
 }
 
-async function runServer(cell: LoadCell, variant: string, array: MadeArray, folder: string) {
-  const files = filesOf(array, cell.variants[variant] ?? { files: "members" });
-  const { workload } = cell;
-  const server = await startServer(
-    variant === "holdfast-node" ? "holdfast-node-profiled" : "holdfast-profiled",
-    { files, writes: writesOf(array, workload), folder },
-  );
+const PROFILED: Partial<Readonly<Record<ServerName, ServerName>>> = {
+  "holdfast-node": "holdfast-node-profiled",
+  direct: "direct-profiled",
+};
+
+async function runServer(cell: LoadCell, variant: string, array: MadeStack, folder: string) {
+  const { workload, variants } = cell;
+  const { server: name, files } = variants[variant] ?? variants["holdfast"]!;
+  const place = { files: filesOf(array, { files }), writes: writesOf(array, workload), folder };
+  const server = await startServer(PROFILED[name] ?? "holdfast-profiled", place);
   try {
     const load = { uri: server.uri, seconds: SECONDS, seed: 1, folder };
     await runLoad({ ...workload, isCold: false }, load);
@@ -84,7 +88,11 @@ async function runServer(cell: LoadCell, variant: string, array: MadeArray, fold
   }
 }
 
-async function runDump(cell: PassCell, array: MadeArray, folder: string): Promise<void> {
+async function runPass(cell: PassCell, array: MadeStack, folder: string): Promise<void> {
+  if (cell.work === "hydrate") {
+    await hydrateSeconds(array, ["--cpu-prof", `--cpu-prof-dir=${folder}`]);
+    return;
+  }
   const program = join(ROOT, "dist", "holdfast.cjs");
   const dump = ["dump", "-o", "-", ...withLost(array, cell.lost)];
   await timed(process.execPath, ["--cpu-prof", `--cpu-prof-dir=${folder}`, program, ...dump]);
@@ -103,9 +111,10 @@ function readProfiles(folder: string): CpuProfile[] {
 export async function profileCell(cell: Cell, variant: string): Promise<ProfiledFunction[]> {
   const folder = mkdtempSync("/dev/shm/holdfast-profile-");
   try {
-    const array = makeArray(folder, cell.array, cell.kind === "load" ? LOAD_MIB : PASS_MIB);
+    const sizeMiB = cell.kind === "load" ? LOAD_MIB : PASS_MIB;
+    const array = await makeStack(folder, cell.array, sizeMiB);
     if (cell.kind === "load") await runServer(cell, variant, array, folder);
-    else await runDump(cell, array, folder);
+    else await runPass(cell, array, folder);
     return topFunctions(readProfiles(folder)).slice(0, SHOWN);
   } finally {
     rmSync(folder, { recursive: true });

@@ -143,7 +143,18 @@ export function pairedRatios(
 
 /** The peer that the ratios of a cell are formed to: the first of these that was measured. */
 export function peerOf(cell: CellResult): string {
-  const peers = ["qemu-nbd", "quorum", "nbdkit", "cmp", "cat", "dd"];
+  const peers = [
+    "qemu-nbd",
+    "quorum",
+    "nbdkit",
+    "cmp",
+    "cat",
+    "dd",
+    "bare",
+    "raid1",
+    "linear",
+    "cp",
+  ];
   return peers.find((name) => cell.variants[name]?.kind === "measured") ?? "holdfast";
 }
 

@@ -16,7 +16,7 @@ const START_LIMIT_SECONDS = 20;
 const EXPORT = "bench";
 
 export interface ServerPlace {
-  /** Members for Holdfast and quorum, one plain file for the others; "missing" for a lost member. */
+  /** Members for Holdfast and quorum, one plain file for the others; "missing" for a lost member. Or options that make a mapped device. */
   readonly files: readonly string[];
   /** Where Holdfast keeps what clients write: nowhere, in an overlay beside the socket, or on the members. Its peers write in place. */
   readonly writes: "none" | "overlay" | "members";
@@ -92,6 +92,21 @@ function profiled(env: Readonly<Record<string, string>>): ServerKind {
   };
 }
 
+/** A file as it is, or a mapped device. */
+function direct(profileFlags: (folder: string) => readonly string[]): ServerKind {
+  return {
+    program: process.execPath,
+    exportName: EXPORT,
+    args: ({ files, writes, folder }, socket) => [
+      ...profileFlags(folder),
+      join(ROOT, "bench", "serve.mjs"),
+      writes === "none" ? "ro" : "rw",
+      socket,
+      ...files,
+    ],
+  };
+}
+
 const KINDS = {
   holdfast: {
     program: join(ROOT, "bin", "holdfast"),
@@ -104,6 +119,8 @@ const KINDS = {
     env: { HOLDFAST_BACKEND: "node" },
     args: holdfastArgs,
   },
+  direct: direct(() => []),
+  "direct-profiled": direct((folder) => ["--cpu-prof", `--cpu-prof-dir=${folder}`]),
   "holdfast-profiled": profiled({}),
   "holdfast-node-profiled": profiled({ HOLDFAST_BACKEND: "node" }),
   "qemu-nbd": qemuNbd("threads"),

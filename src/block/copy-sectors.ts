@@ -7,6 +7,12 @@ import { inRuns } from "./fan-out.ts";
 
 const STEP_SECTORS = 2048;
 
+/** Bytes that a copy has in memory at a time. */
+export function copyBufferBytes(sectors: number): number {
+  return Math.min(sectors, STEP_SECTORS) * SECTOR_BYTES;
+}
+
+/** @param buffer to copy with, of `copyBufferBytes` at least */
 export function copySectors(
   from: BlockDevice,
   fromSector: number,
@@ -14,8 +20,8 @@ export function copySectors(
   toSector: number,
   sectors: number,
   end: BioEnd,
+  buffer: Uint8Array = new Uint8Array(copyBufferBytes(sectors)),
 ): void {
-  const buffer = new Uint8Array(Math.min(sectors, STEP_SECTORS) * SECTOR_BYTES);
   const step = (at: number, ended: BioEnd): number => {
     const length = Math.min(STEP_SECTORS, sectors - at);
     const data = buffer.subarray(0, length * SECTOR_BYTES);

@@ -69,10 +69,9 @@ class Lab {
     await keeper.restore();
     const stop = async (): Promise<void> => {
       await keeper.freeze();
-      await keeper.settle();
-      await local.close();
+      await keeper.settle(await local.close());
     };
-    onTestFinished(() => local.close());
+    onTestFinished(() => void local.close());
     return {
       host: recordingHost(local, keeper),
       keeper,

@@ -25,10 +25,21 @@ export function listedBuild(call: BuildCall, view: ArrayView): ListedBuild {
     chunkSectors,
     // As it is: devices that have become longer would bring something that was never synced.
     componentSectors: componentSectors ?? (view.componentKib > 0 ? 2 * view.componentKib : null),
-    devices: [...devices],
+    devices: devices.map((device, slot) => pathNow(device, slot, view)),
     assumeClean,
     isSettled: !hasCopies(call),
   };
+}
+
+/** A mapped device may have got another name. */
+function pathNow(
+  device: BuildCall["devices"][number],
+  slot: number,
+  { members }: ArrayView,
+): BuildCall["devices"][number] {
+  const path = members.find((one) => one.slot === slot)?.path ?? null;
+  const isMapped = device?.path.startsWith("/dev/mapper/") === true;
+  return isMapped && path !== null ? { ...device, path } : device;
 }
 
 /** @param last as it was when nothing was written to it any more */

@@ -170,11 +170,12 @@ class LocalDaemon implements Daemon {
     this.#listener?.close();
     try {
       await this.#keeper.freeze();
-      await this.#keeper.settle().catch((error: unknown) => {
+      const { figures, arrays } = await this.#engine.stop();
+      await this.#keeper.settle(arrays).catch((error: unknown) => {
         const text = `How arrays without superblocks ended was not written down: ${toHoldfastError(error).message}`;
         this.#env.log.write("error", text);
       });
-      return await this.#engine.stop();
+      return figures;
     } finally {
       await this.#watching;
       await this.#sayGoodbye();

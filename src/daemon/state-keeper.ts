@@ -156,23 +156,21 @@ export class StateKeeper {
   }
 
   /**
-   * Stops the arrays without superblocks, and writes down who was whole at their end. The order: 1 no more writes, 2 who has missed none, in the
-   * file: a crash between leaves them to be built by hand. What cannot be said stays unsaid.
+   * Writes down who of the arrays without superblocks was whole at their end. The order: 1 no more writes, 2 who has missed none, in the file: a
+   * crash between leaves them to be built by hand. What cannot be said stays unsaid.
+   * @param ended arrays as they were when nothing was written to them any more
    */
-  async settle(): Promise<void> {
-    const views = (await this.#host.arrays()).filter(isBuilt);
-    const ends = new Map<string, ArrayView | null>();
-    for (const { kernelName } of views)
-      ends.set(kernelName, await this.#host.stop({ array: kernelName, force: true }));
+  async settle(ended: readonly ArrayView[]): Promise<void> {
+    const last = new Map(ended.filter(isBuilt).map((view) => [view.kernelName, view]));
+    if (last.size === 0) return;
     const arrays = this.#listed.map((one): ListedArray => {
-      const last = ends.get(one.kernelName) ?? null;
+      const view = last.get(one.kernelName);
       const { build } = one;
-      return last === null || build === undefined
+      return view === undefined || build === undefined
         ? one
-        : { ...one, build: settledBuild(build, last) };
+        : { ...one, build: settledBuild(build, view) };
     });
-    if (ends.size > 0)
-      await saveState(this.#env, this.#folder, { arrays, mapped: this.#listedMapped });
+    await saveState(this.#env, this.#folder, { arrays, mapped: this.#listedMapped });
   }
 
   /**

@@ -1,14 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { HoldfastError } from "../base/errors.ts";
-import { flushBio, readBio } from "../block/bio.ts";
+import { discardBio, flushBio, ownBio, readBio } from "../block/bio.ts";
 import type { Bio } from "../block/bio.ts";
 import { WRITABLE_LIMITS } from "../block/device.ts";
-import type { Extent } from "../block/device.ts";
-import { discardBio } from "../block/bio.ts";
+import type { BlockDevice, Extent } from "../block/device.ts";
 import { ended } from "../block/promises.ts";
 import { LiveTable } from "./live-table.ts";
 import type { PlacedTarget } from "./live-table.ts";
-import type { Target } from "./target.ts";
+import type { Route, Target } from "./target.ts";
 
 interface FakeOptions {
   readonly splitSectors?: number;
@@ -23,6 +22,7 @@ class Fake implements Target {
   readonly devices = [];
   readonly got: Bio[] = [];
   readonly #kind: Extent["kind"];
+  route?: Route;
   isClosed = false;
 
   constructor({ splitSectors = 0, discard = true, kind = "data" }: FakeOptions = {}) {
@@ -122,6 +122,38 @@ describe("a live table", () => {
     expect([a.places, b.places]).toEqual([["discard 4+4"], []]);
     a.got[0]!.end(null);
     await expect(done).rejects.toThrow(expect.objectContaining({ code: "unsupported" }));
+  });
+
+  test("sends a read or write of one piece as the bio it is given, and nothing else", () => {
+    const [a, b] = [new Fake(), new Fake({ splitSectors: 4 })];
+    const table = tableOf([8, a], [8, b]);
+    const own = ownBio(IGNORE);
+    expect(table.sendWhole(readBio(10, new Uint8Array(2 * 512), IGNORE), own)).toBe(true);
+    expect([b.places, b.got[0] === own]).toEqual([["read 2+2"], true]);
+    for (const bio of [
+      readBio(6, new Uint8Array(4 * 512), IGNORE),
+      readBio(10, new Uint8Array(4 * 512), IGNORE),
+      discardBio(0, 8, IGNORE),
+      flushBio(IGNORE),
+    ])
+      expect(table.sendWhole(bio, own)).toBe(false);
+    expect([a.places, b.places]).toEqual([[], ["read 2+2"]]);
+  });
+
+  test("sends it where a target says, and tells that target when it has failed", () => {
+    const [a, b, on] = [new Fake(), new Fake(), new Fake()];
+    const failures: string[] = [];
+    b.route = {
+      deviceAt: () => on as unknown as BlockDevice,
+      sectorAt: (sector) => sector + 100,
+      failed: (sector, error) => failures.push(`${sector} ${error.message}`),
+    };
+    const table = tableOf([8, a], [8, b]);
+    expect(table.sendWhole(readBio(9, new Uint8Array(512), IGNORE), ownBio(IGNORE))).toBe(true);
+    expect([b.places, on.places]).toEqual([[], ["read 101+1"]]);
+    table.wholeFailed(9, IO);
+    table.wholeFailed(0, IO);
+    expect(failures).toEqual(["1 broken"]);
   });
 
   test("joins extents of its targets", () => {

@@ -80,6 +80,32 @@ export class LiveTable {
     else this.#split(first, bio, end);
   }
 
+  /**
+   * The short way of reads and writes, which are nearly all bios: to one target in one piece, as `own`, which is not in flight. False: it
+   * has to go the other way, and nothing has happened.
+   */
+  sendWhole(bio: Bio, own: OwnBio): boolean {
+    const { op, sector, sectors } = bio;
+    if (op !== "read" && op !== "write") return false;
+    const placed =
+      this.targets.length === 1 ? this.targets[0]! : this.targets[this.#indexAt(sector)]!;
+    const at = sector - placed.start;
+    const { target } = placed;
+    const { splitSectors } = target;
+    if (at + sectors > placed.sectors) return false;
+    if (splitSectors !== 0 && (at % splitSectors) + sectors > splitSectors) return false;
+    const { route } = target;
+    if (route === undefined) target.submit(aim(own, op, at, sectors, bio.data, bio.flags));
+    else route.deviceAt(at).submit(aim(own, op, route.sectorAt(at), sectors, bio.data, bio.flags));
+    return true;
+  }
+
+  /** A bio that was sent whole has failed. */
+  wholeFailed(sector: number, error: HoldfastError): void {
+    const { start, target } = this.targets[this.#indexAt(sector)]!;
+    target.route?.failed?.(sector - start, error);
+  }
+
   #flush(end: BioEnd): void {
     if (this.targets.length === 1) {
       this.#passFlush(this.targets[0]!, end);

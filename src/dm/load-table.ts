@@ -26,6 +26,7 @@ export interface LoadOptions {
 
 /** @throws HoldfastError naming the line and the target */
 export async function loadTable(table: Table, options: LoadOptions): Promise<LiveTable> {
+  checkImmutable(table, options.device);
   const targets: PlacedTarget[] = [];
   const devices: TargetDevice[] = [];
   try {
@@ -45,6 +46,16 @@ export async function loadTable(table: Table, options: LoadOptions): Promise<Liv
     throw error;
   }
   return new LiveTable(targets, devices, options.readOnly);
+}
+
+/** Where others keep what a target makes of its device, no other may take its place; "error" may, for a while. */
+function checkImmutable(table: Table, { name, live }: MappedDevice): void {
+  const there = live?.targets.find(({ type }) => type.isImmutable === true)?.type.name;
+  if (there !== undefined && table.some(({ target }) => target !== there && target !== "error"))
+    throw new HoldfastError(
+      "usage",
+      `${name}: nothing else than error can take the place of ${there}.`,
+    );
 }
 
 async function construct(

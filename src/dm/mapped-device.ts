@@ -38,12 +38,15 @@ class Passage implements Pooled {
   isSpare = false;
   parent: Bio | null = null;
   of: InFlight | null = null;
-  /** The bio without its preflush. */
-  readonly bio: OwnBio = ownBio(neverEnded);
+  /** It went to its target as `bio`. */
+  isWhole = false;
+  /** The bio as its target gets it, or without its preflush. */
+  readonly bio: OwnBio;
   readonly ended: (error: HoldfastError | null) => void;
 
   constructor(ended: (passage: Passage, error: HoldfastError | null) => void) {
     this.ended = (error) => ended(this, error);
+    this.bio = ownBio(this.ended);
   }
 }
 
@@ -173,8 +176,14 @@ export class MappedDevice {
     const passage = this.#passages.take();
     passage.parent = bio;
     passage.of = of;
-    if ((bio.flags & BioFlags.preflush) === 0) live.submit(bio, passage.ended);
-    else this.#afterFlush(live, bio, passage);
+    if ((bio.flags & BioFlags.preflush) !== 0) this.#afterFlush(live, bio, passage);
+    else {
+      // It may end before that returns.
+      passage.isWhole = true;
+      if (live.sendWhole(bio, passage.bio)) return;
+      passage.isWhole = false;
+      live.submit(bio, passage.ended);
+    }
   }
 
   #afterFlush(live: LiveTable, bio: Bio, passage: Passage): void {
@@ -194,8 +203,11 @@ export class MappedDevice {
   #ended(passage: Passage, error: HoldfastError | null): void {
     const bio = passage.parent!;
     const of = passage.of!;
+    // The table is the same: it is not taken away before all has ended.
+    if (error !== null && passage.isWhole) this.#live!.wholeFailed(bio.sector, error);
     passage.parent = null;
     passage.of = null;
+    passage.isWhole = false;
     dropData(passage.bio);
     this.#passages.give(passage);
     this.#inFlight -= 1;

@@ -21,6 +21,8 @@ export interface TargetType {
   readonly version: readonly [number, number, number];
   /** It is the only line of its table. */
   readonly isSingleton: boolean;
+  /** No other target may take its place in a live table, but error. */
+  readonly isImmutable?: true;
   /**
    * Makes a target of a table that is being loaded; it gets no bios before `resume`. What it writes to its devices, if anything, is what
    * the kernel's writes at this point.
@@ -78,6 +80,18 @@ export interface TargetLimits {
   readonly writeZeroes: boolean;
 }
 
+/**
+ * Where a bio goes, of a target that does nothing else with it. Nothing is allocated for it: the core sends the bio there as its own, so
+ * that a target that only says where costs no more than that.
+ */
+export interface Route {
+  deviceAt(sector: number): BlockDevice;
+  /** On that device. */
+  sectorAt(sector: number): number;
+  /** A bio that was sent there has failed. */
+  failed?(sector: number, error: HoldfastError): void;
+}
+
 export interface Target {
   readonly limits: TargetLimits;
   /** No bio crosses a multiple of this; 0: they may be as long as they like. */
@@ -88,6 +102,8 @@ export interface Target {
   readonly devices: readonly TargetDevice[];
   /** Sectors count from the target's start. A bio has no preflush; a flush is of all that the target's devices have. */
   submit(bio: Bio): void;
+  /** Of reads and writes, which may go there instead of to `submit`. */
+  readonly route?: Route;
   extents(sector: number, sectors: number, maxExtents: number): Extent[];
   /** The line of `dmsetup status` behind the target's name; "": nothing. @param flushes false: what is not committed is not counted */
   status(flushes: boolean): string | Promise<string>;

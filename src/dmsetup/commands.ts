@@ -1,5 +1,5 @@
 /** The commands of dmsetup, and what carries each out. */
-import { runSplitName, runTargetVersion, runTargets, runVersion } from "./run/about.ts";
+import { refusal, runSplitName, runTargetVersion, runTargets, runVersion } from "./run/about.ts";
 import {
   runClear,
   runMessage,
@@ -24,6 +24,8 @@ export interface CommandSpec {
   /** How many words it takes, itself not counted; a device that --uuid or numbers name is no word. */
   readonly least: number;
   readonly most: number;
+  /** --select means devices that are dealt with, or rows that are shown; without it, it is refused. */
+  readonly selects?: "devices" | "rows";
   run(session: Session, words: readonly string[]): Promise<void> | void;
 }
 
@@ -38,6 +40,17 @@ function nothing(
 ): CommandSpec {
   const text = "does nothing: there are no device nodes here, and no udev";
   return { names, takes, text, least, most, run: () => {} };
+}
+
+function refused(
+  name: string,
+  takes: string,
+  least: number,
+  most: number,
+  why: string,
+): CommandSpec {
+  const text = `is refused: ${why}`;
+  return { names: [name], takes, text, least, most, run: refusal(`${name} ${text}.`) };
 }
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -66,6 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "drops the inactive table",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: runClear,
   },
   {
@@ -74,6 +88,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "holds requests back and waits for those under way",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: runSuspend,
   },
   {
@@ -82,6 +97,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "lets requests through again, to the table that was loaded last",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: runResume,
   },
   {
@@ -90,12 +106,13 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "removes devices; --force: users meet errors from now on; --deferred: when nobody has it open any more",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: runRemove,
   },
   {
     names: ["remove_all"],
-    takes: "--force",
-    text: "removes every device that nobody has open",
+    takes: "--force [--deferred]",
+    text: "removes every device that nobody has open; --deferred: the others when nobody has",
     least: 0,
     most: 0,
     run: runRemoveAll,
@@ -106,6 +123,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "an error target in place of the live table",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: runWipeTable,
   },
   {
@@ -134,16 +152,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     names: ["info"],
-    takes: "[DEVICE...] [-c] [-o FIELDS] [-O SORT] [--noheadings] [--separator TEXT]",
+    takes: "[DEVICE...] [-c] [-o FIELDS] [-O SORT] [-S CRITERIA] [--noheadings] [--separator TEXT]",
     text: "state, tables, open count, events, numbers; -c: in columns, -o help lists them",
     least: 0,
     most: ANY,
+    selects: "rows",
     run: (session, words) => runInfo(session, refsOf(session, words)),
   },
   {
     names: ["ls"],
-    takes: "[--target TYPE] [-o devno|blkdevname|devname] [--tree [-o SWITCHES]]",
-    text: "names and numbers, or what stands on what",
+    takes: "[--target TYPE] [-o devno|blkdevname|devname] [--exec PROGRAM] [--tree [-o SWITCHES]]",
+    text: "names and numbers, or what stands on what; --exec: runs the program for each, /dev/mapper/NAME is its last word",
     least: 0,
     most: 0,
     run: runLs,
@@ -154,6 +173,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "tables, as create and load take them",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: (session, words) => runTable(session, refsOf(session, words)),
   },
   {
@@ -162,6 +182,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "what targets tell of themselves",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: (session, words) => runStatus(session, refsOf(session, words)),
   },
   {
@@ -170,6 +191,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "what a device stands on",
     least: 0,
     most: ANY,
+    selects: "devices",
     run: (session, words) => runDeps(session, refsOf(session, words)),
   },
   {
@@ -178,6 +200,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     text: "volume group, logical volume and layer that a name is made of",
     least: 1,
     most: 2,
+    selects: "rows",
     run: runSplitName,
   },
   {
@@ -197,6 +220,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     run: runTargetVersion,
   },
   { names: ["version"], takes: "", text: "of device-mapper", least: 0, most: 0, run: runVersion },
+  refused("setgeometry", "DEVICE CYL HEAD SECT START", 5, 5, "nothing here has a geometry"),
+  refused("measure", "[DEVICE...]", 0, ANY, "there is no IMA here that measures tables"),
+  refused("stats", "COMMAND ...", 0, ANY, "statistics are not kept"),
   nothing(["mknodes", "mangle"], "[DEVICE...]", 0, ANY),
   nothing(["udevcreatecookie", "udevcookies"], "", 0, 0),
   nothing(["udevreleasecookie", "udevcomplete_all"], "[WORD]", 0, 1),

@@ -9,6 +9,8 @@ export interface InfoRow {
   readonly view: MappedView;
   /** That stand on it. */
   readonly users: readonly MappedView[];
+  /** By --select. */
+  readonly isSelected: boolean;
 }
 
 export const INFO_DEFAULTS = [
@@ -56,6 +58,28 @@ function field(
   return { id, heading, width, group, isApart, value: ({ view, users }) => value(view, users) };
 }
 
+function number(
+  group: string,
+  id: string,
+  heading: string,
+  width: number,
+  value: (view: MappedView, users: readonly MappedView[]) => number,
+  isApart = false,
+): Field {
+  return { ...field(group, id, heading, width, value, isApart), isNumber: true };
+}
+
+/** All devices are shown where it is. */
+export const SELECTED: Field = {
+  id: "selected",
+  heading: "Selected",
+  width: 8,
+  group: "special",
+  isApart: true,
+  isNumber: true,
+  value: ({ isSelected }) => Number(isSelected),
+};
+
 export const INFO_FIELDS: readonly Field[] = [
   field("name", "name", "Name", 16, ({ name }) => name),
   field("name", "mangled_name", "MangledName", 16, ({ name }) => mangled(name)),
@@ -63,7 +87,7 @@ export const INFO_FIELDS: readonly Field[] = [
   field("name", "uuid", "UUID", 32, ({ uuid }) => uuid),
   field("name", "mangled_uuid", "MangledUUID", 32, ({ uuid }) => mangled(uuid)),
   field("name", "unmangled_uuid", "UnmangledUUID", 32, ({ uuid }) => uuid),
-  field("name", "read_ahead", "RAhead", 6, ({ live }) => (live === null ? 0 : READ_AHEAD_SECTORS)),
+  number("name", "read_ahead", "RAhead", 6, ({ live }) => (live === null ? 0 : READ_AHEAD_SECTORS)),
   field("info", "blkdevname", "BlkDevName", 16, ({ minor }) => `dm-${minor}`),
   field("info", "attr", "Stat", 4, attributes),
   field("info", "tables_loaded", "Tables", 6, tablesLoaded),
@@ -72,12 +96,12 @@ export const INFO_FIELDS: readonly Field[] = [
     view.isReadOnly ? "Read-only" : "Writeable",
   ),
   field("info", "devno", "DevNo", 5, DEVNO),
-  field("info", "major", "Maj", 3, ({ major }) => major),
-  field("info", "minor", "Min", 3, ({ minor }) => minor),
-  field("info", "open", "Open", 4, ({ openCount }) => openCount),
-  field("info", "segments", "Targ", 4, ({ live }) => live?.targets.length ?? 0),
-  field("info", "events", "Event", 6, ({ eventNumber }) => eventNumber),
-  field("deps", "device_count", "#Devs", 5, ({ dependencies }) => dependencies.length),
+  number("info", "major", "Maj", 3, ({ major }) => major),
+  number("info", "minor", "Min", 3, ({ minor }) => minor),
+  number("info", "open", "Open", 4, ({ openCount }) => openCount),
+  number("info", "segments", "Targ", 4, ({ live }) => live?.targets.length ?? 0),
+  number("info", "events", "Event", 6, ({ eventNumber }) => eventNumber),
+  number("deps", "device_count", "#Devs", 5, ({ dependencies }) => dependencies.length),
   field(
     "deps",
     "devs_used",
@@ -92,7 +116,7 @@ export const INFO_FIELDS: readonly Field[] = [
   field("deps", "blkdevs_used", "BlkDevNamesUsed", 16, ({ dependencies }) =>
     dependencies.map(({ blockName }) => blockName).join(","),
   ),
-  field("deps", "device_ref_count", "#Refs", 5, (_view, users) => users.length, true),
+  number("deps", "device_ref_count", "#Refs", 5, (_view, users) => users.length, true),
   field(
     "deps",
     "names_using_dev",
@@ -113,6 +137,7 @@ export const INFO_FIELDS: readonly Field[] = [
   field("splitname", "vg_name", "VG", 4, (view) => partsOf(view).vg),
   field("splitname", "lv_name", "LV", 4, (view) => partsOf(view).lv),
   field("splitname", "lv_layer", "LVLayer", 7, (view) => partsOf(view).layer),
+  SELECTED,
 ];
 
 export interface SplitRow extends NameParts {

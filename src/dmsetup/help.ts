@@ -9,6 +9,8 @@ const REST = `
   TABLE is a line for each target: START LENGTH TARGET WORD..., in sectors of 512 bytes. Devices in it are absolute paths, paths that
   begin with ./, NBD URIs, arrays of the same daemon (/dev/md0) and mapped devices.
   --concise: NAME,UUID,MINOR,ro|rw,TABLE LINE[,TABLE LINE...], with semicolons between devices.
+  -S CRITERIA (info, table, status, deps, suspend, resume, clear, remove, wipe_table, splitname): only what fits them, for instance
+  -S 'name=~^vg && open=0'; -S help lists the fields.
   -v shows 'info' with what a command does. --json in front of everything prints what was found or done for programs.
 `;
 

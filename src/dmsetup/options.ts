@@ -32,6 +32,14 @@ export interface DmsetupOptions {
   sort: string | null;
   separator: string | null;
   target: string | null;
+  /** Criteria: only what fits them is dealt with. */
+  select: string | null;
+  /** Of ls: a program, and words for it. */
+  exec: string | null;
+  addNodeOnCreate: boolean;
+  addNodeOnResume: boolean;
+  /** What is wrong with an option's value, as dmsetup says it. */
+  problem: string | null;
   /** Those that are understood and not done, as they were written. */
   refused: string | null;
 }
@@ -64,13 +72,18 @@ export const NO_OPTIONS: Readonly<DmsetupOptions> = {
   sort: null,
   separator: null,
   target: null,
+  select: null,
+  exec: null,
+  addNodeOnCreate: false,
+  addNodeOnResume: false,
+  problem: null,
   refused: null,
 };
 
 type Flag = {
   [K in keyof DmsetupOptions]: DmsetupOptions[K] extends boolean ? K : never;
 }[keyof DmsetupOptions];
-type Text = "table" | "uuid" | "fields" | "sort" | "separator" | "target";
+type Text = "table" | "uuid" | "fields" | "sort" | "separator" | "target" | "select" | "exec";
 
 /** What an option does to the options; `ignored`: it is about device nodes, udev or the tool itself, of which there is nothing here. */
 type Effect =
@@ -92,8 +105,8 @@ const EFFECTS: Readonly<Record<string, Effect>> = {
   concise: flag("concise"),
   count: { kind: "refused", argument: "required" },
   deferred: flag("deferred"),
-  select: { kind: "refused", argument: "required" },
-  exec: { kind: "refused", argument: "required" },
+  select: text("select"),
+  exec: text("exec"),
   force: flag("force"),
   gid: ignored("required"),
   help: flag("help"),
@@ -131,8 +144,8 @@ const EFFECTS: Readonly<Record<string, Effect>> = {
   verifyudev: ignored("none"),
   version: flag("version"),
   yes: ignored("none"),
-  addnodeoncreate: ignored("none"),
-  addnodeonresume: ignored("none"),
+  addnodeoncreate: flag("addNodeOnCreate"),
+  addnodeonresume: flag("addNodeOnResume"),
 };
 
 const LETTERS: Readonly<Record<string, string>> = {
@@ -233,18 +246,33 @@ function apply(options: DmsetupOptions, name: string, value: string | null): voi
       options.refused = `--${name}`;
       return;
     case "ignored":
+      options.problem ??= ignoredProblem(name, value ?? "");
       return;
   }
 }
 
+/** What is not done is refused all the same when it cannot be meant. */
+function ignoredProblem(name: string, value: string): string | null {
+  if (name === "manglename" && !["none", "hex", "auto"].includes(value))
+    return "Unknown name mangling mode.";
+  if (name === "readahead" && /^\s*-\d/.test(value) && Number(value) < -1)
+    return `Negative read ahead value (${value.trim()}) is not understood.`;
+  return null;
+}
+
 function checked(options: DmsetupOptions, words: readonly string[]): ParsedOptions {
+  const message = optionsProblem(options);
+  return message === null ? { kind: "options", options, words } : { kind: "error", message };
+}
+
+function optionsProblem(options: DmsetupOptions): string | null {
   const { major, minor } = options;
+  if (options.problem !== null) return options.problem;
   if ((major === null) !== (minor === null))
-    return {
-      kind: "error",
-      message: "Please specify both major number and minor number.",
-    };
-  if (Number.isNaN(major) || Number.isNaN(minor))
-    return { kind: "error", message: "Major and minor are numbers." };
-  return { kind: "options", options, words };
+    return "Please specify both major number and minor number.";
+  if (Number.isNaN(major) || Number.isNaN(minor)) return "Major and minor are numbers.";
+  if (options.table !== null && options.noTable) return "--table and --notable are incompatible.";
+  if (options.addNodeOnCreate && options.addNodeOnResume)
+    return "--addnodeonresume and --addnodeoncreate are incompatible.";
+  return null;
 }

@@ -12,6 +12,8 @@ export interface ReportField<T> {
   /** At least so wide. */
   readonly width: number;
   readonly group: string;
+  /** Its values are numbers, which can be greater or less. */
+  readonly isNumber?: boolean;
   /** Left out of the group's `GROUP_all`. */
   readonly isApart?: boolean;
   value(of: T): string | number;

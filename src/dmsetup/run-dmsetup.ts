@@ -5,13 +5,19 @@
  */
 import { HoldfastError } from "../base/errors.ts";
 import { COMMANDS } from "./commands.ts";
+import type { CommandSpec } from "./commands.ts";
 import { INFO_FIELDS, SPLIT_FIELDS } from "./fields.ts";
 import { helpText } from "./help.ts";
 import { NO_OPTIONS, parseOptions } from "./options.ts";
 import { UnknownField } from "./report.ts";
+import { refsOf } from "./run/device-names.ts";
+import { selectedRefs } from "./run/show.ts";
+import { WrongSelection } from "./selection.ts";
 import { Session } from "./session.ts";
 import type { DmsetupTools } from "./tools.ts";
 import { WrongOption } from "./wrong-option.ts";
+
+const SELECTION_HELP = `  FIELD=TEXT FIELD!=TEXT FIELD=~REGEX FIELD!~REGEX, for numbers = != > >= < <=; && or , for both, || or # for one of them, ! for not, and brackets.`;
 
 /** @param words the command line without the program's name */
 export async function runDmsetup(words: readonly string[], tools: DmsetupTools): Promise<number> {
@@ -46,6 +52,11 @@ async function carriedOut(session: Session, words: readonly string[]): Promise<b
     tellFields(session, name);
     return true;
   }
+  if (options.select?.trim() === "help") {
+    tellFields(session, name);
+    session.note(SELECTION_HELP);
+    return true;
+  }
   if (options.help || name === "help") return help(session, rest, words.length > 0 || options.help);
   const command = COMMANDS.find(({ names }) => names.includes(name));
   if (command === undefined) return usage(session, "Unknown command.");
@@ -55,11 +66,30 @@ async function carriedOut(session: Session, words: readonly string[]): Promise<b
   )
     return usage(session, "Incorrect number of arguments.");
   try {
-    await command.run(session, rest);
+    await run(session, command, rest);
     return true;
   } catch (thrown) {
     return told(session, name, thrown);
   }
+}
+
+/** With --select it is done for the devices that are meant, or not at all. */
+async function run(
+  session: Session,
+  command: CommandSpec,
+  words: readonly string[],
+): Promise<void> {
+  const { selects, names } = command;
+  const { select, columns, fields, sort } = session.options;
+  if (select === null) return command.run(session, words);
+  if (selects === undefined)
+    throw new WrongOption(`--select is not done here for ${names[0]}: it would do it for all.`);
+  const isReport =
+    selects === "rows" && (names[0] !== "info" || columns || fields !== null || sort !== null);
+  if (isReport) return command.run(session, words);
+  const refs = await selectedRefs(session, refsOf(session, words), select);
+  const named = refs.map(({ name }) => name);
+  return named.length === 0 ? undefined : command.run(session, named);
 }
 
 function isNamedByOption({ options }: Session): boolean {
@@ -90,6 +120,7 @@ function told(session: Session, command: string, thrown: unknown): false {
     tellFields(session, command);
     return refuse(session, thrown.message);
   }
+  if (thrown instanceof WrongSelection) return refuse(session, thrown.message);
   if (thrown instanceof WrongOption)
     return refuse(session, thrown.message, "Couldn't process command line.");
   if (!(thrown instanceof HoldfastError)) throw thrown;

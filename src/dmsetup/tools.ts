@@ -10,6 +10,8 @@ export interface DmsetupTools {
   stderr(text: string): Promise<void>;
   /** All of standard input. */
   readInput(): Promise<string>;
+  /** Runs it to its end, with this program's output. @throws HoldfastError when it cannot be run */
+  runProgram(path: string, words: readonly string[]): Promise<void>;
   /** Relative paths start here. */
   readonly folder: string;
 }

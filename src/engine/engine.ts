@@ -13,6 +13,7 @@ import type { ArenaCounters } from "../base/arena.ts";
 import type { LoopDelays } from "../env/loop-delay.ts";
 import type { SocketAddress } from "../env/sockets.ts";
 import type { HostCall } from "../host/host-call.ts";
+import type { ArrayView } from "../md/view/array-view.ts";
 import type { NbdListen, NbdTls } from "../nbd/server.ts";
 import type { NbdStats } from "../nbd/stats.ts";
 import type { VolumeReport } from "../volume/report.ts";
@@ -121,6 +122,13 @@ export interface SyncProgress {
   readonly bytesPerSecond: number;
 }
 
+/** What is left to say when all has ended. */
+export interface EngineEnd {
+  readonly figures: EngineFigures;
+  /** Arrays that were administered, as they were when nothing was written to them any more. */
+  readonly arrays: readonly ArrayView[];
+}
+
 export interface Engine {
   /**
    * All volumes of the call, or none.
@@ -139,10 +147,10 @@ export interface Engine {
   serve(call: ServeCall): Promise<Serving>;
   figures(): Promise<EngineFigures>;
   /**
-   * Ends everything in order; resolves to the last figures. What was called before comes to its end first, what is called
+   * Ends everything in order; resolves to what is left to say. What was called before comes to its end first, what is called
    * after it throws `shutdown`. Further calls of it wait for the same end.
    */
-  stop(): Promise<EngineFigures>;
+  stop(): Promise<EngineEnd>;
 }
 
 /** An engine that may end by itself. */

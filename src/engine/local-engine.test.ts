@@ -98,7 +98,7 @@ describeBackends((backend) => {
 
     client.destroy();
     const last = await engine.stop();
-    expect(last).toMatchObject({ nbd: { connections: 0, readBytes: sizeBytes } });
+    expect(last.figures).toMatchObject({ nbd: { connections: 0, readBytes: sizeBytes } });
     expect(open()).toBe(0);
     expect(existsSync(call.listen.path)).toBe(false);
   });
@@ -204,7 +204,7 @@ describe("an engine", () => {
     const late = [engine.open(degraded()), engine.serve(serveCall("gold")), engine.figures()];
     for (const one of late) expect(await codeOf(one)).toBe("shutdown");
     expect((await opened).volumes).toHaveLength(1);
-    expect(await stopped).toMatchObject({ nbd: null });
+    expect((await stopped).figures).toMatchObject({ nbd: null });
   });
 });
 

@@ -16,6 +16,7 @@ import type { LoopDelays } from "../env/loop-delay.ts";
 import { callHost } from "../host/host-call.ts";
 import type { HostCall } from "../host/host-call.ts";
 import type { OwnedHost } from "../host/owned-host.ts";
+import type { ArrayView } from "../md/view/array-view.ts";
 import { startNbdServer } from "../nbd/server.ts";
 import type { NbdServer, NbdServerOptions } from "../nbd/server.ts";
 import { createParityEngine } from "../parity/engine.ts";
@@ -29,6 +30,7 @@ import type {
   Access,
   ArrayExport,
   Engine,
+  EngineEnd,
   EngineFigures,
   EngineVolume,
   OpenCall,
@@ -70,7 +72,8 @@ export class LocalEngine implements Engine {
   readonly #arrays = new ArrayExports((array) => this.#arrayHost().use(array));
   #host: OwnedHost | null = null;
   readonly #requests = new OneByOne();
-  #stopping: Promise<EngineFigures> | null = null;
+  #ended: readonly ArrayView[] = [];
+  #stopping: Promise<EngineEnd> | null = null;
 
   constructor(env: Env, options: LocalEngineOptions) {
     this.#env = env;
@@ -106,7 +109,7 @@ export class LocalEngine implements Engine {
     return this.#figures();
   }
 
-  stop(): Promise<EngineFigures> {
+  stop(): Promise<EngineEnd> {
     this.#stopping ??= this.#requests.run(() => this.#stop());
     return this.#stopping;
   }
@@ -184,7 +187,9 @@ export class LocalEngine implements Engine {
     this.#host = host;
     host.listen(this.#arrays);
     // Whoever asks for arrays before they are served has them stopped after the server, too.
-    this.#closes.unshift(() => host.close());
+    this.#closes.unshift(async () => {
+      this.#ended = await host.close();
+    });
     return host;
   }
 
@@ -244,10 +249,10 @@ export class LocalEngine implements Engine {
     };
   }
 
-  async #stop(): Promise<EngineFigures> {
+  async #stop(): Promise<EngineEnd> {
     await this.#host?.letGo();
     await closeAll(this.#closes.splice(0));
-    return this.#figures();
+    return { figures: this.#figures(), arrays: this.#ended };
   }
 }
 

@@ -1,7 +1,7 @@
 /** Both ends of the way to an engine, with a structured clone in between and no thread. */
 import { describe, expect, it } from "vitest";
 import { HoldfastError } from "../base/errors.ts";
-import type { Engine, EngineFigures, OpenCall, OpenedByEngine } from "./engine.ts";
+import type { Engine, EngineEnd, EngineFigures, OpenCall, OpenedByEngine } from "./engine.ts";
 import { hostEngine } from "./engine-host.ts";
 import type { EngineMessage, EngineRequest } from "./messages.ts";
 import { RemoteEngine } from "./remote-engine.ts";
@@ -14,6 +14,8 @@ const FIGURES: EngineFigures = {
   loopDelay: { p50Ms: 0, p99Ms: 0, maxMs: 0 },
   arrays: [],
 };
+
+const END: EngineEnd = { figures: FIGURES, arrays: [] };
 const OPEN: OpenCall = { request: { paths: ["a"], force: false }, access: { kind: "read-only" } };
 const NOTHING: OpenedByEngine = { volumes: [], refused: [] };
 
@@ -74,7 +76,7 @@ function fakeEngine(changes: Partial<Engine>): Promise<Engine> {
     serveArrays: () => Promise.reject(new Error("not expected")),
     arrayExports: () => Promise.resolve([]),
     figures: () => Promise.resolve(FIGURES),
-    stop: () => Promise.resolve(FIGURES),
+    stop: () => Promise.resolve(END),
     ...changes,
   });
 }
@@ -160,7 +162,7 @@ describe("stopping an engine at the other end", () => {
     const way = new FakeWay();
     const order: string[] = [];
     const stopped = way.remote.stop().then(() => order.push("stopped"));
-    way.say({ kind: "result", id: 1, value: FIGURES });
+    way.say({ kind: "result", id: 1, value: END });
     queueMicrotask(() => order.push("answered"));
     for (let i = 0; i < 20; i += 1) await Promise.resolve();
     order.push("gone");
@@ -180,15 +182,15 @@ describe("stopping an engine at the other end", () => {
   it("happens once; later requests are refused", async () => {
     const way = new FakeWay();
     let stops = 0;
-    const stop = (): Promise<EngineFigures> => {
+    const stop = (): Promise<EngineEnd> => {
       stops += 1;
-      return Promise.resolve(FIGURES);
+      return Promise.resolve(END);
     };
     way.host(fakeEngine({ stop }));
     const first = way.remote.stop();
     expect(way.remote.stop()).toBe(first);
     expect(await failure(way.remote.figures())).toMatchObject({ code: "shutdown" });
-    expect(await first).toEqual(FIGURES);
+    expect(await first).toEqual(END);
     expect(stops).toBe(1);
     expect(await failure(way.remote.open(OPEN))).toMatchObject({ code: "shutdown" });
   });
@@ -196,7 +198,7 @@ describe("stopping an engine at the other end", () => {
   it("fails when the other side breaks after its answer", async () => {
     const way = new FakeWay();
     const stopped = way.remote.stop();
-    way.say({ kind: "result", id: 1, value: FIGURES });
+    way.say({ kind: "result", id: 1, value: END });
     const broken = new Error("the ring could not be closed");
     way.end(broken);
     expect(await failure(stopped)).toBe(broken);

@@ -10,6 +10,7 @@ import type { Log } from "../env/env.ts";
 import type { HostCall } from "../host/host-call.ts";
 import type {
   ArrayExport,
+  EngineEnd,
   EngineFigures,
   OpenCall,
   OpenedByEngine,
@@ -45,7 +46,7 @@ export class RemoteEngine implements RunningEngine {
   #dead: Error | null = null;
   #stopId: number | null = null;
   #isStopAnswered = false;
-  #stopping: Promise<EngineFigures> | null = null;
+  #stopping: Promise<EngineEnd> | null = null;
 
   /** @param log takes what the engine logs */
   constructor(port: EnginePort, log: Log) {
@@ -87,15 +88,15 @@ export class RemoteEngine implements RunningEngine {
     return this.#call("figures", undefined) as Promise<EngineFigures>;
   }
 
-  stop(): Promise<EngineFigures> {
+  stop(): Promise<EngineEnd> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
   /** The other side goes once it has answered, so the thread and all it held are gone when this resolves. */
-  async #stop(): Promise<EngineFigures> {
+  async #stop(): Promise<EngineEnd> {
     try {
-      return (await this.#request("stop", undefined)) as EngineFigures;
+      return (await this.#request("stop", undefined)) as EngineEnd;
     } finally {
       const error = await this.#gone;
       // oxlint-disable-next-line no-unsafe-finally -- why it broke at the end counts more than the figures

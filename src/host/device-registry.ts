@@ -24,7 +24,10 @@ export type MemberOpener = (
 ) => Promise<BlockDevice>;
 
 export interface HeldDevice {
+  /** As it was taken; it labels the member. */
   readonly path: string;
+  /** A mapped device may have got another name since. */
+  readonly currentPath: string;
   readonly device: BlockDevice;
   /** The base name of its path, as the kernel would call it: "sda", "d0.img". */
   readonly name: string;
@@ -70,6 +73,8 @@ function baseName(path: string): string {
 export interface MappedMembers {
   /** The same for all paths that name the device; null: it is no mapped device. */
   minorOf(path: string): number | null;
+  /** By its name now. */
+  pathOf(minor: number): string | null;
   /** @throws HoldfastError `read-only` */
   open(path: string, options: { readonly readOnly: boolean }): BlockDevice;
 }
@@ -173,9 +178,30 @@ export class DeviceRegistry {
     const { device } = found;
     const { disk } = place;
     const mapped = place.partitions.length > 0 ? null : this.#mapped.minorOf(place.basePath);
-    return mapped === null
-      ? { path, device, name, major: MAJOR, minor, disk, release }
-      : { path, device, name: `dm-${mapped}`, major: DM_MAJOR, minor: mapped, disk, release };
+    if (mapped === null)
+      return {
+        path,
+        currentPath: path,
+        device,
+        name,
+        major: MAJOR,
+        minor,
+        disk,
+        release,
+      };
+    const current = (): string => this.#mapped.pathOf(mapped) ?? path;
+    return {
+      path,
+      get currentPath() {
+        return current();
+      },
+      device,
+      name: `dm-${mapped}`,
+      major: DM_MAJOR,
+      minor: mapped,
+      disk,
+      release,
+    };
   }
 
   /** Who has the device or a part of it; null: nobody. */
@@ -186,8 +212,9 @@ export class DeviceRegistry {
 
   /** Is it the same device, however it was named? */
   async isSame(held: HeldDevice, path: string): Promise<boolean> {
-    if (held.path === path) return true;
-    const [one, other] = await Promise.all([this.#locate(held.path), this.#locate(path)]);
+    const { currentPath } = held;
+    if (currentPath === path) return true;
+    const [one, other] = await Promise.all([this.#locate(currentPath), this.#locate(path)]);
     return isShared(one, other) && one.partitions.length === other.partitions.length;
   }
 }

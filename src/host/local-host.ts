@@ -264,14 +264,17 @@ export class LocalArrayHost implements ArrayHost {
   /**
    * Stops all of them in order, what stands on others first, then the latest first; who waits for events is told that there are no more.
    */
-  async close(): Promise<void> {
+  async close(): Promise<readonly ArrayView[]> {
+    const ended: ArrayView[] = [];
     await this.mapped.letGo();
     await this.mapped.closeIdle();
     for (let next = this.#list.uppermost; next !== null; next = this.#list.uppermost) {
-      await this.stop({ array: next.names.kernelName, force: true });
+      const last = await this.stop({ array: next.names.kernelName, force: true });
+      if (last !== null) ended.push(last);
       await this.mapped.closeIdle();
     }
     this.#list.events.close();
+    return ended;
   }
 
   /** One thing after the other, and whoever looks is told. */

@@ -171,7 +171,7 @@ export async function findMember(
 ): Promise<Member> {
   const { attached } = hosted.managed.array.members;
   for (const member of attached) {
-    const { name, path } = hosted.heldBy(member);
+    const { name, currentPath: path } = hosted.heldBy(member);
     if (device === path || device === name || device === String(member.number)) return member;
   }
   for (const member of attached)

@@ -25,13 +25,16 @@ type Identity = Pick<
   | "pplSectors"
 >;
 
-function identityOf({ name, path, major, minor }: HeldDevice, superblock: MdSuperblock): Identity {
+function identityOf(
+  { name, currentPath, major, minor }: HeldDevice,
+  superblock: MdSuperblock,
+): Identity {
   const { dataOffsetSectors, dataSectors, shape, ppl } = superblock;
   // raid0 takes whole chunks of each.
   const unit = shape?.level === "raid0" ? shape.chunkSectors : 1;
   return {
     device: name,
-    path,
+    path: currentPath,
     major,
     minor,
     dataOffsetSectors,

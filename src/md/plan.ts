@@ -43,6 +43,8 @@ export interface AssemblyPlan {
   readonly verdict: SetVerdict;
   /** What --force did, a sentence each. */
   readonly forced: readonly string[];
+  /** Devices that are no part of the array any more, and not among the candidates, may have this event count. */
+  readonly goneEvents?: number;
 }
 
 /** Plans the assembly of the candidates of one array; null if not one superblock is intact. */

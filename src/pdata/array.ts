@@ -10,6 +10,25 @@ import { getU64, putU64 } from "./btree-node.ts";
 import type { CachedBlock } from "./block-cache.ts";
 import type { Transaction } from "./transaction.ts";
 
+export function valuesPerBlock(valueBytes: number): number {
+  return Math.floor((METADATA_BLOCK_BYTES - arrayHeader.size) / valueBytes);
+}
+
+/** Why a block cannot have `count` values of an array, half a sentence; null: it has them. */
+export function arrayBlockProblem(
+  { data }: CachedBlock,
+  valueBytes: number,
+  count: number,
+): string | null {
+  const found = arrayHeader.decode(data);
+  const isSane =
+    found.valueBytes === valueBytes &&
+    found.maxEntries === valuesPerBlock(valueBytes) &&
+    found.entries <= found.maxEntries;
+  if (isSane && count <= found.entries) return null;
+  return `it has ${found.entries} of ${found.maxEntries} values of ${found.valueBytes} bytes, and ${count} of ${valueBytes} bytes were expected`;
+}
+
 export class DiskArray {
   readonly valueBytes: number;
   readonly perBlock: number;
@@ -19,7 +38,7 @@ export class DiskArray {
   constructor(transaction: Transaction, valueBytes: number) {
     this.#transaction = transaction;
     this.valueBytes = valueBytes;
-    this.perBlock = Math.floor((METADATA_BLOCK_BYTES - arrayHeader.size) / valueBytes);
+    this.perBlock = valuesPerBlock(valueBytes);
     const each = (
       { view }: CachedBlock,
       offset: number,
@@ -104,14 +123,12 @@ export class DiskArray {
     return arrayHeader.size + index * this.valueBytes;
   }
 
-  #check({ data, location }: CachedBlock, index: number): void {
-    const { entries, maxEntries, valueBytes } = arrayHeader.decode(data);
-    const isSane =
-      valueBytes === this.valueBytes && maxEntries === this.perBlock && entries <= maxEntries;
-    if (isSane && index < entries) return;
+  #check(block: CachedBlock, index: number): void {
+    const problem = arrayBlockProblem(block, this.valueBytes, index + 1);
+    if (problem === null) return;
     throw new HoldfastError(
       "bad-metadata",
-      `Metadata block ${location}, an ${ARRAY_BLOCK.name}, has ${entries} of ${maxEntries} values of ${valueBytes} bytes, and value ${index} of ${this.valueBytes} bytes was expected.`,
+      `Metadata block ${block.location}, an ${ARRAY_BLOCK.name}, is wrong: ${problem}.`,
     );
   }
 

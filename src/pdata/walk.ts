@@ -11,6 +11,33 @@ export interface LostKeys {
   readonly why: string;
 }
 
+/** To whom damage is told that a dump leaves out; without one it is thrown. */
+export interface DumpOptions {
+  readonly lost?: (what: string) => void;
+}
+
+/** @throws `bad-metadata` from what it returns, when there is nobody to tell */
+export function lossTeller(
+  deviceName: string,
+  { lost }: DumpOptions,
+): (what: string, keys: LostKeys) => void {
+  return (what, { from, to, why }) => {
+    const text = `${what} [${from}, ${to ?? "-"}] cannot be read: ${why}`;
+    if (lost === undefined) throw new HoldfastError("bad-metadata", `${deviceName}: ${text}.`);
+    lost(text);
+  };
+}
+
+/** For trees in which a node that comes twice leads in a circle. */
+export function once(): (location: number) => boolean {
+  const seen = new Set<number>();
+  return (location) => {
+    if (seen.has(location)) return false;
+    seen.add(location);
+    return true;
+  };
+}
+
 export interface TreeWalk {
   readonly cache: BlockCache;
   readonly valueBytes: number;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runInProcess } from "../support/cli.ts";
 import { loadedServices } from "../../src/cli/loaded-services.ts";
+import { goldenCase, unpackImage } from "../support/golden.ts";
 import { testFolder } from "../support/temp.ts";
 
 function images(): { readonly a: string; readonly b: string; readonly folder: string } {
@@ -45,6 +46,23 @@ describe("--concise", () => {
     const { code, stderr } = await runInProcess(words, { services: SERVICES });
     expect(stderr).toContain(message);
     expect(code).toBe(2);
+  });
+
+  it("finds what has changed on a disk, by its tags", async () => {
+    const golden = goldenCase("dm-integrity-crc32c");
+    const { sha256, bytes } = golden.views[0]!.volumes["volume"]!;
+    const path = join(testFolder("integrity"), "d0.img");
+    const image = unpackImage(golden, 0);
+    writeFileSync(path, image);
+    const table = `v,,,ro,0 ${bytes / 512} integrity ${path} 0 - J 1 internal_hash:crc32c`;
+    const words = ["sum", "--concise", table];
+    const good = await runInProcess(words, { services: SERVICES });
+    expect([good.code, good.stdout]).toEqual([0, `${sha256}  v\n`]);
+    // Superblock, journal and tags are in front of it.
+    image[(8 + 176 + 256 + 7) * 512]! ^= 1;
+    writeFileSync(path, image);
+    const { code, stderr } = await runInProcess(words, { services: SERVICES });
+    expect([code, stderr]).toEqual([1, expect.stringContaining("512 bytes at byte 3584")]);
   });
 
   it("says which word of a table is wrong", async () => {

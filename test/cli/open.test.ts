@@ -83,7 +83,7 @@ function fakes({ volumes = [engineVolume()], refused = [], figures = [FIGURES] }
     },
     stop() {
       stops += 1;
-      return Promise.resolve(FIGURES);
+      return Promise.resolve({ figures: FIGURES, arrays: [] });
     },
   };
   const services: Partial<Services> = { startEngine: () => Promise.resolve(engine) };

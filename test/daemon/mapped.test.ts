@@ -172,6 +172,56 @@ describe("a mapped device in the daemon", () => {
     expect((await third.end("SIGTERM")).how).toBe(0);
   });
 
+  it("stops and comes again in order with arrays without superblocks between", async () => {
+    const lab = new Lab();
+    const first = await lab.start();
+    const [a, b] = lab.disks;
+    await lab.ok("create", "z-leg", "--table", `0 16384 linear ${a} 2048`);
+    await lab.ok("create", "y-leg", "--table", `0 16384 linear ${b} 2048`);
+    await lab.ok("create", "meta", "--table", `0 2048 linear ${a} 0`);
+    const legs = ["/dev/mapper/z-leg", "/dev/mapper/y-leg"];
+    const built = ["--build", "/dev/md5", "-l0", "-n2", "-c64", ...legs];
+    expect(await lab.run("mdadm", ...built)).toMatchObject({ code: 0, stderr: "" });
+    await lab.ok("create", "pool", "--table", "0 32768 thin-pool /dev/mapper/meta /dev/md5 128 0");
+    await lab.ok("message", "pool", "0", "create_thin 0");
+    await lab.ok("create", "a-thin", "--table", "0 32768 thin /dev/mapper/pool 0");
+    await lab.ok("rename", "z-leg", "x-leg");
+    const before = await lab.ok("table", "--concise");
+    const client = await lab.client("a-thin");
+    // Nobody flushes: what is stopped commits what it stands on last of all.
+    for (const block of [0, 40, 80]) expect(await client.errno(write(block * BLOCK, 7))).toBe(0);
+    await lab.ok("suspend", "pool");
+    client.request(write(120 * BLOCK, 8));
+    const end = await first.end("SIGTERM");
+    expect(end.how).toBe(0);
+    expect(end.stderr).not.toContain("error");
+
+    const second = await lab.start();
+    expect(await lab.ok("table", "--concise")).toBe(before);
+    expect(await lab.ok("info", "-c", "--noheadings", "-o", "events", "pool")).toBe("0\n");
+    // Who waits for what comes after an event of before hears that things are not as they were.
+    await lab.ok("wait", "pool", "5");
+    const again = await lab.client("a-thin");
+    for (const block of [0, 40, 80]) expect(await byteIn(again, block * BLOCK)).toBe(7);
+    expect((await second.end("SIGTERM")).how).toBe(0);
+  });
+
+  it("whose journal was not written back reads right after SIGKILL", async () => {
+    const lab = new Lab();
+    const first = await lab.start();
+    const words = "integrity ./a.img 0 - J 2 internal_hash:crc32c recalculate";
+    await lab.ok("create", "v", "--table", `0 1024 ${words}`);
+    const client = await lab.client("v");
+    expect(await client.errno(write(2 * BLOCK, 7))).toBe(0);
+    expect(await client.errno(FLUSH)).toBe(0);
+    await first.end("SIGKILL");
+    await lab.start();
+    const again = await lab.client("v");
+    expect(await byteIn(again, 2 * BLOCK)).toBe(7);
+    expect(await lab.ok("status", "v")).toMatch(/^0 1024 integrity 0 /);
+    again.destroy();
+  });
+
   it("that cannot be made again stays listed, until it is removed by name", async () => {
     const lab = new Lab();
     const first = await lab.start();

@@ -148,8 +148,8 @@ async function expectAfterCut(story: Story, images: readonly Uint8Array[]): Prom
   await writeSectors(world.disk("meta"), 0, images[0]!);
   await writeSectors(world.disk("data"), 0, images[1]!);
   const problems: string[] = [];
-  await checkPool(world.disk("meta"), ({ kind, text }) => {
-    if (kind === "problem") problems.push(text);
+  await checkPool(world.disk("meta"), (line) => {
+    if (line.kind === "problem") problems.push(line.text);
   });
   expect(problems).toEqual([]);
   await world.make("pool", POOL);

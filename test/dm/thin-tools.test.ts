@@ -46,6 +46,15 @@ describe("thin metadata of kernels", () => {
     expect(check.stderr).toBe(`${progress.join("\n")}\n`);
   });
 
+  it("is not repaired onto itself", async () => {
+    const image = metadataOf("dm-thin-2-snap");
+    const path = onDisk("meta.img", image);
+    const { code, stderr } = await runInProcess(["thin", "repair", path, path]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("in use");
+    expect(Buffer.compare(readFileSync(path), image)).toBe(0);
+  });
+
   it("is not taken for metadata when it is something else", async () => {
     const path = onDisk("zero.img", new Uint8Array(1 << 20));
     expect(await runInProcess(["thin", "dump", path])).toMatchObject({ code: 1, stdout: "" });

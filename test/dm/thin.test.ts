@@ -110,6 +110,25 @@ describe("thin devices", () => {
     expect(await runsOf(use, 0, 5 * BLOCK)).toBe("5x6 1x7 122x6 128x9 128x66 28x6 72x0 1x8 155x0");
   });
 
+  test("have the extents of an external origin where they have nothing", async () => {
+    const rig = await ThinRig.make({ disks: { image: 3 * BLOCK } });
+    await fill(rig.world.disk("image"), 8, 8, 6);
+    const { use } = await rig.newThin("t", 0, 8, "./image");
+    await fill(use, BLOCK + 9, 1, 7);
+    const runs = use
+      .extents(4, 6 * BLOCK, 9)
+      .map(({ sector, sectors, kind }) => [sector, sectors, kind]);
+    expect(runs).toEqual([
+      [4, 4, "hole"],
+      [8, 8, "data"],
+      [16, BLOCK - 16, "hole"],
+      [BLOCK, BLOCK, "data"],
+      // The origin's, and behind its end.
+      [2 * BLOCK, 4 * BLOCK + 4, "hole"],
+    ]);
+    expect(use.extents(4, 6 * BLOCK, 2)).toHaveLength(2);
+  });
+
   test("give whole blocks back when they are discarded", async () => {
     const rig = await ThinRig.make();
     const origin = await rig.newThin("t", 0, 8);
@@ -333,6 +352,7 @@ describe("a pool whose metadata is in trouble", () => {
     await fill(use, 0, BLOCK, 1);
     await flush(use);
     await fill(use, BLOCK, BLOCK, 2);
+    expect(await runsOf(use, 0, 3 * BLOCK)).toBe("128x1 128x2 128x0");
     const disk = rig.world.disk("meta");
     disk.failWrites(8, 1000);
     const events = rig.pool.eventNr;
@@ -347,6 +367,28 @@ describe("a pool whose metadata is in trouble", () => {
     await rig.reload();
     expect(await rig.status()).toContain(" ro ");
     expect(await rig.problems()).toEqual([]);
+  });
+
+  test("tells by every flush from then on what was lost with a commit, whoever began that", async () => {
+    const rig = await ThinRig.make();
+    const { use, device } = await rig.newThin("t", 0);
+    const other = await rig.newThin("u", 1);
+    await fill(use, 0, BLOCK, 1);
+    await fill(other.use, 0, BLOCK, 1);
+    await flush(use);
+    await fill(use, BLOCK, BLOCK, 2);
+    rig.world.disk("meta").failWrites(8, 1000);
+    rig.world.time.pass(1000);
+    await settled();
+    expect(await rig.status()).toContain(" needs_check ");
+    rig.world.disk("meta").heal();
+    await expect(flush(use)).rejects.toThrow("some is lost");
+    await expect(writeSectors(use, 0, filled(1, 3), BioFlags.fua)).rejects.toThrow("some is lost");
+    await flush(other.use);
+    await writeSectors(other.use, 0, filled(1, 3), BioFlags.fua);
+    await use.close();
+    await rig.world.all.remove(device, { deferred: false });
+    await flush((await rig.thin("again", 0)).use);
   });
 
   test("fails when not even the mark can be written", async () => {
@@ -369,7 +411,9 @@ describe("a pool whose metadata is in trouble", () => {
     expect(await rig.status()).toContain(" ro ");
     expect(await runsOf(use, 0, 2 * BLOCK)).toBe("128x1 128x0");
     await expect(fill(use, BLOCK, 1, 1)).rejects.toMatchObject({ code: "io" });
-    await expect(fill(use, 0, 1, 1)).rejects.toMatchObject({ code: "io" });
+    // What has its block is written nevertheless.
+    await fill(use, 0, 1, 2);
+    expect(await runsOf(use, 0, 8)).toBe("1x2 7x1");
     await rig.reload(64, "");
     await fill(use, BLOCK, 1, 1);
     expect(await rig.status()).toContain(" rw ");

@@ -1,7 +1,7 @@
 /** Every command of dmsetup with arguments that are good, bad and missing: what it says, what it ends with, and what it has changed. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { COMMANDS } from "../../src/dmsetup/commands.ts";
 import { DmsetupMachine, shellWords } from "../support/dmsetup-run.ts";
 import { testFolder } from "../support/temp.ts";
@@ -73,6 +73,15 @@ const GOOD: readonly (readonly [line: string, stdout: string])[] = [
     "info w",
     "Name:              w\nState:             ACTIVE\nRead Ahead:        256\nTables present:    LIVE\nOpen count:        0\nEvent number:      0\nMajor, minor:      254, 1\nNumber of targets: 1\nUUID: LVM-abc\n\n",
   ],
+  ["info -c -S open=1 --noheadings -o name", "v\n"],
+  ["info -c -S open=1 --noheadings -o selected,name", "1:v\n0:w\n0:x\n"],
+  ['info -c -S "!(open=1 || uuid=LVM-abc)" --noheadings -o name', "x\n"],
+  ["info -S name=none", ""],
+  ["table -S uuid=~^LVM", "w: 0 32 linear 254:0 0\n"],
+  ["table -S name=none", ""],
+  ["suspend -S name!=w", ""],
+  ["remove -S uuid=LVM-abc", ""],
+  ["splitname vg-lv -S vg_name=none", ""],
   ["wait v 5", ""],
   ["splitname my--vg-lv-layer --noheadings", "my-vg:lv:layer\n"],
   ["targets", ""],
@@ -93,8 +102,14 @@ describe("what is good", () => {
   it("is there for every command", () => {
     const tried = new Set(GOOD.map(([line]) => line.split(" ")[0]!));
     const missing = COMMANDS.filter(({ names }) => !names.some((name) => tried.has(name)));
-    // linear takes no messages, and there are no cookies to release.
-    expect(missing.map(({ names }) => names[0])).toEqual(["message", "udevreleasecookie"]);
+    // linear takes no messages, there are no cookies to release, and three are refused.
+    expect(missing.map(({ names }) => names[0])).toEqual([
+      "message",
+      "setgeometry",
+      "measure",
+      "stats",
+      "udevreleasecookie",
+    ]);
   });
 });
 
@@ -214,7 +229,28 @@ const BAD: readonly (readonly [line: string, stderr: string])[] = [
   ["info -c -o none", "Unrecognised field: none\n"],
   ["info -c -O none", "Unrecognised field: none\n"],
   ["info -c -u", "dmsetup: option requires an argument -- 'u'\nCouldn't process command line.\n"],
-  ["info -c -S open=1", "--select is not done here.\nCouldn't process command line.\n"],
+  ["info -c --count 2", "--count is not done here.\nCouldn't process command line.\n"],
+  ["info -c -S minor=x", "Failed to parse numeric value for selection field minor.\n"],
+  ["info -c -S uuid>1", "Operator > is none for field uuid, which is text.\n"],
+  ["table -S none=x", "Unrecognised selection field: none\nSelection syntax error at 'none=x'.\n"],
+  ["table -S name", "Unrecognised comparison operator: \nSelection syntax error at 'name'.\n"],
+  ['table -S "name=v w"', "Expecting logical operator\nSelection syntax error at 'w'.\n"],
+  ['table -S "(name=v"', "Syntax error: right parenthesis expected at ''\n"],
+  ['table -S "name=~(v"', "Missing end quote in the value of selection field name.\n"],
+  ["table -S name=~*", "Failed to parse regex value for selection field name.\n"],
+  ["suspend -S name=v none", "Device does not exist.\nCommand failed.\n"],
+  [
+    "remove_all --force -S name=v",
+    "--select is not done here for remove_all: it would do it for all.\nCouldn't process command line.\n",
+  ],
+  ["ls -S name=v", "--select is not done here for ls: it would do it for all.\n"],
+  ["setgeometry v 1 2 3 4", "setgeometry is refused: nothing here has a geometry.\n"],
+  ["measure", "measure is refused: there is no IMA here that measures tables.\n"],
+  ["stats list", "stats is refused: statistics are not kept.\nCommand failed.\n"],
+  [
+    'create n --notable --table "0 8 zero"',
+    "--table and --notable are incompatible.\nCouldn't process command line.\n",
+  ],
   ["info /dev/none", "Device /dev/none not found\n"],
   ["table none", `device-mapper: table ioctl on none  failed: ${GONE}`],
   ["status none", "Device does not exist.\nCommand failed.\n"],
@@ -223,7 +259,6 @@ const BAD: readonly (readonly [line: string, stderr: string])[] = [
   ["ls extra", "Incorrect number of arguments.\n"],
   ["ls -o none", "Option not recognised: none.\nCouldn't process command line.\n"],
   ["ls --tree -o none", "Tree options not recognised: none.\nCouldn't process command line.\n"],
-  ["ls --exec echo", "--exec is not done here.\n"],
   ["ls --none", "dmsetup: unrecognized option '--none'\nCouldn't process command line.\n"],
   ["splitname", "Incorrect number of arguments.\n"],
   ["splitname a b c", "Incorrect number of arguments.\n"],
@@ -361,4 +396,35 @@ it("help is long, and lists every command", async () => {
   const { code, stderr } = await new DmsetupMachine().run(["help"]);
   expect(code).toBe(0);
   for (const { names } of COMMANDS) expect(stderr).toContain(`dmsetup ${names.join("|")}`);
+});
+
+describe("ls --exec", () => {
+  it("runs the program for each device, which is its last word", async () => {
+    const m = await machine();
+    const run = await m.run(["ls", "--target", "linear", "--exec", "echo -n a"]);
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    expect(m.programs).toEqual([
+      ["echo", "-n", "a", "/dev/mapper/v"],
+      ["echo", "-n", "a", "/dev/mapper/w"],
+    ]);
+    expect((await m.run(["ls", "--exec", " "])).code).toBe(1);
+  });
+
+  it("goes on when the program is not there, and says so", async () => {
+    const { code, stderr } = await (await machine()).run(["ls", "--exec", "/no/such"]);
+    expect(code).toBe(0);
+    expect(stderr.match(/no\/such: /g)).toHaveLength(3);
+  });
+});
+
+it("remove_all --deferred leaves what is open until nobody has it open", async () => {
+  const m = await machine();
+  const end = m.host.use("dm-1");
+  expect((await m.run(["remove_all", "--force", "--deferred"])).code).toBe(0);
+  // What w stands on is open as well.
+  expect((await m.run(["ls"])).stdout).toBe("v\t(254:0)\nw\t(254:1)\n");
+  end();
+  await vi.waitFor(async () => {
+    expect((await m.run(["ls"])).stdout).toBe("No devices found\n");
+  });
 });

@@ -10,7 +10,8 @@ import { BioFlags } from "../../src/block/bio.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { readWriteLog, replayWriteLog } from "../../src/dm/targets/log-writes/replay.ts";
-import type { LogEntry, ReplayUntil } from "../../src/dm/targets/log-writes/replay.ts";
+import type { LogRange } from "../../src/dm/targets/log-writes/log-range.ts";
+import type { LogEntry } from "../../src/dm/targets/log-writes/replay.ts";
 import { DmWorld } from "../support/dm-world.ts";
 import { sha256 } from "../support/golden.ts";
 import { peerDescribe } from "../support/peers.ts";
@@ -149,14 +150,14 @@ async function expectSameStripes({ run, disks }: Played): Promise<void> {
 }
 
 async function expectReplays({ run }: Played, log: BlockDevice): Promise<void> {
-  const untils: readonly (readonly [string, ReplayUntil])[] = [
-    ["first", { kind: "mark", mark: "first" }],
-    ["second", { kind: "mark", mark: "second" }],
-    ["end", { kind: "end" }],
+  const ranges: readonly (readonly [string, LogRange])[] = [
+    ["first", { endMark: "first" }],
+    ["second", { endMark: "second" }],
+    ["end", {}],
   ];
-  for (const [label, until] of untils) {
+  for (const [label, range] of ranges) {
     const copy = new MemoryDevice({ name: "copy", sectors: DISK_SECTORS });
-    expect(await replayWriteLog(log, copy, until)).toBeGreaterThan(0);
+    expect(await replayWriteLog(log, copy, range)).toBeGreaterThan(0);
     expect(await digest(copy), label).toBe(looksOf(run).get(label)?.sha256);
   }
 }

@@ -88,6 +88,59 @@ dmsetup info -c -o open,name --nameprefixes x
 dmsetup info -c -o name,minor --nameprefixes --noheadings --unquoted
 dmsetup info -c -o name,open --rows
 dmsetup info -c -o name,open --rows --noheadings
+dmsetup info -c -S name=v
+dmsetup info -c -S name=none
+dmsetup info -c -S "name=v || name=w"
+dmsetup info -c -S "name=v,open=1"
+dmsetup info -c -S "open>0"
+dmsetup info -c -S "open>=1 && minor<1"
+dmsetup info -c -S "name=~^[vw]$"
+dmsetup info -c -S "name!~^[vw]$"
+dmsetup info -c -S "name!=v"
+dmsetup info -c -S "!(name=v)"
+dmsetup info -c -S "uuid=''"
+dmsetup info -c -S "name='a b'"
+dmsetup info -c -S "name=a b"
+dmsetup info -c -S "minor=x"
+dmsetup info -c -S "(name=v"
+dmsetup info -c -S ""
+dmsetup info -c -S "name=v" v w
+dmsetup info -c -S "name=v" w
+dmsetup info -c -o name,selected -S "name=v"
+dmsetup info -c -o name -S segments=1
+dmsetup info -c -o name -S suspended=Active
+dmsetup info -c -o name -S readonly=Read-only
+dmsetup info -c -o name -S devno=254:0
+dmsetup info -c -o name -S devs_used=v
+dmsetup info -c -o name -S device_count=1
+dmsetup info -c -o name -S read_ahead=256
+dmsetup info -c -o name -S "attr=L--w"
+dmsetup info -c -o name -S "name=v#name=w"
+dmsetup info -c -o name -S "name =~ v|w"
+dmsetup info -c -o name -S "names_using_dev=w"
+dmsetup table -S name=v
+dmsetup table -S name=none
+dmsetup table -S name=v v w
+dmsetup status -S name=~.
+dmsetup status -S name=z
+dmsetup deps -S name=w
+dmsetup splitname vg-lv -S vg_name=vg
+dmsetup splitname vg-lv -S vg_name=x
+dmsetup suspend -S name=w
+dmsetup info -c -S suspended=Suspended
+dmsetup resume -S name=w
+dmsetup table -S "name=~("
+dmsetup ls --exec echo
+dmsetup ls --exec "/no/such"
+dmsetup ls --exec false
+dmsetup ls --target zero --exec "echo a"
+dmsetup ls --exec "echo a" --tree
+dmsetup setgeometry v 1 2 3
+dmsetup info -c -o name -O open --select "name=v"
+dmsetup create n --table "0 8 zero" --notable
+dmsetup create n --table "0 8 zero" --addnodeoncreate --addnodeonresume
+dmsetup create n --table "0 8 zero" --readahead -5
+dmsetup create n --table "0 8 zero" --manglename foo
 dmsetup splitname vg-lv
 dmsetup splitname my--vg-my--lv-layer
 dmsetup splitname a--b-c-d-e
@@ -143,7 +196,8 @@ dmsetup remove --deferred newv
 dmsetup info newv
 dmsetup info -c newv
 dmsetup remove x z
-dmsetup remove w
+dmsetup remove -S name=none
+dmsetup remove -S "name=~^w"
 dmsetup ls
 dmsetup none
 dmsetup ls --none

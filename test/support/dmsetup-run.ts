@@ -21,6 +21,8 @@ export class DmsetupMachine {
   readonly disks = new Map<string, MemoryDevice>();
   readonly env: Env;
   readonly host: OwnedHost;
+  /** Programs that were to be run, with their words; only echo does what it does. */
+  readonly programs: string[][] = [];
 
   constructor(disks = 2, sectors = 8192) {
     for (let at = 0; at < disks; at += 1) {
@@ -59,6 +61,13 @@ export class DmsetupMachine {
       host: () => Promise.resolve(this.host),
       stdout: (text) => Promise.resolve(void out.push(text)),
       stderr: (text) => Promise.resolve(void err.push(text)),
+      runProgram: (path, given) => {
+        this.programs.push([path, ...given]);
+        if (path === "echo") out.push(`${given.join(" ")}\n`);
+        return path.startsWith("/no/")
+          ? Promise.reject(new HoldfastError("not-found", `spawn ${path} ENOENT`))
+          : Promise.resolve();
+      },
       readInput: () => Promise.resolve(input),
       folder: "/disks",
     });

@@ -131,6 +131,7 @@ export function memoryArrays(): MemoryArrays {
         for (const name of running.keys()) await stop(name, true);
         wake();
         log.push("close");
+        return [];
       },
     };
   };

@@ -97,8 +97,8 @@ export class ThinRig {
   /** What is wrong with the metadata as it is on the disk. */
   async problems(): Promise<string[]> {
     const lines: string[] = [];
-    await checkPool(this.world.disk("meta"), ({ kind, text }) => {
-      if (kind === "problem") lines.push(text.trim());
+    await checkPool(this.world.disk("meta"), (line) => {
+      if (line.kind === "problem") lines.push(line.text);
     });
     return lines;
   }

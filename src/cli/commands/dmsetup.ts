@@ -45,6 +45,7 @@ export const command: Command = {
       },
       stdout: (text) => terminal.stdout.write(text),
       stderr: (text) => terminal.stderr.write(text).catch(() => {}),
+      runProgram: (path, given) => terminal.runProgram(path, given),
       readInput: () => terminal.readInput(),
       folder: terminal.folder,
     });

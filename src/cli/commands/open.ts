@@ -232,7 +232,7 @@ export const command: Command = {
       } finally {
         await engine.stop();
       }
-      await figures.stopped(await engine.stop());
+      await figures.stopped((await engine.stop()).figures);
     } finally {
       await removeLeftovers(context, signal.leftovers);
       forgetFigures();

@@ -1,7 +1,5 @@
 /** `holdfast thin check|dump|restore|repair`: the metadata of thin pools, as thin_check, thin_dump, thin_restore and thin_repair print and read it. */
 import { HoldfastError } from "../../base/errors.ts";
-import type { BlockDevice } from "../../block/device.ts";
-import { openDevice } from "../../devices/open.ts";
 import { checkPool } from "../../dm/thin/check.ts";
 import { markNeedsCheck } from "../../dm/thin/needs-check.ts";
 import { dumpPool } from "../../dm/thin/dump.ts";
@@ -10,69 +8,47 @@ import { XmlWriter, readXml } from "../../dm/thin/xml.ts";
 import { readSmallFile } from "../../env/small-file.ts";
 import type { Command, CommandContext, ParsedArguments } from "../command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "../exit-codes.ts";
+import {
+  CHECK_JSON,
+  IGNORE_LEAKS,
+  LEAVE_OUT,
+  READ,
+  READ_ALONE,
+  WRITE,
+  printDump,
+  sayCheck,
+  withDevice,
+} from "../metadata-device.ts";
 
 const ACTIONS = ["check", "dump", "restore", "repair"] as const;
 type Action = (typeof ACTIONS)[number];
 
-/** Lines that go out in larger pieces. */
-const LINES_AT_A_TIME = 512;
-
 /** It is read whole. */
 const MAX_XML_BYTES = 256 * 1024 * 1024;
 
-async function withDevice<T>(
-  { env }: CommandContext,
-  path: string,
-  readOnly: boolean,
-  work: (device: BlockDevice) => Promise<T>,
-): Promise<T> {
-  const device = await openDevice(env, path, { readOnly });
-  try {
-    return await work(device);
-  } finally {
-    await device.close();
-  }
-}
-
-function check(context: CommandContext, device: string, args: ParsedArguments): Promise<number> {
-  const { terminal, output } = context;
+function check(context: CommandContext, path: string, args: ParsedArguments): Promise<number> {
   const clears = args.has("clear-needs-check-flag");
-  return withDevice(context, device, !clears, async (opened) => {
-    const said: Promise<void>[] = [];
-    const result = await checkPool(opened, ({ kind, text }) => {
-      const stream = kind === "facts" ? terminal.stdout : terminal.stderr;
-      said.push(stream.write(`${text}\n`));
-    });
-    await Promise.all(said);
-    const isGood =
-      result.verdict === "clean" ||
-      (result.verdict === "leaks" && args.has("ignore-non-fatal-errors"));
-    if (isGood && clears && result.needsCheck) {
-      await markNeedsCheck(opened, false);
-      await output.note(`${device} needs no check any more`);
+  return withDevice(context, path, clears ? WRITE : READ, async (device) => {
+    const { isGood, needsCheck } = await sayCheck(context, args, device, checkPool);
+    if (isGood && clears && needsCheck) {
+      await markNeedsCheck(device, false);
+      await context.output.note(`${path} needs no check any more`);
     }
     return isGood ? EXIT_DONE : EXIT_FAILED;
   });
 }
 
-function dump(context: CommandContext, device: string, args: ParsedArguments): Promise<number> {
-  const { output } = context;
-  return withDevice(context, device, true, async (opened) => {
-    const lines: string[] = [];
-    const writer = new XmlWriter(async (line) => {
-      lines.push(line);
-      if (lines.length >= LINES_AT_A_TIME) await output.lines(lines.splice(0));
-    });
-    const lost: string[] = [];
-    await dumpPool(opened, writer, args.has("repair") ? { lost: (what) => lost.push(what) } : {});
-    await output.lines(lines);
-    for (const what of lost) await output.warning(what);
+function dump(context: CommandContext, path: string, args: ParsedArguments): Promise<number> {
+  return withDevice(context, path, READ, async (device) => {
+    await printDump(context, args, (line, options) =>
+      dumpPool(device, new XmlWriter(line), options),
+    );
     return EXIT_DONE;
   });
 }
 
 function restore(context: CommandContext, input: string, device: string): Promise<number> {
-  return withDevice(context, device, false, async (opened) => {
+  return withDevice(context, device, WRITE, async (opened) => {
     const text = await readSmallFile(context.env, input, MAX_XML_BYTES);
     await readXml(text, new PoolBuilder(opened));
     return EXIT_DONE;
@@ -81,8 +57,8 @@ function restore(context: CommandContext, input: string, device: string): Promis
 
 function repair(context: CommandContext, input: string, device: string): Promise<number> {
   const { output } = context;
-  return withDevice(context, input, true, (damaged) =>
-    withDevice(context, device, false, async (opened) => {
+  return withDevice(context, input, READ_ALONE, (damaged) =>
+    withDevice(context, device, WRITE, async (opened) => {
       const lost: string[] = [];
       await dumpPool(damaged, new PoolBuilder(opened), { lost: (what) => lost.push(what) });
       for (const what of lost) await output.warning(what);
@@ -125,15 +101,13 @@ export const command: Command = {
       },
     ],
     options: [
-      { long: "repair", text: "dump: leave out what is damaged" },
+      LEAVE_OUT,
       {
         long: "clear-needs-check-flag",
         text: "check: when all is well, take away the mark that makes kernels refuse changes",
       },
-      {
-        long: "ignore-non-fatal-errors",
-        text: "check: exit with 0 when blocks are counted that nobody uses, and nothing else is wrong",
-      },
+      IGNORE_LEAKS,
+      CHECK_JSON,
     ],
     examples: [
       {

@@ -6,6 +6,7 @@ import { DELAY } from "./delay/delay.ts";
 import { DUST } from "./dust/dust.ts";
 import { ERROR } from "./error/error.ts";
 import { FLAKEY } from "./flakey/flakey.ts";
+import { INTEGRITY } from "./integrity/integrity.ts";
 import { LINEAR } from "./linear/linear.ts";
 import { LOG_WRITES } from "./log-writes/log-writes.ts";
 import { MIRROR } from "./mirror/mirror.ts";
@@ -24,6 +25,7 @@ export const TARGET_TYPES: readonly TargetType[] = [
   DUST,
   ERROR,
   FLAKEY,
+  INTEGRITY,
   LINEAR,
   LOG_WRITES,
   MIRROR,

@@ -6,6 +6,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { deviceDetails } from "../../formats/thin.ts";
 import type { DeviceDetails } from "../../formats/thin.ts";
 import { getU64, putU64 } from "../../pdata/btree-node.ts";
+import { MappingCache } from "./mapping-cache.ts";
 import type { MetadataStore } from "./metadata-store.ts";
 
 /** A device that somebody has open, or that has changed. */
@@ -15,7 +16,10 @@ export interface ThinDevice {
   root: number;
   details: DeviceDetails;
   hasChanged: boolean;
+  /** Of what was written since it was opened some is gone: no flush may say otherwise. */
+  hasLost: boolean;
   users: number;
+  readonly cache: MappingCache;
 }
 
 export class DeviceTable {
@@ -30,6 +34,8 @@ export class DeviceTable {
   static async after(before: DeviceTable, store: MetadataStore): Promise<DeviceTable> {
     const table = new DeviceTable(store);
     for (const device of before.#known.values()) {
+      device.cache.clear();
+      if (device.hasChanged) device.hasLost = true;
       const stored = await table.#read(device.id);
       if (stored === null || device.users === 0) continue;
       Object.assign(device, { root: stored.root, details: stored.details, hasChanged: false });
@@ -76,7 +82,9 @@ export class DeviceTable {
       root: getU64(new DataView(root.buffer), 0),
       details: deviceDetails.decode(found),
       hasChanged: false,
+      hasLost: false,
       users: 0,
+      cache: new MappingCache(),
     };
   }
 
@@ -119,7 +127,8 @@ export class DeviceTable {
     state.dataMappingRoot = await devices.insert(state.dataMappingRoot, id, value);
     const { transactionId, time } = state;
     const details = { mappedBlocks, transactionId, creationTime: time, snapshottedTime: time };
-    this.#changed({ id, root, details, hasChanged: true, users: 0 });
+    const cache = new MappingCache();
+    this.#changed({ id, root, details, hasChanged: true, hasLost: false, users: 0, cache });
   }
 
   async delete(id: number): Promise<void> {

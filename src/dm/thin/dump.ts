@@ -1,5 +1,4 @@
 /** Tells what a metadata device holds. With damage it stops, or, to repair, tells what can still be had. */
-import { HoldfastError } from "../../base/errors.ts";
 import type { BlockDevice } from "../../block/device.ts";
 import { spaceMapRoot } from "../../formats/persistent-data.ts";
 import {
@@ -11,30 +10,21 @@ import {
 } from "../../formats/thin.ts";
 import { BlockCache } from "../../pdata/block-cache.ts";
 import { entriesOf, getU64, keyAt, valueOffset } from "../../pdata/btree-node.ts";
-import { walkTree } from "../../pdata/walk.ts";
-import type { LostKeys } from "../../pdata/walk.ts";
+import { lossTeller, once, walkTree } from "../../pdata/walk.ts";
+import type { DumpOptions, LostKeys } from "../../pdata/walk.ts";
 import { rfcUuid } from "../../codec/uuid.ts";
 import { readThinSuperblock } from "./metadata-store.ts";
 import type { DeviceFacts, MappingFacts, PoolVisitor } from "./visitor.ts";
-
-export interface DumpOptions {
-  /** Damage is told to this, and left out; without it, it is thrown. */
-  readonly lost?: (what: string) => void;
-}
 
 /** @throws `bad-metadata` */
 export async function dumpPool(
   device: BlockDevice,
   visitor: PoolVisitor,
-  { lost }: DumpOptions = {},
+  options: DumpOptions = {},
 ): Promise<void> {
   const superblock = await readThinSuperblock(device);
   const cache = new BlockCache(device);
-  const tell = (what: string, { from, to, why }: LostKeys): void => {
-    const text = `${what} [${from}, ${to ?? "-"}] cannot be read: ${why}`;
-    if (lost === undefined) throw new HoldfastError("bad-metadata", `${device.name}: ${text}.`);
-    lost(text);
-  };
+  const tell = lossTeller(device.name, options);
   const details = new Map<number, DeviceFacts>();
   await walkTree(
     {
@@ -126,14 +116,4 @@ async function dumpDevice(
 function follows(run: MappingFacts, origin: number, data: number, time: number): boolean {
   const { length } = run;
   return origin === run.origin + length && data === run.data + length && time === run.time;
-}
-
-/** For trees in which a node that comes twice leads in a circle. */
-function once(): (location: number) => boolean {
-  const seen = new Set<number>();
-  return (location) => {
-    if (seen.has(location)) return false;
-    seen.add(location);
-    return true;
-  };
 }

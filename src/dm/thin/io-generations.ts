@@ -4,42 +4,49 @@
  */
 import { assert } from "../../base/assert.ts";
 
+/** A count of its own for each: entering and leaving are for every bio, a new generation is for every commit. */
+export class Generation {
+  readonly number: number;
+  underWay = 0;
+
+  constructor(number: number) {
+    this.number = number;
+  }
+}
+
 export class IoGenerations {
-  #current = 0;
-  readonly #underWay = new Map<number, number>();
+  #current = new Generation(0);
+  /** In order; those that had something under way when they ended. */
+  #older: Generation[] = [];
   readonly #waiting: { readonly below: number; readonly resolve: () => void }[] = [];
 
   /** @returns what is to be given to `leave` */
-  enter(): number {
+  enter(): Generation {
     const generation = this.#current;
-    this.#underWay.set(generation, (this.#underWay.get(generation) ?? 0) + 1);
+    generation.underWay += 1;
     return generation;
   }
 
-  leave(generation: number): void {
-    const left = this.#underWay.get(generation)! - 1;
-    assert(left >= 0, "what leaves has entered");
-    if (left > 0) {
-      this.#underWay.set(generation, left);
-      return;
-    }
-    this.#underWay.delete(generation);
-    if (this.#waiting.length > 0) this.#wake();
+  leave(generation: Generation): void {
+    assert(generation.underWay > 0, "what leaves has entered");
+    generation.underWay -= 1;
+    if (generation.underWay === 0 && generation !== this.#current) this.#wake();
   }
 
   /** Resolves when nothing is under way that was when this was called. */
   drainOlder(): Promise<void> {
-    this.#current += 1;
-    const below = this.#current;
+    const before = this.#current;
+    this.#current = new Generation(before.number + 1);
+    this.#older.push(before);
     return new Promise((resolve) => {
-      this.#waiting.push({ below, resolve });
+      this.#waiting.push({ below: this.#current.number, resolve });
       this.#wake();
     });
   }
 
   #wake(): void {
-    // Generations were put in in order.
-    const oldest = this.#underWay.keys().next().value ?? Infinity;
+    this.#older = this.#older.filter(({ underWay }) => underWay > 0);
+    const oldest = this.#older[0]?.number ?? Infinity;
     while (this.#waiting.length > 0 && this.#waiting[0]!.below <= oldest)
       this.#waiting.shift()!.resolve();
   }

@@ -126,13 +126,22 @@ export class ThinMetadata {
   /** Where a block is, if that can be said at once. */
   lookup(device: ThinDevice, block: number): Lookup {
     if (this.#isTorn) return "later";
+    const { cache, details } = device;
+    const place = cache.find(block);
+    if (place >= 0) {
+      this.block = cache.dataBlockAt(place);
+      this.isShared = details.snapshottedTime > cache.timeAt(place);
+      return "mapped";
+    }
     const { mappings } = this.#store;
     const offset = mappings.find(device.root, block);
     if (offset === NOT_IN_MEMORY) return "later";
     if (offset === NOT_FOUND) return "unmapped";
     const { view } = mappings.leaf!;
+    const time = mappedTime(view, offset);
     this.block = mappedBlock(view, offset);
-    this.isShared = device.details.snapshottedTime > mappedTime(view, offset);
+    this.isShared = details.snapshottedTime > time;
+    cache.keep(block, this.block, time);
     return "mapped";
   }
 
@@ -213,6 +222,7 @@ export class ThinMetadata {
   map(device: ThinDevice, block: number, dataBlock: number): Promise<void> {
     return this.#change(async () => {
       const { mappings, dataMap, state } = this.#store;
+      device.cache.forget(block, block + 1);
       await dataMap.prepare(dataBlock);
       dataMap.take(dataBlock);
       const isNew = (await mappings.get(device.root, block)) === null;
@@ -228,6 +238,7 @@ export class ThinMetadata {
   unmap(device: ThinDevice, from: number, to: number): Promise<void> {
     return this.#change(async () => {
       const { mappings } = this.#store;
+      device.cache.forget(from, to);
       const first = await mappings.next(device.root, from);
       if (first === null || first.key >= to) return;
       await this.#changeRoot(device, async (root) => {

@@ -21,9 +21,9 @@ import { CurrentDevice } from "./current-device.ts";
 import { IoGenerations } from "./io-generations.ts";
 import { ThinMetadata, isRefusal } from "./metadata.ts";
 import { MetadataStore } from "./metadata-store.ts";
-import { SpaceWaiters } from "./space-waiters.ts";
-import type { SpaceWaiter } from "./space-waiters.ts";
 import type { PoolFeatures } from "./pool-features.ts";
+import { Waiters } from "./waiters.ts";
+import type { Waiter } from "./waiters.ts";
 
 export type PoolMode = "write" | "out-of-data" | "out-of-metadata" | "read-only" | "fail";
 
@@ -57,10 +57,11 @@ export class Pool {
   #isLowWaterTold = false;
   #isMetadataLowTold = false;
   #commitTimer: Timer | null = null;
-  readonly waiters = new SpaceWaiters();
+  readonly #waiters = new Waiters();
   #spaceTimer: Timer | null = null;
   #isPaused = true;
-  readonly #held: (() => void)[] = [];
+  /** While it is suspended. */
+  readonly #held = new Waiters();
   #active = 0;
   #idle: (() => void) | null = null;
 
@@ -149,9 +150,15 @@ export class Pool {
         "usage",
         `${this.name} has ${metadata.dataBlocks} data blocks, and its table has room for ${dataBlocks}; a pool cannot shrink.`,
       );
+    if (metadata.usableMetadataBlocks < metadata.metadataBlocks)
+      throw new HoldfastError(
+        "usage",
+        `${this.name} has ${metadata.metadataBlocks} blocks of metadata, and its metadata device ${metadata.usableMetadataBlocks}.`,
+      );
     if (this.#mode !== "write" || metadata.needsCheck) return;
-    if (metadata.usableMetadataBlocks > metadata.metadataBlocks) await metadata.growMetadata();
-    if (dataBlocks > metadata.dataBlocks) await metadata.growData(dataBlocks);
+    if (metadata.usableMetadataBlocks > metadata.metadataBlocks)
+      await this.change(() => metadata.growMetadata());
+    if (dataBlocks > metadata.dataBlocks) await this.change(() => metadata.growData(dataBlocks));
     await this.commit();
   }
 
@@ -167,7 +174,7 @@ export class Pool {
     }
     if (before !== mode) this.#binding.event();
     if (mode === "read-only" || mode === "fail" || mode === "out-of-metadata")
-      this.waiters.fail(this.unserviceable());
+      this.#waiters.fail(this.unserviceable());
   }
 
   #allowed(wanted: PoolMode): PoolMode {
@@ -181,7 +188,7 @@ export class Pool {
     if (this.#mode !== "out-of-data") return;
     this.#failsWithoutSpace = true;
     this.#binding.event();
-    this.waiters.fail(this.unserviceable());
+    this.#waiters.fail(this.unserviceable());
   }
 
   /** Why a write that needs a new block fails now. */
@@ -200,9 +207,9 @@ export class Pool {
   }
 
   /** It waits, or fails, as the mode says. */
-  waitForSpace(waiter: SpaceWaiter): void {
+  waitForSpace(waiter: Waiter): void {
     if (this.#mode === "write") waiter.retry();
-    else if (this.#mode === "out-of-data" && !this.#failsWithoutSpace) this.waiters.add(waiter);
+    else if (this.#mode === "out-of-data" && !this.#failsWithoutSpace) this.#waiters.add(waiter);
     else waiter.fail(this.unserviceable());
   }
 
@@ -210,34 +217,43 @@ export class Pool {
   async reserve(): Promise<number | null> {
     const { metadata } = this;
     if (this.#mode !== "write") return null;
-    this.#checkLowWater();
-    if (!metadata.hasRoom) await this.commit();
-    if (!metadata.hasRoom) {
-      this.setMode("out-of-metadata");
-      return null;
-    }
-    const first = await metadata.reserve();
+    if (!(await this.makeRoom())) return null;
+    const reserve = (): Promise<number | null> => this.#tried(() => metadata.reserve());
+    const first = await reserve();
+    this.#checkLowWater(metadata.freeDataBlocks + (first === null ? 0 : 1));
     if (first !== null) return first;
-    // What this transaction gave back is free after it.
     await this.commit();
-    const second = this.#mode === "write" ? await metadata.reserve() : null;
+    const second = this.#mode === "write" ? await reserve() : null;
     if (second === null && this.mode === "write") this.setMode("out-of-data");
     return second;
   }
 
-  #checkLowWater(): void {
-    const { freeDataBlocks } = this.metadata;
-    if (this.#isLowWaterTold || freeDataBlocks > this.#binding.lowWaterBlocks) return;
+  /** Room for one more change of the metadata. False: there is none, and the mode says so. */
+  async makeRoom(): Promise<boolean> {
+    const { metadata } = this;
+    // What this transaction gave back is free after it.
+    if (!metadata.hasRoom) await this.commit();
+    if (!metadata.hasRoom) this.setMode("out-of-metadata");
+    return metadata.hasRoom;
+  }
+
+  /** @param free blocks before one was taken */
+  #checkLowWater(free: number): void {
+    if (this.#isLowWaterTold || free > this.#binding.lowWaterBlocks) return;
     this.#isLowWaterTold = true;
     this.#binding.event();
   }
 
   /** A change of the metadata, which is committed within a second. If it fails, what came since the last commit is undone. */
   async change<T>(work: () => Promise<T>): Promise<T> {
+    const result = await this.#tried(work);
+    this.#scheduleCommit();
+    return result;
+  }
+
+  async #tried<T>(work: () => Promise<T>): Promise<T> {
     try {
-      const result = await work();
-      this.#scheduleCommit();
-      return result;
+      return await work();
     } catch (error) {
       await this.#failed(toHoldfastError(error));
       throw error;
@@ -264,9 +280,12 @@ export class Pool {
     }
   }
 
-  /** Makes durable what the metadata says. 1 the data device is flushed, 2 the metadata written. @returns whether the data device was flushed */
+  /**
+   * Makes durable what the metadata says. 1 the data device is flushed, 2 the metadata written. Without room for more changes there is room for the
+   * commit of those there are. @returns whether the data device was flushed
+   */
   async commit(): Promise<boolean> {
-    if (this.#mode !== "write" && this.#mode !== "out-of-data") return false;
+    if (this.#mode === "read-only" || this.#mode === "fail") return false;
     let hasFlushed = false;
     try {
       await this.metadata.commit(async () => {
@@ -286,10 +305,11 @@ export class Pool {
     const isLow = this.metadata.freeMetadataBlocks < this.metadataThreshold;
     if (isLow && !this.#isMetadataLowTold) this.#binding.event();
     this.#isMetadataLowTold = isLow;
+    if (!this.metadata.hasRoom && this.#mode !== "read-only") this.setMode("out-of-metadata");
     if (this.#mode !== "out-of-data" || this.metadata.freeDataBlocks === 0) return;
     this.setMode("write");
     this.#failsWithoutSpace = this.features.failsWithoutSpace;
-    this.waiters.retry();
+    this.#waiters.retry();
   }
 
   /** All that was written is durable, and found again. */
@@ -307,9 +327,15 @@ export class Pool {
     );
   }
 
-  /** While it is suspended: called when it is resumed. */
-  hold(later: () => void): void {
-    this.#held.push(later);
+  /** While it is suspended. */
+  hold(waiter: Waiter): void {
+    this.#held.add(waiter);
+  }
+
+  /** A volume is suspended: what waits here comes back to it. */
+  giveBack(owner: object): void {
+    this.#waiters.giveBack(owner);
+    this.#held.giveBack(owner);
   }
 
   /** Something of a volume begins, which `ended` is called for. */
@@ -340,15 +366,16 @@ export class Pool {
   go(): void {
     this.#isPaused = false;
     this.#isLowWaterTold = false;
-    for (const later of this.#held.splice(0)) later();
-    this.waiters.retry();
+    this.#held.retry();
+    this.#waiters.retry();
   }
 
   /** The last table that named it is gone. */
   close(): void {
     this.#commitTimer?.cancel();
     this.#spaceTimer?.cancel();
-    this.waiters.fail(new HoldfastError("io", `The pool ${this.name} was removed.`));
-    for (const later of this.#held.splice(0)) later();
+    const error = new HoldfastError("io", `The pool ${this.name} was removed.`);
+    this.#waiters.fail(error);
+    this.#held.fail(error);
   }
 }

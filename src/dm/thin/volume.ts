@@ -26,7 +26,9 @@ import { GIVEN_BACK } from "../target.ts";
 import { discardRange } from "./discard.ts";
 import type { ThinDevice } from "./device-table.ts";
 import { fillNewBlock } from "./new-block.ts";
+import type { Generation } from "./io-generations.ts";
 import type { Pool } from "./pool.ts";
+import type { Waiter } from "./waiters.ts";
 
 /** Blocks whose mapping is looked at for one question about extents. */
 const MAX_EXTENT_BLOCKS = 4096;
@@ -36,7 +38,7 @@ class Passed implements Pooled {
   isSpare = false;
   parent: Bio | null = null;
   hold: RangeHold | null = null;
-  generation = 0;
+  generation: Generation | null = null;
   readonly bio: OwnBio;
 
   constructor(over: (passed: Passed, error: HoldfastError | null) => void) {
@@ -90,10 +92,14 @@ export class Volume {
   #flush(bio: Bio): void {
     const { pool } = this;
     if (pool.isPaused) {
-      pool.hold(() => this.#flush(bio));
+      this.#hold(bio, () => this.#flush(bio));
       return;
     }
     pool.begin();
+    if (this.device.hasLost) {
+      this.#end(bio, this.#loss());
+      return;
+    }
     pool.flush((error) => this.#end(bio, error));
   }
 
@@ -119,7 +125,7 @@ export class Volume {
   #start(bio: Bio): void {
     const { pool } = this;
     if (pool.isPaused) {
-      pool.hold(() => this.#start(bio));
+      this.#hold(bio, () => this.#start(bio));
       return;
     }
     pool.begin();
@@ -141,8 +147,9 @@ export class Volume {
     if (mode === "fail" || metadata.lookup(this.device, block) !== "mapped") return false;
     if (bio.op === "read") return true;
     // A write that is durable when it ends needs a mapping that is.
-    const waitsForCommit = (bio.flags & BioFlags.fua) !== 0 && this.device.hasChanged;
-    return !metadata.isShared && !waitsForCommit && mode !== "read-only";
+    const { hasChanged, hasLost } = this.device;
+    const waitsForCommit = (bio.flags & BioFlags.fua) !== 0 && (hasChanged || hasLost);
+    return !metadata.isShared && !waitsForCommit;
   }
 
   #pass(bio: Bio, hold: RangeHold, dataBlock: number): void {
@@ -157,9 +164,10 @@ export class Volume {
 
   #over(passed: Passed, error: HoldfastError | null): void {
     const { parent, hold, generation } = passed;
-    assert(parent !== null && hold !== null, "what was passed is over once");
+    assert(parent !== null && hold !== null && generation !== null, "what was passed is over once");
     passed.parent = null;
     passed.hold = null;
+    passed.generation = null;
     dropData(passed.bio);
     this.#passed.give(passed);
     this.pool.io.leave(generation);
@@ -207,9 +215,10 @@ export class Volume {
     const { pool, device } = this;
     const { metadata } = pool;
     const isDurable = (bio.flags & BioFlags.fua) !== 0;
+    if (isDurable && device.hasLost) throw this.#loss();
     const found = await metadata.locate(device, block);
     if (found !== null && !found.isShared) {
-      if (pool.mode === "read-only" || pool.mode === "fail") throw pool.unserviceable();
+      if (pool.mode === "fail") throw pool.unserviceable();
       if (isDurable && device.hasChanged) await pool.commit();
       await this.#toBlock(bio, found.block);
       return "done";
@@ -247,22 +256,30 @@ export class Volume {
 
   #waitForSpace(bio: Bio): void {
     this.pool.ended();
-    if (this.#givesBack) {
-      bio.end(GIVEN_BACK);
-      return;
-    }
-    this.pool.waitForSpace({
-      owner: this,
-      retry: () => this.#start(bio),
-      fail: (error) => bio.end(error),
-      giveBack: () => bio.end(GIVEN_BACK),
-    });
+    if (this.#givesBack) bio.end(GIVEN_BACK);
+    else this.pool.waitForSpace(this.#waiter(bio, () => this.#start(bio)));
+  }
+
+  /** The pool is suspended. */
+  #hold(bio: Bio, retry: () => void): void {
+    if (this.#givesBack) bio.end(GIVEN_BACK);
+    else this.pool.hold(this.#waiter(bio, retry));
+  }
+
+  #waiter(bio: Bio, retry: () => void): Waiter {
+    const giveBack = (): void => bio.end(GIVEN_BACK);
+    return { owner: this, retry, fail: (error) => bio.end(error), giveBack };
+  }
+
+  #loss(): HoldfastError {
+    const text = `of what was written to device ${this.device.id} some is lost, because its metadata could not be written; open it again.`;
+    return new HoldfastError("io", `${this.pool.name}: ${text}`);
   }
 
   #discard(bio: Bio): void {
     const { pool } = this;
     if (pool.isPaused) {
-      pool.hold(() => this.#discard(bio));
+      this.#hold(bio, () => this.#discard(bio));
       return;
     }
     pool.begin();
@@ -290,7 +307,7 @@ export class Volume {
   /** What waits for space is given back from now on. */
   presuspend(isNoflush: boolean): void {
     this.#givesBack = isNoflush;
-    if (isNoflush) this.pool.waiters.giveBack(this);
+    if (isNoflush) this.pool.giveBack(this);
   }
 
   resume(): void {
@@ -303,11 +320,26 @@ export class Volume {
     for (let looked = 0; list.end < sector + sectors && looked < MAX_EXTENT_BLOCKS; looked += 1) {
       const block = quotient(list.end, size);
       const found = this.pool.metadata.lookup(this.device, block);
-      const isHole = found === "unmapped" && this.origin === null;
       const end = Math.min(sector + sectors, (block + 1) * size);
-      if (!list.add(end - list.end, isHole ? "hole" : "data")) break;
+      const isThere =
+        found === "unmapped" ? this.#addUnmapped(list, end) : list.add(end - list.end, "data");
+      if (!isThere) break;
     }
     return list.extents;
+  }
+
+  /** As far as there is an origin it is that one's, and nothing behind it. @returns false: no more is wanted */
+  #addUnmapped(list: ExtentList, end: number): boolean {
+    const { origin } = this;
+    const until = Math.min(end, origin?.sectors ?? 0);
+    while (list.end < until)
+      for (const { sectors, kind } of origin!.extents(
+        list.end,
+        until - list.end,
+        MAX_EXTENT_BLOCKS,
+      ))
+        if (!list.add(sectors, kind)) return false;
+    return list.end === end || list.add(end - list.end, "hole");
   }
 }
 

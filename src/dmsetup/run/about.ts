@@ -3,6 +3,7 @@ import { HoldfastError } from "../../base/errors.ts";
 import { SPLIT_DEFAULTS, SPLIT_FIELDS } from "../fields.ts";
 import { splitName } from "../names.ts";
 import { chosenFields, reportLines } from "../report.ts";
+import { parseSelection } from "../selection.ts";
 import type { Session } from "../session.ts";
 
 /** The kernel's device-mapper whose targets and ioctls are those here. */
@@ -22,6 +23,7 @@ export function runSplitName(
 ): void {
   const row = { ...splitName(name, subsystem), subsystem };
   const fields = chosenFields(SPLIT_FIELDS, SPLIT_DEFAULTS, session.options.fields);
+  if (!parseSelection(session.options.select ?? "", SPLIT_FIELDS)(row)) return;
   for (const line of reportLines(fields, [row], session.options)) session.print(line);
   session.result(row);
 }
@@ -41,6 +43,13 @@ export async function runTargetVersion(session: Session, names: readonly string[
       );
     tellType(session, type);
   }
+}
+
+/** A command that is understood and not done. */
+export function refusal(why: string): () => never {
+  return () => {
+    throw new HoldfastError("unsupported", why);
+  };
 }
 
 function tellType(

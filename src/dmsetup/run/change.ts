@@ -1,5 +1,6 @@
 /** Commands that change a device: suspend, resume, clear, rename, message, wait, wipe_table. */
 import { HoldfastError } from "../../base/errors.ts";
+import { splitWords } from "../../dm/table.ts";
 import type { MappedHost, MappedView } from "../../host/mapped/mapped-host.ts";
 import type { DeviceRef, Session } from "../session.ts";
 import { checkNewName, firstRef, noDeviceNamed, ownName, refsOf } from "./device-names.ts";
@@ -78,9 +79,11 @@ export async function runMessage(session: Session, words: readonly string[]): Pr
   if (ref === null) throw noDeviceNamed();
   if (!/^\d+$/.test(place)) throw new HoldfastError("usage", "Invalid sector.");
   if (message.length === 0) throw new HoldfastError("usage", "No message supplied.");
+  // It is one text for the kernel, which takes it apart: `message pool 0 "create_thin 0"` is the same as without quotes.
+  const said = splitWords(message.join(" "));
   const { name: device } = await session.need("message", ref);
   const { answer } = await session.ioctl("message", ref, (host) =>
-    host.mappedMessage({ device, sector: Number(place), words: message }),
+    host.mappedMessage({ device, sector: Number(place), words: said }),
   );
   if (answer !== null) session.print(answer);
   session.result({ name: device, answer });

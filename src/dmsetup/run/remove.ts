@@ -43,6 +43,14 @@ async function attempts(session: Session, ref: DeviceRef, device: string): Promi
   }
 }
 
+/** Those that somebody has open go when nobody has. */
+async function removeLater(session: Session, name: string): Promise<void> {
+  const outcome = await session.ioctl("remove", named(name), (host) =>
+    host.mappedRemove({ device: name, deferred: true }),
+  );
+  session.result({ name, outcome });
+}
+
 /** Those that nobody has open, as long as there are any. */
 export async function runRemoveAll(session: Session): Promise<void> {
   if (!session.options.force)
@@ -52,7 +60,10 @@ export async function runRemoveAll(session: Session): Promise<void> {
     );
   const host = await session.host();
   for (;;) {
-    const idle = (await session.all()).filter(({ openCount }) => openCount === 0);
+    const { deferred } = session.options;
+    const all = await session.all();
+    const idle = all.filter(({ openCount }) => openCount === 0);
+    if (idle.length === 0 && deferred) for (const { name } of all) await removeLater(session, name);
     if (idle.length === 0) return;
     for (const { name } of idle) {
       await session.ioctl("remove", named(name), () =>

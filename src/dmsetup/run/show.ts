@@ -1,12 +1,15 @@
 /** Commands that tell and change nothing: info, table, status, deps, ls. */
-import { HoldfastError } from "../../base/errors.ts";
+import { HoldfastError, toHoldfastError } from "../../base/errors.ts";
 import { formatConcise } from "../../dm/concise.ts";
 import type { MappedDependency, MappedView } from "../../host/mapped/mapped-host.ts";
-import { INFO_DEFAULTS, INFO_FIELDS } from "../fields.ts";
+import { INFO_DEFAULTS, INFO_FIELDS, SELECTED } from "../fields.ts";
 import type { InfoRow } from "../fields.ts";
 import { infoLines } from "../info-text.ts";
 import { mangled } from "../names.ts";
 import { chosenFields, reportLines, sortedRows } from "../report.ts";
+import { parseSelection } from "../selection.ts";
+import type { Selection } from "../selection.ts";
+import { named } from "../session.ts";
 import type { DeviceRef, Session } from "../session.ts";
 import { TreeText, treeSwitches } from "../tree.ts";
 import { WrongOption } from "../wrong-option.ts";
@@ -54,12 +57,16 @@ export async function runInfo(session: Session, refs: readonly DeviceRef[] | nul
     return;
   }
   const chosen = chosenFields(INFO_FIELDS, INFO_DEFAULTS, fields);
+  const isSelected = parseSelection(session.options.select ?? "", INFO_FIELDS);
   const views: MappedView[] = [];
   const all = await session.all();
   const show = (): void => {
-    const rows = views.map((view): InfoRow => ({ view, users: usersOf(view, all) }));
+    const rows = views
+      .map((view) => infoRow(view, all, isSelected))
+      .filter((row) => row.isSelected || chosen.includes(SELECTED));
     const sorted = sortedRows(INFO_FIELDS, rows, sort);
-    for (const line of reportLines(chosen, sorted, session.options)) session.print(line);
+    if (rows.length > 0)
+      for (const line of reportLines(chosen, sorted, session.options)) session.print(line);
     for (const row of sorted)
       session.result(Object.fromEntries(chosen.map((field) => [field.id, field.value(row)])));
   };
@@ -75,8 +82,41 @@ export async function runInfo(session: Session, refs: readonly DeviceRef[] | nul
   }
 }
 
+function infoRow(
+  view: MappedView,
+  all: readonly MappedView[],
+  isSelected: Selection<InfoRow>,
+): InfoRow {
+  const row = { view, users: usersOf(view, all), isSelected: true };
+  return { ...row, isSelected: isSelected(row) };
+}
+
+/** Those of the devices that --select means. @throws WrongSelection */
+export async function selectedRefs(
+  session: Session,
+  refs: readonly DeviceRef[] | null,
+  select: string,
+): Promise<DeviceRef[]> {
+  const isSelected = parseSelection(select, INFO_FIELDS);
+  const all = await session.all();
+  const found: DeviceRef[] = [];
+  await eachOf(
+    session,
+    refs,
+    (ref) => existing(session, ref),
+    (view) => {
+      if (infoRow(view, all, isSelected).isSelected) found.push(named(view.name));
+    },
+  );
+  return found;
+}
+
 function usersOf({ name }: MappedView, all: readonly MappedView[]): MappedView[] {
   return all.filter(({ dependencies }) => dependencies.some(({ mapped }) => mapped === name));
+}
+
+function isOneOfMany({ options }: Session, refs: readonly DeviceRef[] | null): boolean {
+  return refs === null || refs.length > 1 || options.select !== null;
 }
 
 /** With the device's name in front, unless it was the only one asked for. */
@@ -88,7 +128,7 @@ function printLines(
 ): void {
   const { target, inactive: isInactive } = session.options;
   const targets = (isInactive ? inactive : live)?.targets ?? [];
-  const prefix = refs === null || refs.length > 1 ? `${name}: ` : "";
+  const prefix = isOneOfMany(session, refs) ? `${name}: ` : "";
   const shown = lines.filter((_line, at) => target === null || targets[at]?.type === target);
   for (const line of shown) session.print(`${prefix}${line}`);
   if (lines.length === 0 && target === null) session.print(prefix);
@@ -154,7 +194,7 @@ export async function runDeps(session: Session, refs: readonly DeviceRef[] | nul
     (view) => {
       tellInfo(session, view);
       const { name, dependencies } = view;
-      const prefix = refs === null || refs.length > 1 ? `${name}: ` : "";
+      const prefix = isOneOfMany(session, refs) ? `${name}: ` : "";
       const texts = dependencies.map((each) => ` (${dependencyText(each, kind)})`).join("");
       session.print(`${prefix}${dependencies.length} dependencies\t:${texts}`);
       session.result({ name, dependencies });
@@ -177,21 +217,42 @@ function dependencyText(
 }
 
 export async function runLs(session: Session): Promise<void> {
-  const { tree, target, fields } = session.options;
+  const { tree, target, fields, exec } = session.options;
   const kind = tree ? "devno" : nameKind(session.options);
   const switches = tree ? treeSwitches(fields) : new Set<never>();
   if (typeof switches === "string")
     throw new WrongOption(`Tree options not recognised: ${switches}.`);
   const all = await session.all();
+  const shown = all.filter(
+    ({ live }) => target === null || live?.targets.some(({ type }) => type === target),
+  );
   for (const view of all) session.result(view);
   if (all.length === 0) session.print("No devices found");
+  else if (exec !== null) await runForEach(session, exec, shown);
   else if (tree) for (const line of new TreeText(switches).lines(all)) session.print(line);
-  else if (target === null)
-    for (const view of all) session.print(`${view.name}\t(${ownText(view, kind)})`);
   else
-    for (const { name, major, minor, live } of all)
-      if (live?.targets.some(({ type }) => type === target))
-        session.print(`${name}\t(${major}, ${minor})`);
+    for (const view of shown)
+      session.print(`${view.name}\t(${target === null ? ownText(view, kind) : comma(view)})`);
+}
+
+function comma({ major, minor }: MappedView): string {
+  return `${major}, ${minor}`;
+}
+
+/** The program with its words and, as the last one, the device. What became of it is not asked. */
+async function runForEach(
+  session: Session,
+  exec: string,
+  views: readonly MappedView[],
+): Promise<void> {
+  const [program, ...words] = exec.split(/\s+/).filter(Boolean);
+  if (program === undefined) throw new HoldfastError("usage", "There is no program to run.");
+  for (const { name } of views) {
+    await session.flush();
+    await session.tools
+      .runProgram(program, [...words, `/dev/mapper/${name}`])
+      .catch((thrown: unknown) => session.warn(`${program}: ${toHoldfastError(thrown).message}`));
+  }
 }
 
 function ownText({ name, major, minor }: MappedView, kind: NameKind): string {

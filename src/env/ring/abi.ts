@@ -95,6 +95,8 @@ export const Op = {
   receive: 27,
 } as const;
 
+/** Flags of a submission: not tried at once, a thread of the kernel does it from the start (5.6). */
+export const SQE_ASYNC = 1 << 4;
 /** ioprio of receive: wait for data before trying (5.19). */
 export const RECEIVE_POLL_FIRST = 1;
 /** ioprio of accept: one request accepts many (5.19). */

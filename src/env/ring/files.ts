@@ -2,6 +2,7 @@
  * Files through a ring. What the page cache can do at once is done at once, in the call; what would wait goes through the ring.
  *
  *   read   preadv2(RWF_NOWAIT) --EAGAIN or short--> ring        where the file system refuses RWF_NOWAIT (tmpfs):
+ *          large, and few of them are on their way: ring, by a thread of the kernel
  *   write  pwrite, timed: a slow file's go through the ring     pread, timed like writes
  *          large: ring
  *          parts: pwritev, timed; a slow file's one by one
@@ -9,7 +10,8 @@
  *   write that is durable when it ends: ring, RWF_DSYNC. A flush instead would have all that was ever written wait for the disk.
  *
  * Buffered writes have no form that does not wait, and through the ring they cost a hand-over to a kernel thread each. That is less than
- * the copying where they are large: then another processor copies, and this one goes on.
+ * the copying where they are large: then another processor copies, and this one goes on. So it is with large reads; but the kernel has one
+ * thread for all of them while none waits for a disk, so most are still done here.
  * Transfers are pooled; short ones are continued. Everything else of a file is env/node's.
  */
 import { availableParallelism } from "node:os";
@@ -20,7 +22,7 @@ import { Pace } from "../pace.ts";
 import type { ThreadSwitches } from "../pace.ts";
 import { DescriptorFile, MAX_TRANSFER_BYTES } from "../node/descriptor-file.ts";
 import { openFile } from "../node/files.ts";
-import { Errno, FSYNC_DATASYNC, Op, RWF_DSYNC, RWF_NOWAIT } from "./abi.ts";
+import { Errno, FSYNC_DATASYNC, Op, RWF_DSYNC, RWF_NOWAIT, SQE_ASYNC } from "./abi.ts";
 import { systemError } from "./errors.ts";
 import { Iovec, MAX_BUFFERS } from "./iovec.ts";
 import { makeBlocking } from "./kernel.ts";
@@ -34,16 +36,22 @@ type ReadDone = (error: Error | null, bytes: number) => void;
 /** What a ring does for a file. */
 interface Work {
   readonly opcode: number;
+  readonly flags: number;
   readonly opFlags: number;
 }
 
-const READ: Work = { opcode: Op.read, opFlags: 0 };
-const WRITE: Work = { opcode: Op.write, opFlags: 0 };
-const WRITE_DURABLY: Work = { opcode: Op.write, opFlags: RWF_DSYNC };
-const FLUSH: Work = { opcode: Op.fsync, opFlags: FSYNC_DATASYNC };
+const READ: Work = { opcode: Op.read, flags: 0, opFlags: 0 };
+const READ_AWAY: Work = { opcode: Op.read, flags: SQE_ASYNC, opFlags: 0 };
+const WRITE: Work = { opcode: Op.write, flags: 0, opFlags: 0 };
+const WRITE_DURABLY: Work = { opcode: Op.write, flags: 0, opFlags: RWF_DSYNC };
+const FLUSH: Work = { opcode: Op.fsync, flags: 0, opFlags: FSYNC_DATASYNC };
 
 /** Copying so much takes about as long as handing it over, 10 to 20 us. */
 const LARGE_WRITE_BYTES = 64 * 1024;
+/** Copying so much takes ten times as long. */
+const LARGE_READ_BYTES = 256 * 1024;
+/** One that is copied, and one that the thread finds when it is done. */
+const MAX_READS_AWAY = 2;
 const IS_ALONE = availableParallelism() === 1;
 
 const MAX_SPARE_TRANSFERS = 1024;
@@ -56,6 +64,8 @@ class FileSpace {
   readonly #spare: Transfer[] = [];
   readonly #iovec: Iovec;
   readonly switches: ThreadSwitches;
+  /** Large reads that a thread of the kernel does, or is to do. */
+  readsAway = 0;
 
   constructor(loop: RingLoop, clock: Clock) {
     this.loop = loop;
@@ -116,6 +126,7 @@ class Transfer implements Completed {
     this.#offset = offset;
     this.#done = done;
     this.#operation.opcode = work.opcode;
+    this.#operation.flags = work.flags;
     this.#operation.opFlags = work.opFlags;
     this.#operation.descriptor = file.number;
     this.#space.loop.hold();
@@ -130,7 +141,8 @@ class Transfer implements Completed {
     operation.address = isFlush ? 0 : this.#space.loop.system.addressOf(this.#data) + this.#filled;
     operation.offset = isFlush ? 0 : this.#offset + this.#filled;
     operation.keeps = this.#data;
-    this.#space.loop.start(operation);
+    if (this.#work === READ_AWAY) this.#space.loop.startNow(operation);
+    else this.#space.loop.start(operation);
   }
 
   completed(_operation: Operation, result: number): void {
@@ -180,6 +192,11 @@ class RingFile extends DescriptorFile {
   }
 
   read(data: Uint8Array, offsetBytes: number, done: ReadDone): void {
+    const space = this.#space;
+    if (!IS_ALONE && data.length >= LARGE_READ_BYTES && space.readsAway < MAX_READS_AWAY) {
+      this.#through(READ_AWAY, data, 0, offsetBytes, done);
+      return;
+    }
     const result = data.length === 0 ? 0 : this.#readNow(data, offsetBytes);
     if (result === data.length) this.#ended(done, result);
     else this.#through(READ, data, Math.max(0, result), offsetBytes, done);
@@ -274,19 +291,21 @@ class RingFile extends DescriptorFile {
       return;
     }
     this.#inFlight += 1;
+    if (work === READ_AWAY) this.#space.readsAway += 1;
     this.#space.transfer().begin(this, work, data, filled, offsetBytes, done);
   }
 
   /** The ring is done. @param end where it stopped */
   transferred(work: Work, result: number, end: number, bytes: number, done: ReadDone): void {
     this.#inFlight -= 1;
+    if (work === READ_AWAY) this.#space.readsAway -= 1;
     if (this.#inFlight === 0 && this.#draining.length > 0)
       for (const drained of this.#draining.splice(0)) drained();
     if (work === FLUSH) {
       done(this.flushed(result < 0 ? systemError("fdatasync", -result) : null), 0);
     } else if (work === WRITE_DURABLY && result < 0) {
       done(this.flushed(systemError("write", -result)), bytes);
-    } else if (work === READ) {
+    } else if (work === READ || work === READ_AWAY) {
       if (result < 0) done(this.failed(systemError("read", -result), "reading", end), bytes);
       else done(null, bytes);
     } else if (result < 0) done(this.failed(systemError("write", -result), "writing", end), bytes);

@@ -82,6 +82,12 @@ export class RingLoop {
     this.#schedule();
   }
 
+  /** The kernel has it when the call returns: what it does by a thread of its own goes on beside whatever comes next here. */
+  startNow(operation: Operation): void {
+    this.start(operation);
+    this.ring.submitAndWait(0);
+  }
+
   cancel(operation: Operation): void {
     this.ring.cancel(operation);
     this.#schedule();

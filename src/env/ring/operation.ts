@@ -16,6 +16,8 @@ export class Operation {
   readonly owner: Completed;
   state: "idle" | "waiting" | "flying" = "idle";
   opcode = 0;
+  /** SQE_ASYNC or none. */
+  flags = 0;
   ioprio = 0;
   descriptor = -1;
   address = 0;

@@ -298,6 +298,29 @@ describeUnless(why, "ring files", () => {
     },
   );
 
+  it.skipIf(availableParallelism() === 1)(
+    "are read by another processor where that is much, two at a time, and the others here",
+    async () => {
+      const env = open();
+      const path = join(testFolder("ring"), "f");
+      const content = Buffer.alloc(1024 * 1024);
+      for (let at = 0; at < content.length; at += 4) content.writeUInt32LE(at, at);
+      writeFileSync(path, content);
+      const file = await env.files.open(path, "read");
+      const large = 256 * 1024;
+      const reads = [0, 1, 2, 3].map((at) => bytesAt(file, at * large, large));
+      expect(env.usage.operations).toBe(2);
+      for (const [at, bytes] of (await Promise.all(reads)).entries())
+        expect(sameBytes(bytes, content.subarray(at * large, (at + 1) * large))).toBe(true);
+      // Beyond the end, once more by the other: those before have been counted off.
+      const last = bytesAt(file, content.length - 100, large);
+      expect(env.usage.operations).toBe(1);
+      expect((await last).length).toBe(100);
+      expect(env.usage.operations).toBe(0);
+      await file.close();
+    },
+  );
+
   it("go through the ring where calls turn out to be slow", async () => {
     let nowMs = 0;
     // Each look at the clock finds a second gone.

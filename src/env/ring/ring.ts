@@ -342,7 +342,7 @@ export class Ring {
     operation.state = "flying";
     const words = this.#submissions;
     const { address, offset } = operation;
-    words[at + Sqe.opcode] = operation.opcode | (operation.ioprio << 16);
+    words[at + Sqe.opcode] = operation.opcode | (operation.flags << 8) | (operation.ioprio << 16);
     words[at + Sqe.descriptor] = operation.descriptor;
     words[at + Sqe.offsetLow] = offset;
     words[at + Sqe.offsetHigh] = offset / TWO_32;

@@ -22,6 +22,8 @@ export const R5_META_HEADER_BYTES = 32;
 export const R5_MAGIC = 0x6433c509;
 export const R5_VERSION = 1;
 const CHECKSUM_OFFSET = 4;
+/** So far ahead is the number of the empty block that a new log begins with, behind one that was replayed: no old block counts as its next. */
+export const R5_SEQ_JUMP = 10_000n;
 
 export const r5MetaBlock = struct("r5 log meta block", "little", R5_META_HEADER_BYTES, {
   magic: shownAs(u32(0), asHex),
@@ -272,4 +274,26 @@ export async function* readR5Log(
     walked += decoded.meta.sectors;
     position = r5Advance(log, position, decoded.meta.sectors);
   }
+}
+
+/**
+ * Where the log begins that was written last, of a journal whose tail nobody recorded: each was begun right behind the one before it, the
+ * first at 0. 0 too where there is none.
+ */
+export async function lastR5Start(read: R5Reader, log: R5Log): Promise<number> {
+  let start = 0;
+  for (let walked = 0; walked < log.sectors;) {
+    let end = start;
+    let next = null;
+    for await (const meta of readR5Log(read, log, start)) {
+      end = r5Advance(log, end, meta.sectors);
+      walked += meta.sectors;
+      next = meta.seq + 1n;
+    }
+    if (next === null) break;
+    const behind = decodeR5Meta(await read(end, R5_BLOCK_SECTORS), log, end, next + R5_SEQ_JUMP);
+    if (behind.kind === "bad") break;
+    start = end;
+  }
+  return start;
 }

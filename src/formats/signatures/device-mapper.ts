@@ -7,10 +7,11 @@
  */
 import { formatSectors } from "../../base/units.ts";
 import { crc32cUpdate } from "../../codec/crc32c.ts";
-import { bytes, text, u16, u32, u64n, u8 } from "../../codec/fields.ts";
+import { bytes, text, u32, u64n } from "../../codec/fields.ts";
 import { struct } from "../../codec/struct.ts";
 import { rfcUuid } from "../../codec/uuid.ts";
 import { CLONE_MAGIC, CLONE_SUPERBLOCK, cloneSuperblock } from "../dm-clone.ts";
+import { INTEGRITY_MAGIC, integritySuperblock } from "../dm-integrity.ts";
 import { fixedRange, isPowerOfTwo, sizeOrNull, uuidOrNull } from "./probe.ts";
 import type { Signature, SignatureProbe } from "./probe.ts";
 
@@ -141,17 +142,6 @@ export const mirrorLogProbe: SignatureProbe = {
   },
 };
 
-const integritySuperblock = struct("integritySuperblock", "little", 64, {
-  magic: text(0, 8),
-  version: u8(8),
-  logInterleaveSectors: u8(9),
-  tagBytes: u16(10),
-  journalSections: u32(12),
-  dataSectors: u64n(16),
-  flags: u32(24),
-  logSectorsPerBlock: u8(28),
-});
-
 export const integrityProbe: SignatureProbe = {
   name: "dm-integrity",
   types: ["DM_integrity"],
@@ -160,7 +150,7 @@ export const integrityProbe: SignatureProbe = {
   recognise([data]) {
     const sb = integritySuperblock.decode(data!);
     const isBelievable =
-      sb.magic === "integrt" &&
+      sb.magic === INTEGRITY_MAGIC &&
       sb.version >= 1 &&
       sb.version <= 16 &&
       sb.logSectorsPerBlock <= 3 &&

@@ -27,6 +27,7 @@ export function mappedBeside(
   // Called when there are both.
   const members: MappedMembers = {
     minorOf: (path) => mapped.minorOf(path),
+    pathOf: (minor) => mapped.pathOf(minor),
     open: (path, how) => mapped.open(path, how),
   };
   const registry = new DeviceRegistry(env, openDevice, members, timeoutMs);
@@ -56,7 +57,7 @@ function arrayCalled(list: ArrayList, path: string): ArrayBelow | null {
     major: MD_MAJOR,
     minor,
     volume: hosted.volume,
-    members: hosted.held.map((held) => held.path),
+    members: hosted.held.map(({ currentPath }) => currentPath),
     use: () => hosted.use(),
   };
 }

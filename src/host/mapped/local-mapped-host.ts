@@ -66,6 +66,11 @@ export class LocalMappedHost implements MappedHost, MappedMembers {
     return this.#named(path)?.minor ?? null;
   }
 
+  pathOf(minor: number): string | null {
+    const device = this.#devices.all.find((each) => each.minor === minor);
+    return device === undefined ? null : `/dev/mapper/${device.name}`;
+  }
+
   open(path: string, { readOnly }: { readonly readOnly: boolean }): BlockDevice {
     const device = this.#named(path);
     if (device === null) throw new HoldfastError("not-found", `There is no mapped device ${path}.`);

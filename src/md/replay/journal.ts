@@ -15,6 +15,7 @@ import type { Patch } from "../../devices/patched.ts";
 import {
   R5_BLOCK_BYTES,
   R5_BLOCK_SECTORS,
+  lastR5Start,
   r5Advance,
   r5Seed,
   r5Start,
@@ -76,7 +77,7 @@ export async function readJournal(
   const read = (sector: number, sectors: number): Promise<Uint8Array> =>
     readSectors(device, own.dataOffsetSectors + sector, sectors);
   const stripes = new JournalStripes(plan, geometry, limitBytes);
-  const tailSectors = own.journalTailSectors ?? 0;
+  const tailSectors = own.journalTailSectors ?? (await lastR5Start(read, log));
   let usedSectors = 0;
   let nextSeq = 0n;
   for await (const meta of readR5Log(read, log, tailSectors)) {

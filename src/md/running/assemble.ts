@@ -235,12 +235,14 @@ function isTakenForClean({ forced, verdict, slots }: AssemblyPlan, shape: MdShap
  * What a device that belongs to the array, and has no part in it now, may have for an event count. One that is not there may be one
  * ahead, where superblocks were being written when it all stopped.
  */
-function goneEvents({ judged, superblock }: AssemblyPlan, members: Members): number {
+function goneEvents(plan: AssemblyPlan, members: Members): number {
+  const { judged, superblock } = plan;
   const isMissing = Array.from({ length: members.slots }, (_unused, slot) => members.at(slot)).some(
     ({ member }) => member === null,
   );
   const leftOut = judged.filter(({ fate }) => fate === "stale" || fate === "duplicate");
   return Math.max(
+    plan.goneEvents ?? 0,
     isMissing ? superblock.events + 1 : 0,
     ...leftOut.map(({ candidate }) => candidate.superblock.events),
     ...members.attached.flatMap((one) => (one.isFaulty ? [one.mayHoldEvents] : [])),

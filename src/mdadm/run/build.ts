@@ -3,12 +3,13 @@ import type { BuildCommand } from "../command.ts";
 import { arrayNamed } from "./array-name.ts";
 import { createDevice, levelOf } from "./create.ts";
 import { withKernelName } from "./kernel-name.ts";
+import { isThere } from "./probe.ts";
 import type { Session } from "./session.ts";
 
 async function firstAbsent(session: Session, command: BuildCommand): Promise<string | null> {
   for (const { path, missing } of command.devices) {
     if (missing || /^[a-z+]+:\/\//.test(path)) continue;
-    if ((await session.env.files.stat(session.absolute(path))) === null) return path;
+    if (!(await isThere(session, path))) return path;
   }
   return null;
 }

@@ -1,11 +1,12 @@
 /** Words that stand for several members: faulty, failed, detached, set-A. */
 import type { ArrayView, MemberView } from "../../md/view/array-view.ts";
+import { isThere } from "./probe.ts";
 import type { Session } from "./session.ts";
 
 async function isDetached(session: Session, { path }: MemberView): Promise<boolean> {
   if (path === null) return true;
   if (/^[a-z+]+:\/\//.test(path)) return false;
-  return (await session.env.files.stat(path)) === null;
+  return !(await isThere(session, path));
 }
 
 /** One set of copies of a raid10 with near copies: what the same place in each group of them makes. */

@@ -17,6 +17,13 @@ export interface Candidate {
   readonly superblock: MdSuperblock;
 }
 
+/** A file, or a device that only the arrays' host has. @param path as it was given */
+export async function isThere(session: Session, path: string): Promise<boolean> {
+  const absolute = session.absolute(path);
+  if ((await session.env.files.stat(absolute)) !== null) return true;
+  return ((await session.tools.servedAt?.(absolute)) ?? null) !== null;
+}
+
 export async function withDevice<T>(
   session: Session,
   path: string,

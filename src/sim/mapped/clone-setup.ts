@@ -1,14 +1,12 @@
 /** A clone, of a device that has something in every sector: a region that counts as hydrated too early is seen. */
-import { toHoldfastError } from "../../base/errors.ts";
-import { CloneMetadata } from "../../dm/targets/clone/clone-metadata.ts";
-import { isBlank } from "../../pdata/block-cache.ts";
+import { checkClone } from "../../dm/targets/clone/check.ts";
 import type { Discarded } from "../clients.ts";
 import { SimDisk } from "../disk.ts";
 import type { Mutant } from "../mutant.ts";
 import { Oracle } from "../oracle.ts";
 import type { World } from "../world.ts";
-import { ImageDevice } from "./image-device.ts";
 import { MappedMachine } from "./machine.ts";
+import { metadataProblems } from "./metadata-problems.ts";
 import { Setup } from "./setup.ts";
 import type { Administration, NamedTable } from "./setup.ts";
 import type { CloneStack } from "./stack.ts";
@@ -50,16 +48,8 @@ export class CloneSetup extends Setup {
     return [[NAME, `0 ${sectors} clone ${words}`]];
   }
 
-  async judge(): Promise<string[]> {
-    const { regionSectors, sectors: targetSectors } = this.#stack;
-    const image = new ImageDevice(this.machine.disks[0]!);
-    try {
-      if (await isBlank(image)) return [];
-      await CloneMetadata.open(image, { regionSectors, targetSectors });
-      return [];
-    } catch (error) {
-      return [`the clone's metadata: ${toHoldfastError(error).message}`];
-    }
+  judge(): Promise<string[]> {
+    return metadataProblems(this.machine.disks[0]!, "clone", checkClone);
   }
 
   /** Hydration begins, or pauses. */

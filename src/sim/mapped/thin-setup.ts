@@ -1,14 +1,13 @@
 /** A pool, thin volumes in it, and snapshots of these; it has few blocks at first. Each volume and snapshot has an oracle: what one holds no other may see. */
 import { checkPool } from "../../dm/thin/check.ts";
 import { isRefusal } from "../../dm/thin/metadata.ts";
-import { isBlank } from "../../pdata/block-cache.ts";
 import type { Discarded } from "../clients.ts";
 import { SimDisk } from "../disk.ts";
 import type { Mutant } from "../mutant.ts";
 import { Oracle } from "../oracle.ts";
 import type { World } from "../world.ts";
-import { ImageDevice } from "./image-device.ts";
 import { MappedMachine } from "./machine.ts";
+import { metadataProblems } from "./metadata-problems.ts";
 import { Setup } from "./setup.ts";
 import type { Administration, NamedTable } from "./setup.ts";
 import type { ThinStack } from "./stack.ts";
@@ -92,16 +91,8 @@ export class ThinSetup extends Setup {
     }
   }
 
-  async judge(): Promise<string[]> {
-    const wrong: string[] = [];
-    const image = new ImageDevice(this.machine.disks[0]!);
-    if (await isBlank(image)) return [];
-    const { verdict, needsCheck } = await checkPool(image, ({ kind, text }) => {
-      if (kind === "problem") wrong.push(`the pool's metadata: ${text.trim()}`);
-    });
-    if (verdict !== "clean" && wrong.length === 0) wrong.push(`the pool's metadata has ${verdict}`);
-    if (needsCheck) wrong.push("the pool's metadata is to be checked");
-    return wrong;
+  judge(): Promise<string[]> {
+    return metadataProblems(this.machine.disks[0]!, "pool", checkPool);
   }
 
   override discarded(_volume: Volume, sector: number, sectors: number): Discarded {

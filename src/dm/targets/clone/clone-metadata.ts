@@ -7,37 +7,28 @@
  * its bit waits for the next commit.
  */
 import { HoldfastError } from "../../../base/errors.ts";
-import { readSectors } from "../../../block/promises.ts";
 import type { BlockDevice } from "../../../block/device.ts";
 import {
   CLONE_MAGIC,
   CLONE_SUPERBLOCK,
   CLONE_VERSION,
   cloneSuperblock,
-  cloneSuperblockProblem,
 } from "../../../formats/dm-clone.ts";
-import { METADATA_BLOCK_BYTES, METADATA_BLOCK_SECTORS } from "../../../formats/persistent-data.ts";
+import { METADATA_BLOCK_BYTES } from "../../../formats/persistent-data.ts";
 import { DiskBitset } from "../../../pdata/bitset.ts";
 import { BlockCache } from "../../../pdata/block-cache.ts";
 import { formatMetadataMap, openMetadataMap, usableBlocks } from "../../../pdata/space-maps.ts";
 import type { StoredMap } from "../../../pdata/space-maps.ts";
 import { Transaction } from "../../../pdata/transaction.ts";
 import { RegionMap } from "./region-map.ts";
-
-export interface CloneSizes {
-  readonly regionSectors: number;
-  readonly targetSectors: number;
-}
+import { readCloneSuperblock, regionsOf } from "./superblock.ts";
+import type { CloneSizes } from "./superblock.ts";
 
 interface Trees {
   readonly transaction: Transaction;
   readonly map: StoredMap;
   readonly bitset: DiskBitset;
   bitsetRoot: number;
-}
-
-function regionsOf({ regionSectors, targetSectors }: CloneSizes): number {
-  return Math.ceil(targetSectors / regionSectors);
 }
 
 export class CloneMetadata {
@@ -65,10 +56,7 @@ export class CloneMetadata {
 
   /** @throws `usage` for metadata of a clone of other sizes, `bad-metadata`, `io` */
   static async open(device: BlockDevice, sizes: CloneSizes): Promise<CloneMetadata> {
-    const data = await readSectors(device, 0, METADATA_BLOCK_SECTORS);
-    const problem = cloneSuperblockProblem(data);
-    if (problem !== null) throw new HoldfastError("bad-metadata", `${device.name}: ${problem}.`);
-    const found = cloneSuperblock.decode(data);
+    const found = await readCloneSuperblock(device);
     const { regionSectors, targetSectors } = found;
     if (regionSectors !== sizes.regionSectors || targetSectors !== sizes.targetSectors)
       throw new HoldfastError(

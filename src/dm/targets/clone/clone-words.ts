@@ -1,15 +1,12 @@
 /** The words of a clone: `METADATA DESTINATION SOURCE REGION-SECTORS [COUNT FEATURE... [COUNT (NAME VALUE)...]]`, and of its messages. */
 import { HoldfastError } from "../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
+import { MAX_REGIONS, MAX_REGION_SECTORS, MIN_REGION_SECTORS } from "../../../formats/dm-clone.ts";
 import { METADATA_BLOCK_SECTORS } from "../../../formats/persistent-data.ts";
 import { checkRange } from "../../one-device-target.ts";
 import type { TargetContext, TargetDevice, TargetLimits } from "../../target.ts";
 import { Words } from "../../words.ts";
 
-/** 4 KiB to 1 GiB. */
-const MIN_REGION_SECTORS = 8;
-const MAX_REGION_SECTORS = 1 << 21;
-const MAX_REGIONS = 2 ** 31;
 const MAX_U32 = 2 ** 32 - 1;
 const MAX_FEATURES = 2;
 const MAX_CORE_WORDS = 4;

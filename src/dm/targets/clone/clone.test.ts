@@ -73,6 +73,17 @@ describe("a clone", () => {
     expect(copy[SECTORS * 512]).toBe(0);
   });
 
+  test("commits as soon as everything is hydrated", async () => {
+    const world = await newWorld();
+    const { device } = await world.make("v", IDLE);
+    const { eventNr } = device;
+    await world.all.message(device, 0, ["enable_hydration"]);
+    // No commit is due before a second.
+    world.time.pass(10);
+    await device.waitForEvent(eventNr);
+    expect(await status(device)).toContain(` ${REGIONS}/${REGIONS} `);
+  });
+
   test("copies a region before a part of it is written, and not when all of it is", async () => {
     const world = await newWorld();
     const { device, use } = await world.make("v", IDLE);

@@ -3,7 +3,8 @@
  *
  *   write --a commit fails--> read only, with the regions of the last commit --that cannot be read--> fail
  *
- * It is committed a second after it changed, and by flushes and FUA writes. Those that come while a commit is under way share the next one.
+ * It is committed a second after it changed, when all is hydrated, and by flushes and FUA writes. Those that come while a commit is under way
+ * share the next one.
  */
 import { HoldfastError, toHoldfastError } from "../../../base/errors.ts";
 import { ignore } from "../../../base/nothing.ts";
@@ -11,8 +12,8 @@ import type { BlockDevice } from "../../../block/device.ts";
 import { flush } from "../../../block/promises.ts";
 import type { Env, Timer } from "../../../env/env.ts";
 import { CloneMetadata } from "./clone-metadata.ts";
-import type { CloneSizes } from "./clone-metadata.ts";
 import type { RegionMap } from "./region-map.ts";
+import type { CloneSizes } from "./superblock.ts";
 
 export type CloneMode = "write" | "read-only" | "fail";
 
@@ -91,6 +92,7 @@ export class Commits {
   mark(from: number, to: number): boolean {
     if (this.#mode !== "write") return false;
     this.regions.set(from, to);
+    if (this.regions.isComplete) this.commit(ignore);
     this.#timer ??= this.#options.env.timers.set(COMMIT_PERIOD_MS, () => {
       this.#timer = null;
       this.commit(ignore);

@@ -13,10 +13,10 @@ import { writeBio } from "../../../block/bio.ts";
 import type { Bio } from "../../../block/bio.ts";
 import type { BlockDevice } from "../../../block/device.ts";
 import type { Timer, Timers } from "../../../env/env.ts";
-import type { CloneSizes } from "./clone-metadata.ts";
 import type { Tuning } from "./clone-words.ts";
 import type { Commits } from "./commits.ts";
 import type { Copier } from "./copier.ts";
+import type { CloneSizes } from "./superblock.ts";
 
 const RETRY_MS = 1000;
 /** Batches that begin in one go: copies between devices that answer at once leave the others their turn. */
@@ -119,6 +119,7 @@ export class Hydration {
       if (failure === null || bio.op === "discard") again(bio);
       else end(bio, failure);
     }
+    if (commits.regions.isComplete) this.#copier.finish();
     if (this.#waiting.size === 0) this.#quiet?.();
     return failure;
   }

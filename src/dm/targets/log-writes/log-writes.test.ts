@@ -137,7 +137,7 @@ describe("log-writes", () => {
     data.fill(2);
     await one.end();
     const copy = new MemoryDevice({ name: "copy", sectors: 64 });
-    await replayWriteLog(one.log, copy, { kind: "end" });
+    await replayWriteLog(one.log, copy, {});
     expect(await firstBytes(copy, [1])).toEqual([1]);
   });
 
@@ -232,15 +232,21 @@ describe("a replay", () => {
   }
 
   test.each([
-    [{ kind: "mark", mark: "one" } as const, 2, [1, 9]],
-    [{ kind: "entry", entries: 0 } as const, 0, [9, 9]],
-    [{ kind: "entry", entries: 3 } as const, 3, [2, 9]],
-    [{ kind: "entry", entries: 4 } as const, 4, [0, 0]],
-    [{ kind: "end" } as const, 7, [0, 3]],
-  ])("up to %j", async (until, entries, bytes) => {
+    [{ endMark: "one" }, 2, [1, 9]],
+    [{ limit: 0 }, 0, [9, 9]],
+    [{ limit: 3 }, 3, [2, 9]],
+    [{ limit: 4 }, 4, [0, 0]],
+    [{}, 7, [0, 3]],
+    [{ startMark: "one", limit: 1 }, 1, [2, 9]],
+    [{ startEntry: 3, limit: 1 }, 1, [0, 0]],
+    [{ startEntry: 2, nextFlush: true }, 4, [0, 3]],
+    [{ nextFua: true, nextFlush: true, endMark: "one" }, 1, [1, 9]],
+    [{ startEntry: 7 }, 0, [9, 9]],
+    [{ ignoresDiscards: true }, 7, [2, 3]],
+  ])("of %j", async (options, entries, bytes) => {
     const copy = new MemoryDevice({ name: "copy", sectors: 64 });
     await writeSectors(copy, 1, new Uint8Array(1024).fill(9));
-    expect(await replayWriteLog(await recorded(), copy, until)).toBe(entries);
+    expect(await replayWriteLog(await recorded(), copy, options)).toBe(entries);
     expect(await firstBytes(copy, [1, 2])).toEqual(bytes);
   });
 
@@ -249,12 +255,15 @@ describe("a replay", () => {
     const copy = new MemoryDevice({ name: "copy", sectors: 64 });
     const small = new MemoryDevice({ name: "small", sectors: 2 });
     const refused = [
-      [copy, { kind: "mark", mark: "two" }, 'its log has no mark "two"'],
-      [copy, { kind: "entry", entries: 8 }, "its log has 7 entries, not 8"],
-      [small, { kind: "end" }, "Entry 3 of the log ends at sector 3, and small has 2."],
+      [copy, { startMark: "two" }, 'its log has no mark "two"'],
+      [copy, { startEntry: 8 }, "its log has 7 entries, and none from 8 on"],
+      [copy, { endMark: "two" }, '7 entries, and from 0 on it does not have a mark "two"'],
+      [copy, { startEntry: 1, limit: 7 }, "from 1 on it does not have 7 entries"],
+      [copy, { startEntry: 6, nextFlush: true, nextFua: true }, "a flush or a FUA write"],
+      [small, {}, "Entry 3 of the log ends at sector 3, and small has 2."],
     ] as const;
-    for (const [onto, until, message] of refused) {
-      await expect(replayWriteLog(log, onto, until)).rejects.toThrow(message);
+    for (const [onto, options, message] of refused) {
+      await expect(replayWriteLog(log, onto, options)).rejects.toThrow(message);
       expect(onto.extents(0, onto.sectors, 9)).toHaveLength(1);
       expect(await firstBytes(onto, [1])).toEqual([0]);
     }

@@ -3,7 +3,7 @@
  * moment. `DEVICE LOG-DEVICE`; the message `mark TEXT` puts a mark into the log.
  *
  * Facts: drivers/md/dm-log-writes.c. A write is logged when a flush that came after its end has ended, a FUA write when it has ended itself.
- * docs/kernel/dm-log-writes.md has where this target differs.
+ * docs/kernel/dm-test-targets.md has where this target differs.
  */
 import { HoldfastError } from "../../../base/errors.ts";
 import { Bio, BioFlags } from "../../../block/bio.ts";

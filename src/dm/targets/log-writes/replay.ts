@@ -7,6 +7,8 @@ import { SECTOR_BYTES } from "../../../base/units.ts";
 import type { BlockDevice } from "../../../block/device.ts";
 import { flush, readSectors, writeSectors } from "../../../block/promises.ts";
 import { LOG_FLAGS, logWritesEntry, readLogWritesSuper } from "../../../formats/log-writes.ts";
+import { chooseEntries } from "./log-range.ts";
+import type { LogRange } from "./log-range.ts";
 
 /** A part of an entry's data that is copied at a time. */
 const COPY_SECTORS = 2048;
@@ -19,19 +21,14 @@ export interface LogEntry {
   readonly sector: number;
   readonly sectors: number;
   readonly isFua: boolean;
+  /** What it was made of asked for a flush, data or not. */
+  readonly isFlush: boolean;
   readonly isMetadata: boolean;
   /** The text; null where it is no mark. */
   readonly mark: string | null;
   /** Of its data, in the log, of 512 bytes. */
   readonly logSector: number;
 }
-
-export type ReplayUntil =
-  | { readonly kind: "end" }
-  /** So many entries. */
-  | { readonly kind: "entry"; readonly entries: number }
-  /** The first mark with that text. */
-  | { readonly kind: "mark"; readonly mark: string };
 
 /** @throws HoldfastError `bad-metadata` for a log that is none, or whose entries leave the device */
 export async function readWriteLog(log: BlockDevice): Promise<LogEntry[]> {
@@ -73,49 +70,36 @@ function readEntry(bytes: Uint8Array, index: number, logSector: number, unit: nu
     sector: sector * unit,
     sectors: sectors * unit,
     isFua: has(LOG_FLAGS.fua),
+    isFlush: has(LOG_FLAGS.flush),
     isMetadata: has(LOG_FLAGS.metadata),
     mark: kind === "mark" ? new TextDecoder().decode(text) : null,
     logSector,
   };
 }
 
-/** @returns how many entries were replayed. @throws HoldfastError before anything is written: `not-found` for a mark that is not there, `usage` for a target that is too small */
+export interface ReplayOptions extends LogRange {
+  /** Discards leave what was there. */
+  readonly ignoresDiscards?: boolean;
+}
+
+/** @returns how many entries were replayed. @throws HoldfastError before anything is written: `not-found` for a range that is not there, `usage` for a target that is too small */
 export async function replayWriteLog(
   log: BlockDevice,
   onto: BlockDevice,
-  until: ReplayUntil,
+  options: ReplayOptions,
 ): Promise<number> {
-  const all = await readWriteLog(log);
-  const chosen = all.slice(0, countUntil(all, until, log.name));
+  const chosen = chooseEntries(await readWriteLog(log), options, log.name);
   for (const { index, sector, sectors } of chosen)
     if (sector + sectors > onto.sectors)
       throw new HoldfastError(
         "usage",
         `Entry ${index} of the log ends at sector ${sector + sectors}, and ${onto.name} has ${onto.sectors}.`,
       );
-  for (const entry of chosen) await replayEntry(log, onto, entry);
+  for (const entry of chosen)
+    if (entry.kind !== "discard" || options.ignoresDiscards !== true)
+      await replayEntry(log, onto, entry);
   await flush(onto);
   return chosen.length;
-}
-
-function countUntil(all: readonly LogEntry[], until: ReplayUntil, name: string): number {
-  switch (until.kind) {
-    case "end":
-      return all.length;
-    case "entry":
-      if (until.entries > all.length)
-        throw new HoldfastError(
-          "not-found",
-          `${name}: its log has ${all.length} entries, not ${until.entries}.`,
-        );
-      return until.entries;
-    case "mark": {
-      const at = all.findIndex(({ mark }) => mark === until.mark);
-      if (at < 0)
-        throw new HoldfastError("not-found", `${name}: its log has no mark "${until.mark}".`);
-      return at + 1;
-    }
-  }
 }
 
 /** What was discarded reads as zeros afterwards, so that every replay gives the same. */

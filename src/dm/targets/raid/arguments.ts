@@ -25,12 +25,10 @@ const NUMBERS = [
 ] as const;
 type NumberName = (typeof NUMBERS)[number];
 
-/** Kernels know them, and they are refused by name. */
-const REFUSED: Readonly<Record<string, string>> = {
-  delta_disks: "a set that is reshaped to another number of devices is not served",
-  journal_dev: "a set with a journal device is not served by this target; use an md array",
-  journal_mode: "a set with a journal device is not served by this target; use an md array",
-};
+const JOURNAL_MODES = ["writethrough", "writeback"] as const;
+
+/** What a set without redundancy takes; the kernel's RAID0_VALID_FLAGS. */
+const RAID0_PARAMETERS: readonly string[] = ["data_offset"];
 
 export interface RaidArguments {
   readonly type: RaidType;
@@ -41,9 +39,17 @@ export interface RaidArguments {
   readonly writeMostly: ReadonlySet<number>;
   readonly numbers: ReadonlyMap<NumberName, number>;
   readonly format: Raid10Format | null;
+  readonly journal: RaidJournal | null;
   /** md's. */
   readonly layout: number;
   readonly devices: readonly { readonly metadata: string | null; readonly data: string | null }[];
+}
+
+/** The device that stripe writes go to first. */
+export interface RaidJournal {
+  readonly device: string;
+  /** As the table says it; null: it does not, which is writethrough. */
+  readonly mode: (typeof JOURNAL_MODES)[number] | null;
 }
 
 interface Parameters {
@@ -53,6 +59,7 @@ interface Parameters {
   readonly writeMostly: Set<number>;
   readonly numbers: Map<NumberName, number>;
   format: Raid10Format | null;
+  journal: RaidJournal | null;
 }
 
 /** @throws HoldfastError `usage` naming the word, `unsupported` what kernels can do and this cannot */
@@ -74,6 +81,8 @@ export function parseRaid(words: Words): RaidArguments {
   const copies = numbers.get("raid10_copies") ?? 2;
   if (type.level === "raid10" && copies > devices.length)
     throw words.wrong(`${copies} copies do not fit on ${devices.length} devices`);
+  if (type.level === "raid10" && nearSets && (format ?? "near") === "near")
+    throw words.wrong("raid10_use_near_sets is not for the format near");
   const layout =
     type.level === "raid10" ? raid10Layout(format ?? "near", copies, nearSets) : type.layout;
   return { type, chunkSectors, layout, devices, ...parameters };
@@ -95,6 +104,7 @@ function parseParameters(group: Words, type: RaidType): Parameters {
     writeMostly: new Set(),
     numbers: new Map(),
     format: null,
+    journal: null,
   };
   while (group.left > 0) parseParameter(group, type, found);
   const { numbers } = found;
@@ -106,20 +116,32 @@ function parseParameters(group: Words, type: RaidType): Parameters {
 
 function parseParameter(group: Words, type: RaidType, found: Parameters): void {
   const name = group.word("a parameter").toLowerCase();
-  const why = REFUSED[name];
-  if (why !== undefined) throw group.wrong(why);
+  if (type.level === "raid0" && !RAID0_PARAMETERS.includes(name) && isKnown(name))
+    throw group.wrong(`it is not for ${type.name}`);
   switch (name) {
     case "sync":
     case "nosync":
       if (found.sync !== "as-recorded") throw group.wrong("sync or nosync is said once");
+      if (name === "nosync" && type.level === "raid6")
+        throw group.wrong("the parity of a raid6 is always made");
       found.sync = name;
       return;
     case "raid10_use_near_sets":
+      if (type.level !== "raid10") throw group.wrong("it is only for raid10");
       found.nearSets = true;
       return;
-    case "rebuild":
-      found.rebuild.add(group.number("the index of the device", 0, MAX_DEVICES - 1));
+    case "delta_disks":
+      throw group.wrong("a set that is reshaped to another number of devices is not served");
+    case "journal_dev":
+    case "journal_mode":
+      found.journal = parseJournal(group, type, name, found.journal);
       return;
+    case "rebuild": {
+      const index = group.number("the index of the device", 0, MAX_DEVICES - 1);
+      if (found.rebuild.has(index)) throw group.wrong("it is said once of a device");
+      found.rebuild.add(index);
+      return;
+    }
     case "write_mostly":
       if (type.level !== "raid1") throw group.wrong("it is only for raid1");
       found.writeMostly.add(group.number("the index of the device", 0, MAX_DEVICES - 1));
@@ -131,6 +153,30 @@ function parseParameter(group: Words, type: RaidType, found: Parameters): void {
     default:
       parseNumber(group, type, name, found.numbers);
   }
+}
+
+function isKnown(name: string): boolean {
+  return (
+    NUMBERS.some((each) => each === name) ||
+    ["sync", "nosync", "rebuild", "write_mostly", "journal_dev", "journal_mode"].includes(name)
+  );
+}
+
+/** The device first, as kernels want it. */
+function parseJournal(
+  group: Words,
+  type: RaidType,
+  name: "journal_dev" | "journal_mode",
+  journal: RaidJournal | null,
+): RaidJournal {
+  if (type.parityDevices === 0) throw group.wrong("it is only for raid4, raid5 and raid6");
+  if (name === "journal_dev") {
+    if (journal !== null) throw group.wrong("it is said once");
+    return { device: group.word("the journal device"), mode: null };
+  }
+  if (journal === null) throw group.wrong("journal_dev is to be said before it");
+  if (journal.mode !== null) throw group.wrong("it is said once");
+  return { ...journal, mode: group.choice("the journal's mode", JOURNAL_MODES) };
 }
 
 const ONLY_FOR: Partial<Record<NumberName, readonly string[]>> = {
@@ -174,12 +220,19 @@ function orNone(word: string): string | null {
   return word === "-" ? null : word;
 }
 
-/** As `dmsetup table` shows it. @param ids of the devices, null: none */
+export interface RaidIds {
+  readonly places: readonly { readonly metadata: string | null; readonly data: string | null }[];
+  readonly journal: string | null;
+}
+
+/** As `dmsetup table` shows it. @param ids of the devices, null: none @param regionSectors in use */
 export function raidTable(
   raid: RaidArguments,
-  ids: readonly { readonly metadata: string | null; readonly data: string | null }[],
+  { places, journal }: RaidIds,
+  regionSectors: number,
 ): string {
   const { type, chunkSectors, sync, rebuild, writeMostly, numbers, format, nearSets } = raid;
+  const mode = raid.journal?.mode ?? null;
   const number = (name: NumberName): (string | number)[] => {
     const value = numbers.get(name);
     return value === undefined ? [] : [name, value];
@@ -195,13 +248,15 @@ export function raidTable(
     ...ascending(writeMostly).flatMap((index) => ["write_mostly", index]),
     ...number("max_write_behind"),
     ...number("stripe_cache"),
-    ...number("region_size"),
+    ...(numbers.has("region_size") ? ["region_size", regionSectors] : []),
     ...number("raid10_copies"),
     ...(format === null ? [] : ["raid10_format", format]),
     ...(nearSets ? ["raid10_use_near_sets"] : []),
     ...number("data_offset"),
+    ...(journal === null ? [] : ["journal_dev", quoteWord(journal)]),
+    ...(mode === null ? [] : ["journal_mode", mode]),
   ];
   const shown = (id: string | null): string => (id === null ? "-" : quoteWord(id));
-  const devices = ids.flatMap(({ metadata, data }) => [shown(metadata), shown(data)]);
-  return [type.name, parameters.length, ...parameters, ids.length, ...devices].join(" ");
+  const devices = places.flatMap(({ metadata, data }) => [shown(metadata), shown(data)]);
+  return [type.name, parameters.length, ...parameters, places.length, ...devices].join(" ");
 }

@@ -297,7 +297,15 @@ describe("a raid set", () => {
       ["raid7 1 8", 'word 1 ("raid7") is wrong: the raid type is one of raid0'],
       ["raid5_ls 1 7", 'word 3 ("7") is wrong: the chunk size is a power of two from 8 on'],
       ["raid5_ls 3 8 delta_disks 1", "a set that is reshaped to another number of devices"],
-      ["raid5_ls 3 8 journal_dev ./4", "a set with a journal device is not served"],
+      ["raid5_ls 3 8 journal_mode writeback", "journal_dev is to be said before it"],
+      ["raid1 3 0 journal_dev ./4", "it is only for raid4, raid5 and raid6"],
+      ["raid5_ls 5 8 journal_dev ./4 journal_dev ./5", "it is said once"],
+      ["raid5_ls 5 8 journal_dev ./4 journal_mode fast", "one of writethrough, writeback"],
+      ["raid0 3 8 region_size 8", "it is not for raid0"],
+      ["raid0 2 8 sync", "it is not for raid0"],
+      ["raid10 2 8 raid10_use_near_sets", "is not for the format near"],
+      ["raid5_ls 2 8 raid10_use_near_sets", "it is only for raid10"],
+      ["raid1 5 0 rebuild 1 rebuild 1", "it is said once of a device"],
       ["raid5_ls 3 8 data_offset 8192", "moved to another offset is not served"],
       ["raid5_ls 3 8 write_mostly 1", "it is only for raid1"],
       ["raid5_ls 3 8 raid10_copies 2", "it is not for raid5_ls"],
@@ -326,7 +334,11 @@ describe("a raid set", () => {
     const refused: readonly [string, string][] = [
       [
         `0 4096 raid raid5_la 1 8 ${devices(3)}`,
-        "layout 2 and chunks of 8 sectors; a reshape is not served",
+        "the set is raid5_ls in chunks of 8 sectors, and the table asks for raid5_la in chunks of 8 sectors: a reshape is not served",
+      ],
+      [
+        `0 4096 raid raid6_zr 1 8 4 ./0 ./1 ./2 ./3 ./4 ./5 - -`,
+        "the set has 3 devices and not 4; a reshape is not served",
       ],
       ["0 2048 raid raid5_ls 1 8 2 ./0 ./1 ./2 ./3", "the set has 3 devices and not 2"],
       ["0 4096 raid raid5_ls 1 8 3 ./2 ./3 ./0 ./1 ./4 ./5", "it is device 1 of its set and not 0"],
@@ -334,10 +346,37 @@ describe("a raid set", () => {
         `0 4096 raid raid5_ls 1 8 3 ./0 ./1 - - - -`,
         "Too many devices are missing or not in sync (1, 2)",
       ],
-      [`0 4080 raid raid5_ls 1 8 ${devices(3)}`, "another size is not served"],
     ];
     for (const [index, [table, message]] of refused.entries())
       await expect(at.make(`w${index}`, table)).rejects.toThrow(message);
+  });
+
+  test("asks for no other level", async () => {
+    const at = world(2);
+    const device = await at.make("v", `0 2048 raid raid1 3 0 region_size 64 ${devices(2)}`);
+    await idle(at, device);
+    await remove(at, device);
+    await expect(at.make("w", `0 2048 raid raid5_n 1 8 ${devices(2)}`)).rejects.toThrow(
+      "The superblock on ./0: the set is raid1, and the table asks for raid5_n in chunks of 8 sectors: a takeover like a reshape is not served.",
+    );
+  });
+
+  test("is frozen while it is suspended, and takes no message then", async () => {
+    const at = world(2);
+    const device = await at.make("v", `0 2048 raid raid1 3 0 region_size 64 ${devices(2)}`);
+    await expect(at.mapped.message(device, 0, ["check"])).rejects.toThrow(
+      "v is busy with resync: stop that first",
+    );
+    await idle(at, device);
+    await at.until(at.mapped.suspend(device, "flush", true));
+    expect(await at.status(device)).toBe("0 2048 raid raid1 2 AA 0/2048 frozen 0 0 -");
+    await expect(at.mapped.message(device, 0, ["check"])).rejects.toThrow("v is suspended");
+    await at.until(at.mapped.resume(device));
+    await at.until(at.mapped.message(device, 0, ["frozen"]));
+    expect(await at.status(device)).toBe("0 2048 raid raid1 2 AA 0/2048 frozen 0 0 -");
+    await at.until(at.mapped.message(device, 0, ["CHECK"]));
+    expect(await at.status(device)).toContain(" check ");
+    await expect(at.mapped.message(device, 0, ["repair"])).rejects.toThrow("v is busy with check");
   });
 
   test("syncs after a power cut what was being written", async () => {

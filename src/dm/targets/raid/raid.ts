@@ -7,7 +7,6 @@
 import { HoldfastError } from "../../../base/errors.ts";
 import type { Bio } from "../../../block/bio.ts";
 import type { Extent } from "../../../block/device.ts";
-import type { ManagedArray } from "../../../md/running/managed-array.ts";
 import type { SyncWord } from "../../../md/running/sync-control.ts";
 import { stripeBytes } from "../../../md/start.ts";
 import type {
@@ -20,12 +19,16 @@ import type {
 import type { Words } from "../../words.ts";
 import { parseRaid, raidTable } from "./arguments.ts";
 import type { RaidArguments } from "./arguments.ts";
+import { metadataSectors } from "./bitmap.ts";
 import { raidGeometry } from "./geometry.ts";
 import type { RaidGeometry } from "./geometry.ts";
 import { findPairs, judgeSet } from "./judge.ts";
 import type { Pair } from "./judge.ts";
-import { metadataSectors, startRaid } from "./start.ts";
-import { raidStatus, suspendedStatus } from "./status.ts";
+import { MIN_JOURNAL_SECTORS } from "./journal.ts";
+import { startRaid } from "./start.ts";
+import type { StartedRaid } from "./start.ts";
+import { actionOf, frozenStatus, newStatus, raidStatus } from "./status.ts";
+import type { RaidView } from "./status.ts";
 
 const ACTIONS: readonly SyncWord[] = ["idle", "frozen", "resync", "recover", "check", "repair"];
 
@@ -37,7 +40,8 @@ class RaidTarget implements Target {
   readonly #raid: RaidArguments;
   readonly #geometry: RaidGeometry;
   readonly #pairs: readonly Pair[];
-  #managed: ManagedArray | null = null;
+  readonly #journal: TargetDevice | null;
+  #started: StartedRaid | null = null;
   #isFirst = true;
   /** While it does not run. */
   #status: string;
@@ -47,33 +51,41 @@ class RaidTarget implements Target {
     raid: RaidArguments,
     geometry: RaidGeometry,
     pairs: readonly Pair[],
+    journal: TargetDevice | null,
   ) {
     this.#context = context;
     this.#raid = raid;
     this.#geometry = geometry;
     this.#pairs = pairs;
-    this.devices = pairs.flatMap(({ metadata, data }) =>
+    this.#journal = journal;
+    const devices = pairs.flatMap(({ metadata, data }) =>
       metadata === null ? [data] : [metadata, data],
     );
+    this.devices = journal === null ? devices : [journal, ...devices];
     this.limits = limitsOf(geometry, pairs);
-    this.#status = suspendedStatus(raid, geometry, pairs);
+    this.#status = newStatus(this.#view);
+  }
+
+  get #view(): RaidView {
+    return { raid: this.#raid, geometry: this.#geometry, pairs: this.#pairs };
   }
 
   submit(bio: Bio): void {
-    this.#managed!.array.submit(bio);
+    this.#started!.managed.array.submit(bio);
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
     return (
-      this.#managed?.array.extents(sector, sectors, maxExtents) ?? [
+      this.#started?.managed.array.extents(sector, sectors, maxExtents) ?? [
         { sector, sectors, kind: "data" },
       ]
     );
   }
 
   status(): string {
-    if (this.#managed === null) return this.#status;
-    return raidStatus(this.#raid, this.#geometry, this.#pairs, this.#managed);
+    if (this.#started === null) return this.#status;
+    const { managed, grownFromSectors } = this.#started;
+    return raidStatus(this.#view, managed, grownFromSectors);
   }
 
   table(): string {
@@ -81,7 +93,8 @@ class RaidTarget implements Target {
       const pair = this.#pairs.find((one) => one.index === index);
       return { metadata: pair?.metadata?.id ?? null, data: pair?.data.id ?? null };
     });
-    return raidTable(this.#raid, places);
+    const ids = { places, journal: this.#journal?.id ?? null };
+    return raidTable(this.#raid, ids, this.#geometry.regionSectors);
   }
 
   async message(words: readonly string[]): Promise<null> {
@@ -93,34 +106,43 @@ class RaidTarget implements Target {
       );
     if (this.#geometry.shape.level === "raid0")
       throw new HoldfastError("unsupported", "raid: there is nothing to sync in a raid0.");
-    if (this.#managed === null)
+    if (this.#started === null)
       throw new HoldfastError("busy", `${this.#context.name} is suspended.`);
-    await this.#managed.sync.setAction(action);
+    const { managed } = this.#started;
+    const now = actionOf(managed, this.#geometry);
+    const isAtRest = now === "idle" || now === "frozen";
+    if (!isAtRest && action !== "idle" && action !== "frozen")
+      throw new HoldfastError(
+        "busy",
+        `${this.#context.name} is busy with ${now}: stop that first.`,
+      );
+    await managed.sync.setAction(action);
     return null;
   }
 
   /** 1 background sync ends, and is recorded, 2 the bitmap is settled, 3 superblocks say so. */
   async postsuspend(): Promise<void> {
-    const managed = this.#managed;
-    if (managed === null) return;
+    if (this.#started === null) return;
+    const { managed } = this.#started;
     await managed.close();
-    this.#status = raidStatus(this.#raid, this.#geometry, this.#pairs, managed);
-    this.#managed = null;
+    this.#status = frozenStatus(this.#view, managed);
+    this.#started = null;
   }
 
   async preresume(): Promise<void> {
-    if (this.#managed !== null) return;
+    if (this.#started !== null) return;
     const context = this.#context;
-    this.#managed = await startRaid({
+    this.#started = await startRaid({
       context,
       raid: this.#raid,
       geometry: this.#geometry,
       pairs: this.#pairs,
+      journal: this.#journal,
       isFirst: this.#isFirst,
       onPass: () => context.event(),
     });
     this.#isFirst = false;
-    this.#managed.array.listen((event) => {
+    this.#started.managed.array.listen((event) => {
       if (event.kind !== "mode") context.event();
     });
   }
@@ -149,7 +171,21 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
   if (pairs.length > 0 && pairs.every(({ metadata }) => metadata !== null))
     // What is wrong with it is said now; it is read again when it starts.
     judgeSet(await findPairs(pairs), geometry, raid.rebuild);
-  return new RaidTarget(context, raid, geometry, pairs);
+  const journal = await openJournal(context, raid, pairs);
+  return new RaidTarget(context, raid, geometry, pairs, journal);
+}
+
+async function openJournal(
+  context: TargetContext,
+  { journal }: RaidArguments,
+  pairs: readonly Pair[],
+): Promise<TargetDevice | null> {
+  if (journal === null) return null;
+  if (pairs.some(({ metadata }) => metadata === null))
+    throw new HoldfastError("usage", "raid: a set with a journal has metadata devices.");
+  const device = await context.open(journal.device);
+  checkSize(device, MIN_JOURNAL_SECTORS);
+  return device;
 }
 
 async function openPairs(

@@ -5,25 +5,23 @@
  * sync, so copies that differ stay so (docs/kernel/dm-raid.md). Parity that lacks a device cannot be put right; such a set starts as it is.
  */
 import { HoldfastError } from "../../../base/errors.ts";
-import { flush, writeSectors } from "../../../block/promises.ts";
-import { BioFlags } from "../../../block/bio.ts";
-import { DM_RAID_BYTES, dmRaidSuper } from "../../../formats/dm-raid.ts";
-import { BitmapImage } from "../../../formats/md/bitmap-image.ts";
-import { bitmapRuns, needsSync } from "../../../formats/md/bitmap-runs.ts";
 import type { MdCandidate, JudgedCandidate } from "../../../md/candidate.ts";
 import type { AssemblyPlan } from "../../../md/plan.ts";
-import { readMemberBitmap } from "../../../md/probe.ts";
 import { startManaged } from "../../../md/running/managed-array.ts";
 import type { ManagedArray } from "../../../md/running/managed-array.ts";
 import { Metadata } from "../../../md/running/metadata.ts";
 import { ARRAY_PARTS } from "../../../md/running/parts.ts";
-import type { TargetContext } from "../../target.ts";
+import type { TargetContext, TargetDevice } from "../../target.ts";
 import type { RaidArguments } from "./arguments.ts";
+import { NO_BITS, hasBitmap, readBits } from "./bitmap.ts";
+import type { Bits } from "./bitmap.ts";
 import type { RaidGeometry } from "./geometry.ts";
-import { FIRST_EVENTS, checkEnough, findPairs, judgeSet } from "./judge.ts";
+import { makeNew, tellRebuilt } from "./first-writes.ts";
+import { FIRST_EVENTS, checkSlots, findPairs, judgeSet } from "./judge.ts";
 import type { Judged, JudgedSet, Pair } from "./judge.ts";
+import { hasLog, journalOf } from "./journal.ts";
 import { PairDevice } from "./pair-device.ts";
-import { BITMAP_SECTOR, asMdSuperblock, raidWriter, superblockFields } from "./superblock.ts";
+import { asMdSuperblock, raidWriter } from "./superblock.ts";
 import type { DeviceState, SetState } from "./superblock.ts";
 
 export interface RaidStart {
@@ -31,6 +29,7 @@ export interface RaidStart {
   readonly raid: RaidArguments;
   readonly geometry: RaidGeometry;
   readonly pairs: readonly Pair[];
+  readonly journal: TargetDevice | null;
   /** What the table says of sync and rebuild counts when its devices are started first. */
   readonly isFirst: boolean;
   /** A pass has begun or ended. */
@@ -40,8 +39,14 @@ export interface RaidStart {
 /** Of background sync, as md's: KiB a second. */
 const SYSTEM_LIMITS = { minKiBps: 1000, maxKiBps: 200_000 };
 
+export interface StartedRaid {
+  readonly managed: ManagedArray;
+  /** What is behind that in the units of `syncSectors` is new, and synced first of all; null: nothing. */
+  readonly grownFromSectors: number | null;
+}
+
 /** @throws HoldfastError what judging, reading and starting fail with */
-export async function startRaid(start: RaidStart): Promise<ManagedArray> {
+export async function startRaid(start: RaidStart): Promise<StartedRaid> {
   const { context, raid, geometry, pairs } = start;
   const keepsMetadata = pairs.every(({ metadata }) => metadata !== null);
   const set = keepsMetadata ? await openSet(start) : withoutMetadata(start);
@@ -64,7 +69,18 @@ export async function startRaid(start: RaidStart): Promise<ManagedArray> {
     },
   });
   applySettings(managed, raid);
-  return managed;
+  const { recorded } = set;
+  const isResized = recorded !== null && recorded.componentSectors !== geometry.componentSectors;
+  // The bitmaps fit, and superblocks tell of the length before anything is written behind the old one.
+  if (isResized && managed.array.mode === "read-write")
+    await new Promise<void>((said) => managed.array.commit("members", said));
+  return { managed, grownFromSectors: grownFrom(set, geometry) };
+}
+
+/** Null: the set is not longer than its superblocks say. */
+function grownFrom({ recorded }: KnownSet, { shape, ...now }: RaidGeometry): number | null {
+  if (recorded === null || recorded.componentSectors >= now.componentSectors) return null;
+  return shape.level === "raid10" ? recorded.arraySectors : recorded.componentSectors;
 }
 
 function applySettings({ sync, array }: ManagedArray, { numbers }: RaidArguments): void {
@@ -85,90 +101,47 @@ function withoutMetadata({ pairs, raid, geometry, isFirst }: RaidStart): KnownSe
     recoveryOffsetSectors: isFirst && raid.rebuild.has(pair.index) ? 0 : Infinity,
     isBack: false,
   }));
-  const inSync = geometry.shape.raidDisks;
-  checkEnough(
-    geometry,
-    Array.from({ length: inSync }, (_unused, slot) =>
-      judged.some((one) => one.pair.index === slot && one.recoveryOffsetSectors === Infinity),
-    ),
+  checkSlots(geometry, (slot) =>
+    judged.some((one) => one.pair.index === slot && one.recoveryOffsetSectors === Infinity),
   );
-  return { kind: "known", judged, events: 0, resyncOffsetSectors: isFirst ? 0 : Infinity };
+  const resyncOffsetSectors = isFirst ? 0 : Infinity;
+  return {
+    kind: "known",
+    judged,
+    events: 0,
+    resyncOffsetSectors,
+    recorded: null,
+    isRenumbered: false,
+  };
 }
 
 async function openSet(start: RaidStart): Promise<KnownSet> {
   const { context, raid, geometry, pairs, isFirst } = start;
   const rebuild = isFirst ? raid.rebuild : new Set<number>();
   const set = judgeSet(await findPairs(pairs), geometry, rebuild);
-  if (set.kind === "known") return set;
-  if (raid.rebuild.size > 0)
-    throw new HoldfastError("usage", "raid: rebuild is said of a set that has no superblock yet.");
+  if (set.kind === "known") {
+    if (!context.isReadOnly) await tellRebuilt(geometry, set, rebuild);
+    return set;
+  }
   if (context.isReadOnly)
     throw new HoldfastError("cannot-start", "The set has no superblocks, and may not be written.");
-  const present = new Set(pairs.map(({ index }) => index));
-  checkEnough(
-    geometry,
-    Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => present.has(slot)),
-  );
-  const resyncOffsetSectors = raid.sync === "nosync" || !hasBitmap(geometry) ? Infinity : 0;
-  await makeNew(start, resyncOffsetSectors);
+  const isAlike = raid.sync === "nosync" || !hasBitmap(raid, geometry) || set.rebuild.size > 0;
+  const resyncOffsetSectors = isAlike ? Infinity : 0;
+  await makeNew(start, set.rebuild, resyncOffsetSectors);
   const judged = pairs.map((pair) => ({
     pair,
     events: FIRST_EVENTS,
-    recoveryOffsetSectors: Infinity,
+    recoveryOffsetSectors: set.rebuild.has(pair.index) ? 0 : Infinity,
     isBack: false,
   }));
-  return { kind: "known", judged, events: FIRST_EVENTS, resyncOffsetSectors };
-}
-
-function hasBitmap({ shape }: RaidGeometry): boolean {
-  return shape.level !== "raid0";
-}
-
-/** 1 bitmaps, 2 flush, 3 superblocks: a crash before all of those are there finds a set that was never written, and makes it again. */
-async function makeNew(
-  { raid, geometry, pairs }: RaidStart,
-  resyncOffsetSectors: number,
-): Promise<void> {
-  const present = new Set(pairs.map(({ index }) => index));
-  const all = Array.from({ length: geometry.shape.raidDisks }, (_unused, slot) => slot);
-  const failed = new Set(all.filter((slot) => !present.has(slot)));
-  const bitmap = newBitmap(raid, geometry, resyncOffsetSectors === Infinity);
-  bitmap.updateSuperblock({ events: FIRST_EVENTS, eventsCleared: FIRST_EVENTS });
-  for (const { metadata } of pairs) {
-    if (hasBitmap(geometry)) await writeSectors(metadata!.device, BITMAP_SECTOR, bitmap.bytes);
-    await flush(metadata!.device);
-  }
-  for (const { index, metadata } of pairs) {
-    const fields = superblockFields(geometry, {
-      index,
-      events: FIRST_EVENTS,
-      failed,
-      recoveryOffsetSectors: null,
-      resyncOffsetSectors,
-    });
-    const sector = new Uint8Array(DM_RAID_BYTES);
-    dmRaidSuper.encodeInto(sector, 0, fields);
-    await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
-  }
-}
-
-/** The place of its id in the superblock is empty: the target has none. */
-function newBitmap(raid: RaidArguments, geometry: RaidGeometry, isClean: boolean): BitmapImage {
-  const { syncSectors, regionSectors } = geometry;
-  const options = {
-    uuid: new Uint8Array(16),
-    syncSectors,
-    chunkSectors: regionSectors,
-    daemonSleepSeconds: Math.max(1, Math.round((raid.numbers.get("daemon_sleep") ?? 5000) / 1000)),
-    writeBehind: Math.floor((raid.numbers.get("max_write_behind") ?? 0) / 2),
+  return {
+    kind: "known",
+    judged,
+    events: FIRST_EVENTS,
+    resyncOffsetSectors,
+    recorded: null,
+    isRenumbered: false,
   };
-  return isClean ? BitmapImage.withDirty(options, []) : BitmapImage.allDirty(options);
-}
-
-/** Sectors of a metadata device that superblock and bitmap take. */
-export function metadataSectors(raid: RaidArguments, geometry: RaidGeometry): number {
-  if (!hasBitmap(geometry)) return 1;
-  return BITMAP_SECTOR + newBitmap(raid, geometry, true).bytes.length / 512;
 }
 
 /** md's plan: who stands where is decided already. */
@@ -178,13 +151,14 @@ async function planOf(
   keepsMetadata: boolean,
 ): Promise<AssemblyPlan> {
   const { raid, geometry } = start;
-  const bits = keepsMetadata && hasBitmap(geometry) ? await readBits(start, set) : NO_BITS;
-  const degradedBy = geometry.shape.raidDisks - set.judged.filter(isInSync).length;
+  const keepsBits = keepsMetadata && hasBitmap(raid, geometry);
+  const bits = keepsBits ? await bitsOf(start, set) : NO_BITS;
   const state: SetState = {
     geometry,
     events: set.events,
-    hasBitmap: keepsMetadata && hasBitmap(geometry),
-    resyncOffsetSectors: resyncOffset(start, set, bits.isAnySet, degradedBy),
+    hasBitmap: keepsBits,
+    hasJournal: start.journal !== null,
+    resyncOffsetSectors: await resyncOffset(start, set, bits),
   };
   const judged = set.judged.map((one): JudgedCandidate => {
     const candidate = candidateOf(state, one, raid, bits.eventsCleared);
@@ -197,28 +171,67 @@ async function planOf(
   }));
   const freshest = judged.find(({ fate }) => fate === "in-sync")!.candidate;
   const superblock = { ...freshest.superblock, events: set.events };
-  const verdict = { kind: "can-start", degradedBy } as const;
-  return { freshest, superblock, judged, slots, journal: null, verdict, forced: [] };
+  const verdict = { kind: "can-start", degradedBy: degradedBy(start, set) } as const;
+  const goneEvents = set.isRenumbered ? set.events + 1 : 0;
+  const journal = start.journal === null ? null : journalOf(state, start.journal);
+  if (journal !== null)
+    judged.push({
+      candidate: journal,
+      fate: "journal",
+      slot: null,
+      replacement: false,
+      note: null,
+    });
+  return { freshest, superblock, judged, slots, journal, verdict, forced: [], goneEvents };
+}
+
+function degradedBy({ geometry }: RaidStart, { judged }: KnownSet): number {
+  return geometry.shape.raidDisks - judged.filter(isInSync).length;
+}
+
+/** Of a device in sync. */
+async function bitsOf(start: RaidStart, set: KnownSet): Promise<Bits> {
+  const { raid, geometry, pairs, isFirst, context } = start;
+  const state: SetState = {
+    geometry,
+    events: set.events,
+    hasBitmap: true,
+    hasJournal: false,
+    resyncOffsetSectors: 0,
+  };
+  const best = set.judged.filter(isInSync).toSorted((a, b) => b.events - a.events)[0]!;
+  const inUse = new Set(set.judged.map(({ pair }) => pair));
+  return readBits({
+    raid,
+    geometry,
+    events: set.events,
+    from: candidateOf(state, best, raid, Infinity),
+    metadata: pairs.filter((pair) => inUse.has(pair)).map(({ metadata }) => metadata!),
+    isNewAlike: isFirst && raid.sync === "nosync",
+    isReadOnly: context.isReadOnly,
+  });
 }
 
 function isInSync({ recoveryOffsetSectors }: Judged): boolean {
   return recoveryOffsetSectors === Infinity;
 }
 
-function resyncOffset(
-  { raid, geometry, isFirst }: RaidStart,
-  set: KnownSet,
-  isDirty: boolean,
-  degradedBy: number,
-): number {
+async function resyncOffset(start: RaidStart, set: KnownSet, bits: Bits): Promise<number> {
+  const { raid, geometry, isFirst, journal } = start;
   const { level } = geometry.shape;
   if (level === "raid0") return Infinity;
   if (isFirst && raid.sync === "nosync") return Infinity;
+  const isDegraded = degradedBy(start, set) > 0;
   const hasParity = level === "raid5" || level === "raid6";
-  if (hasParity && degradedBy > 0) return Infinity;
+  if (hasParity && isDegraded) return Infinity;
   if (isFirst && raid.sync === "sync") return 0;
+  // What was being written when the power failed another journal may have known.
+  const isForgotten = journal !== null && set.events > FIRST_EVENTS && !(await hasLog(journal));
+  if (isForgotten || bits.isGrown) return 0;
+  const grown = grownFrom(set, geometry);
+  if (grown !== null) return bits === NO_BITS ? Math.min(grown, set.resyncOffsetSectors) : 0;
   // Bits that are kept for somebody who is missing, or is filled, say nothing of the others.
-  return isDirty && degradedBy === 0 ? 0 : set.resyncOffsetSectors;
+  return bits.isAnySet && !isDegraded ? 0 : set.resyncOffsetSectors;
 }
 
 function candidateOf(
@@ -241,24 +254,4 @@ function candidateOf(
     device: metadata === null ? data.device : new PairDevice(metadata.device, data.device),
     superblock: asMdSuperblock(state, device),
   };
-}
-
-interface Bits {
-  readonly isAnySet: boolean;
-  readonly eventsCleared: number;
-}
-
-const NO_BITS: Bits = { isAnySet: false, eventsCleared: Infinity };
-
-/** Of the bitmap of a device in sync. What is wrong with it the engine says. */
-async function readBits({ raid, geometry }: RaidStart, set: KnownSet): Promise<Bits> {
-  const state: SetState = { geometry, events: set.events, hasBitmap: true, resyncOffsetSectors: 0 };
-  const best = set.judged.filter(isInSync).toSorted((a, b) => b.events - a.events)[0]!;
-  const { device, superblock } = candidateOf(state, best, raid, Infinity);
-  const found = await readMemberBitmap(device, superblock);
-  if (found?.decoded.kind !== "ok") return NO_BITS;
-  const { bitmap } = found.decoded;
-  let isAnySet = bitmap.events < set.events || bitmap.untrustworthy;
-  for await (const run of bitmapRuns(bitmap, found.read)) if (needsSync(run.state)) isAnySet = true;
-  return { isAnySet, eventsCleared: bitmap.eventsCleared };
 }

@@ -10,6 +10,7 @@ import type { MdRole, MdSuperblock } from "../../../formats/md/superblock.ts";
 import type { RoundWriter, Saying } from "../../../md/running/member-images.ts";
 import type { Member } from "../../../md/running/member.ts";
 import type { RaidGeometry } from "./geometry.ts";
+import type { Pair } from "./judge.ts";
 import { LEVEL_NUMBERS } from "./types.ts";
 
 export const BITMAP_SECTOR = 8;
@@ -33,6 +34,7 @@ export interface SetState {
   readonly events: number;
   readonly resyncOffsetSectors: number;
   readonly hasBitmap: boolean;
+  readonly hasJournal: boolean;
 }
 
 /** As md's engine wants it. */
@@ -70,7 +72,7 @@ export function asMdSuperblock(set: SetState, device: DeviceState): MdSuperblock
     bitmapSector: set.hasBitmap ? BITMAP_SECTOR : null,
     badBlockLog: null,
     ppl: null,
-    hasJournal: false,
+    hasJournal: set.hasJournal,
     journalTailSectors: null,
     clustered: false,
     raid0Layout: "alternate",
@@ -79,6 +81,25 @@ export function asMdSuperblock(set: SetState, device: DeviceState): MdSuperblock
     unknownFeatures: 0,
     reservedBytesSet: false,
     fields: [],
+  };
+}
+
+/** Of a device that has no superblock: all of it is the log, which begins at 0 always, since nobody records a tail. */
+export function asJournalSuperblock(set: SetState, sectors: number): MdSuperblock {
+  const { raidDisks } = set.geometry.shape;
+  const device = {
+    index: raidDisks,
+    events: set.events,
+    recoveryOffsetSectors: Infinity,
+    recoveryByBitmap: false,
+    writeMostly: false,
+    dataOffsetSectors: 0,
+  };
+  return {
+    ...asMdSuperblock(set, device),
+    dataSectors: sectors,
+    role: { kind: "journal" },
+    bitmapSector: null,
   };
 }
 
@@ -91,7 +112,7 @@ interface Said {
 }
 
 /** The fields of one device's superblock. Data offsets are the kernel's: from the start of the data device. */
-export function superblockFields(
+function superblockFields(
   { shape, componentSectors, arraySectors }: RaidGeometry,
   said: Said,
 ): DmRaidSuper {
@@ -109,6 +130,17 @@ export function superblockFields(
     arraySectors: BigInt(arraySectors),
     sectors: BigInt(componentSectors),
   });
+}
+
+/** Of a device that the engine does not know yet. */
+export async function writeOwnSuperblock(
+  geometry: RaidGeometry,
+  { index, metadata }: Pair,
+  said: Omit<Said, "index">,
+): Promise<void> {
+  const sector = new Uint8Array(DM_RAID_BYTES);
+  dmRaidSuper.encodeInto(sector, 0, superblockFields(geometry, { ...said, index }));
+  await writeSectors(metadata!.device, 0, sector, BioFlags.fua);
 }
 
 function orAll(sectors: number): bigint {
@@ -142,14 +174,21 @@ async function writeSuperblock(
 ): Promise<void> {
   const { array, devices } = saying;
   const { events, isClean } = array;
+  if (member.standing.kind === "journal") {
+    member.writtenEvents = events;
+    member.mayHoldEvents = events;
+    return;
+  }
+  const isJournalled = [...devices.values()].some(({ role }) => role.kind === "journal");
   const image = member.image.slice();
   const fields = superblockFields(geometry, {
     index: member.superblock.deviceNumber,
     events,
     failed: failedIn(saying, geometry.shape.raidDisks),
     recoveryOffsetSectors: devices.get(member)!.recoveryOffsetSectors,
-    // Of a set that is being written it is 0, as in md's own superblocks: after a crash a kernel then syncs what the bitmap says.
-    resyncOffsetSectors: isClean ? array.resyncOffsetSectors : 0,
+    // Of a set that is being written it is 0, as in md's own superblocks: after a crash a kernel then syncs what the bitmap says. What was
+    // being written to a set with a journal that tells.
+    resyncOffsetSectors: isClean || isJournalled ? array.resyncOffsetSectors : 0,
   });
   dmRaidSuper.encodeInto(image, 0, fields);
   member.mayHoldEvents = Math.max(member.mayHoldEvents, events);

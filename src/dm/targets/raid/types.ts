@@ -57,10 +57,26 @@ export function raid10Layout(format: Raid10Format, copies: number, nearSets: boo
 }
 
 /** As status names it: kernels find the type by level and layout. */
-export function statusName({ name, level }: RaidType, { layout }: MdShape): string {
-  if (level !== "raid10") return name;
+export function statusName({ name }: RaidType, shape: MdShape): string {
+  return statusTypeOf(shape) ?? name;
+}
+
+/** Of a raid10; null: of another level. */
+export function statusTypeOf({ level, layout }: MdShape): string | null {
+  if (level !== "raid10") return null;
   if ((layout & OFFSET) !== 0) return "raid10_offset";
   return (layout & 0xff) > 1 ? "raid10" : "raid10_far";
+}
+
+/** By what superblocks say; null: no type has that. */
+export function typeByNumbers(levelNumber: number, layout: number): string | null {
+  const found = RAID_TYPES.find(
+    (each) =>
+      LEVEL_NUMBERS[each.level] === levelNumber &&
+      (each.level === "raid0" || each.level === "raid10" || each.layout === layout),
+  );
+  if (found?.level !== "raid10") return found?.name ?? null;
+  return statusTypeOf({ level: "raid10", layout, chunkSectors: 0, raidDisks: 0 });
 }
 
 /** On disk. */

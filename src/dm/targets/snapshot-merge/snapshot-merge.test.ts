@@ -81,3 +81,16 @@ test("a merge that fails says so, and the device is as it was", async () => {
   expect(await statusOf(device)).toBe("Merge failed");
   expect(await bytes(use, 8, 15, 33)).toEqual([2, 2, 3]);
 });
+
+test("one at a time is merged into an origin", async () => {
+  const { world, device } = await made();
+  const other = await world.make("t", `0 ${SECTORS} snapshot ./a ./cow2 P 8`);
+  const second = `0 ${SECTORS} snapshot-merge ./a ./cow2 P 8`;
+  // It was loaded before the first one began.
+  await world.load(other.device, second);
+  await world.all.resume(device);
+  await turns();
+  await expect(world.all.resume(other.device)).rejects.toThrow("Another snapshot is being merged");
+  const third = world.create("u");
+  await expect(world.load(third, second)).rejects.toThrow("Another snapshot is being merged");
+});

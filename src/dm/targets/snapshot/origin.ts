@@ -1,4 +1,5 @@
 /** What the snapshots of one origin share: a write to the origin waits until all of them have what it is about to overwrite. */
+import { HoldfastError } from "../../../base/errors.ts";
 import type { SnapshotState } from "./snapshot-state.ts";
 import type { TargetContext, TargetDevice } from "../../target.ts";
 
@@ -19,6 +20,13 @@ export class Origin {
     for (const { chunkSectors } of this.#snapshots)
       if (min === 0 || chunkSectors < min) min = chunkSectors;
     return min;
+  }
+
+  /** What a second one lacks the first would overwrite: nobody preserves anything for who is merged. @throws HoldfastError `busy` */
+  checkMerge(snapshot: SnapshotState | null): void {
+    for (const other of this.#snapshots)
+      if (other !== snapshot && other.isMerging)
+        throw new HoldfastError("busy", "Another snapshot is being merged into the same origin.");
   }
 
   /** Calls `write` when these sectors of the origin may be overwritten, perhaps at once. @param except that does not care */

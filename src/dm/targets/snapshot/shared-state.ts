@@ -36,6 +36,7 @@ class CowDevice {
   join(holder: StateHolder, line: SnapshotLine, context: TargetContext): Promise<SnapshotState> {
     return this.#turns.run(async () => {
       const origin = originOf(context, line.origin);
+      if (holder.isMerge) origin.checkMerge(this.#loaded?.state ?? null);
       this.#loaded ??= await load(holder.use, origin, line, context.sectors);
       const { state, kind } = this.#loaded;
       const isOther = this.#loaded.origin !== origin || (kind === "N") !== (line.kind === "N");
@@ -58,6 +59,7 @@ class CowDevice {
         `The exceptions belong to ${before.name}; suspend it before they are handed over.`,
       );
     const { state, origin } = this.#loaded!;
+    if (holder.isMerge) origin.checkMerge(state);
     this.#owner = holder;
     state.useDevices(holder.use);
     await state.idle();

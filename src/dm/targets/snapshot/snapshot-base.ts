@@ -72,7 +72,7 @@ export abstract class SnapshotBase implements Target, StateHolder {
 
   abstract submit(bio: Bio): void;
 
-  extents(sector: number, sectors: number): Extent[] {
+  extents(sector: number, sectors: number, _maxExtents: number): Extent[] {
     return [{ sector, sectors, kind: "data" }];
   }
 

@@ -56,6 +56,31 @@ describe("snapshot", () => {
     },
   );
 
+  test("has the extents of what is read: of the origin, and where it has gone its own way of the COW device", async () => {
+    const world = new DmWorld({ a: SECTORS, cow: 512 });
+    await put(world.disk("a"), 8, 1, 8);
+    const { use: origin } = await world.make("o", `0 ${SECTORS} snapshot-origin ./a`);
+    const { use: snap } = await world.make("s", line("P 8"));
+    const runs = (device: BlockDevice, at = 0, sectors = SECTORS, most = 9): string =>
+      device
+        .extents(at, sectors, most)
+        .map(({ sector, sectors: many, kind }) => `${sector}+${many} ${kind}`)
+        .join(", ");
+    expect(runs(origin)).toBe("0+8 hole, 8+8 data, 16+240 hole");
+    expect(runs(snap)).toBe("0+8 hole, 8+8 data, 16+240 hole");
+    await put(snap, 33, 2);
+    await put(origin, 48, 3, 8);
+    expect(runs(origin, 6, 54)).toBe("6+2 hole, 8+8 data, 16+32 hole, 48+8 data, 56+4 hole");
+    // What was copied of a hole was written to the COW device, and so is data.
+    const all = "6+2 hole, 8+8 data, 16+16 hole, 32+8 data, 40+8 hole, 48+8 data, 56+4 hole";
+    expect(runs(snap, 6, 54)).toBe(all);
+    expect(runs(snap, 6, 54, 2)).toBe("6+2 hole, 8+8 data");
+    expect(runs(snap, 34, 1)).toBe("34+1 data");
+    for (const { sector, sectors, kind } of snap.extents(0, SECTORS, 99))
+      if (kind === "hole")
+        expect((await readSectors(snap, sector, sectors)).every((byte) => byte === 0)).toBe(true);
+  });
+
   test("counts header, areas and chunks, and tells its table", async () => {
     const { world, snap, device, status } = await made();
     expect(await status()).toBe("8/512 8");

@@ -8,11 +8,16 @@ import { assert } from "../../../base/assert.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
 import { Bio, BioFlags, discardBio, writeBio } from "../../../block/bio.ts";
 import type { BioEnd } from "../../../block/bio.ts";
+import type { Extent } from "../../../block/device.ts";
+import { ExtentList } from "../../../block/extents.ts";
 import { fanOut } from "../../../block/fan-out.ts";
 import { inZeroSteps } from "../../../block/zeros.ts";
 import type { TargetType } from "../../target.ts";
 import { SnapshotBase, invalidError } from "./snapshot-base.ts";
 import { readSnapshotLine } from "./snapshot-words.ts";
+
+/** Chunks that are looked at for one question about extents. */
+const MAX_EXTENT_CHUNKS = 4096;
 
 class SnapshotTarget extends SnapshotBase {
   readonly isMerge = false;
@@ -42,6 +47,25 @@ class SnapshotTarget extends SnapshotBase {
       case "write-zeroes":
         assert(false, "a device without it takes none");
     }
+  }
+
+  /** What lies in the COW device is that one's, all else the origin's. */
+  override extents(sector: number, sectors: number, maxExtents: number): Extent[] {
+    const { isValid, chunkSectors, exceptions } = this.state;
+    if (!isValid) return super.extents(sector, sectors, maxExtents);
+    const list = new ExtentList(sector, maxExtents);
+    const last = sector + sectors;
+    for (let looked = 0; list.end < last && looked < MAX_EXTENT_CHUNKS; looked += 1) {
+      const chunk = Math.floor(list.end / chunkSectors);
+      const end = Math.min(last, (chunk + 1) * chunkSectors);
+      const newChunk = exceptions.get(chunk);
+      const { device } = newChunk === undefined ? this.line.origin : this.line.cow;
+      const moved = newChunk === undefined ? 0 : (newChunk - chunk) * chunkSectors;
+      while (list.end < end)
+        for (const run of device.extents(list.end + moved, end - list.end, maxExtents))
+          if (!list.add(run.sectors, run.kind)) return list.extents;
+    }
+    return list.extents;
   }
 
   #refuse(bio: Bio): void {

@@ -7,13 +7,14 @@ import type { HoldfastError } from "../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../base/units.ts";
 import { flushBio } from "../../../block/bio.ts";
 import type { Bio } from "../../../block/bio.ts";
-import type { Extent } from "../../../block/device.ts";
+import type { BlockDevice, Extent } from "../../../block/device.ts";
 import { ExtentList } from "../../../block/extents.ts";
 import { fanOut } from "../../../block/fan-out.ts";
 import { Relay } from "../../../block/relay.ts";
 import { checkRange } from "../../one-device-target.ts";
 import { quoteWord } from "../../table.ts";
 import type {
+  Route,
   Target,
   TargetContext,
   TargetDevice,
@@ -38,17 +39,20 @@ interface Stripe {
   readonly health: Health;
 }
 
-class StripedTarget implements Target {
+class StripedTarget implements Target, Route {
   readonly limits: TargetLimits;
   readonly splitSectors: number;
   readonly devices: readonly TargetDevice[];
+  readonly route: Route = this;
   readonly #stripes: readonly Stripe[];
+  readonly #event: () => void;
 
   constructor(
     places: readonly { on: TargetDevice; offset: number }[],
     chunkSectors: number,
     event: () => void,
   ) {
+    this.#event = event;
     this.splitSectors = chunkSectors;
     this.devices = places.map(({ on }) => on);
     const healths = new Map<string, Health>();
@@ -72,7 +76,15 @@ class StripedTarget implements Target {
       this.#flush(bio);
       return;
     }
-    this.#stripeOf(bio.sector).relay.pass(bio, this.#sectorOf(bio.sector));
+    this.#stripeOf(bio.sector).relay.pass(bio, this.sectorAt(bio.sector));
+  }
+
+  deviceAt(sector: number): BlockDevice {
+    return this.#stripeOf(sector).on.device;
+  }
+
+  failed(sector: number, error: HoldfastError): void {
+    note(this.#stripeOf(sector).health, error, this.#event);
   }
 
   #flush(bio: Bio): void {
@@ -86,10 +98,13 @@ class StripedTarget implements Target {
   }
 
   /** On the stripe's device. */
-  #sectorOf(sector: number): number {
-    const row = Math.floor(sector / (this.splitSectors * this.#stripes.length));
-    const inChunk = sector % this.splitSectors;
-    return this.#stripeOf(sector).offset + row * this.splitSectors + inChunk;
+  sectorAt(sector: number): number {
+    const chunkSectors = this.splitSectors;
+    const stripes = this.#stripes;
+    const chunk = Math.floor(sector / chunkSectors);
+    const row = Math.floor(chunk / stripes.length);
+    const { offset } = stripes[chunk - row * stripes.length]!;
+    return offset + row * chunkSectors + (sector - chunk * chunkSectors);
   }
 
   extents(sector: number, sectors: number, maxExtents: number): Extent[] {
@@ -99,7 +114,7 @@ class StripedTarget implements Target {
       const { device } = this.#stripeOf(list.end).on;
       const toChunk = this.splitSectors - (list.end % this.splitSectors);
       const wanted = Math.min(toChunk, end - list.end);
-      for (const run of device.extents(this.#sectorOf(list.end), wanted, maxExtents))
+      for (const run of device.extents(this.sectorAt(list.end), wanted, maxExtents))
         if (!list.add(run.sectors, run.kind)) return list.extents;
     }
     return list.extents;

@@ -51,7 +51,8 @@ function parse(pool: Pool, all: readonly string[]): () => Promise<void> {
 
 export async function poolMessage(pool: Pool, words: readonly string[]): Promise<null> {
   const work = parse(pool, words);
-  if (pool.mode !== "write" && pool.mode !== "out-of-data")
+  const takes = (): boolean => pool.mode === "write" || pool.mode === "out-of-data";
+  if (!takes() || !(await pool.makeRoom()))
     throw new HoldfastError("unsupported", `${pool.name} takes no messages: it cannot be changed.`);
   await pool.change(work);
   await pool.commit();

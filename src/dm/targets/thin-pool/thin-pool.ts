@@ -5,7 +5,6 @@
  *
  * Reads and writes of the pool itself go to the data device as they are.
  */
-import { HoldfastError } from "../../../base/errors.ts";
 import { ignore } from "../../../base/nothing.ts";
 import type { Bio } from "../../../block/bio.ts";
 import type { Extent } from "../../../block/device.ts";
@@ -18,23 +17,15 @@ import type {
   TargetLimits,
   TargetType,
 } from "../../target.ts";
-import { Pool } from "../../thin/pool.ts";
-import type { PoolBinding } from "../../thin/pool.ts";
+import type { Pool, PoolBinding } from "../../thin/pool.ts";
 import { featureWords, parseFeatures } from "../../thin/pool-features.ts";
 import type { Words } from "../../words.ts";
 import { checkRange } from "../../one-device-target.ts";
 import { poolMessage } from "./messages.ts";
+import { PoolUse } from "./pool-use.ts";
 
 const MIN_BLOCK_SECTORS = 128;
 const MAX_BLOCK_SECTORS = 2 * 1024 * 1024;
-
-/** One pool for all tables that name its metadata device. */
-class PoolUse {
-  pool: Promise<Pool> | null = null;
-  /** The mapped device whose tables may name it. */
-  owner: object | null = null;
-  users = 0;
-}
 
 export class ThinPoolTarget implements Target {
   readonly splitSectors = 0;
@@ -71,9 +62,11 @@ export class ThinPoolTarget implements Target {
 
   async status(flushes: boolean): Promise<string> {
     const { pool } = this;
-    if (pool.mode === "fail") return "Fail";
+    if (hasFailed(pool)) return "Fail";
     // Figures that are as new as can be.
     if (flushes && !pool.isPaused) await pool.commit().catch(ignore);
+    // As the kernel says it when it is this commit that fails.
+    if (hasFailed(pool)) return "Error";
     const { metadata, features } = pool;
     const { metadataBlocks, dataBlocks } = metadata;
     const mode =
@@ -120,17 +113,21 @@ export class ThinPoolTarget implements Target {
     this.pool.go();
   }
 
+  /** A thin device is opened: the pool stays, whatever becomes of this table. @returns what ends it */
+  join(): () => void {
+    this.#use.join();
+    return () => this.#use.leave();
+  }
+
   close(): Promise<void> {
-    release(this.#use, this.pool);
+    this.#use.leave();
     return Promise.resolve();
   }
 }
 
-function release(use: PoolUse, pool: Pool): void {
-  use.users -= 1;
-  if (use.users > 0) return;
-  use.pool = null;
-  pool.close();
+/** It may have changed since it was asked last. */
+function hasFailed({ mode }: Pool): boolean {
+  return mode === "fail";
 }
 
 async function construct(context: TargetContext, words: Words): Promise<Target> {
@@ -156,27 +153,7 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     features: mode === "read-only" ? { ...features, isReadOnly: true } : features,
     event: () => context.event(),
   };
-  const use = context.shared(`thin-pool ${metadata.key}`, () => new PoolUse());
-  if (use.pool === null) {
-    use.pool = Pool.open(context.env, context.name, binding, blockSectors);
-    use.owner = context.owner;
-  }
-  use.users += 1;
-  let pool: Pool;
-  try {
-    pool = await use.pool;
-  } catch (error) {
-    use.users -= 1;
-    use.pool = null;
-    throw error;
-  }
-  if (use.owner !== context.owner || pool.blockSectors !== blockSectors) {
-    release(use, pool);
-    throw new HoldfastError(
-      "busy",
-      `${metadata.id} has the metadata of ${pool.name}, with blocks of ${pool.blockSectors} sectors.`,
-    );
-  }
+  const { use, pool } = await PoolUse.take(context, { metadata, data, blockSectors, binding });
   pool.name = context.name;
   return new ThinPoolTarget(pool, use, [metadata, data], binding);
 }
@@ -185,5 +162,6 @@ export const THIN_POOL: TargetType = {
   name: "thin-pool",
   version: [1, 23, 0],
   isSingleton: true,
+  isImmutable: true,
   construct,
 };

@@ -26,10 +26,12 @@ class ThinTarget implements Target {
   readonly splitSectors = 0;
   readonly devices: readonly TargetDevice[];
   readonly #volume: Volume;
+  readonly #leave: () => void;
 
-  constructor(volume: Volume, devices: readonly TargetDevice[]) {
+  constructor(volume: Volume, devices: readonly TargetDevice[], leave: () => void) {
     this.#volume = volume;
     this.devices = devices;
+    this.#leave = leave;
   }
 
   get #pool(): Pool {
@@ -78,31 +80,38 @@ class ThinTarget implements Target {
 
   close(): Promise<void> {
     this.#pool.metadata.closeDevice(this.#volume.device);
+    this.#leave();
     return Promise.resolve();
   }
 }
 
 /** @throws `usage` for a device that is no pool, `not-found` for one whose table is not live */
-function poolOf({ mapped, id }: TargetDevice, words: Words): Pool {
+function poolOf({ mapped, id }: TargetDevice, words: Words): ThinPoolTarget {
   const target = mapped?.live?.targets[0]?.target;
-  if (target instanceof ThinPoolTarget) return target.pool;
+  if (target instanceof ThinPoolTarget) return target;
   throw words.wrong(`${id} is no pool that is live`);
 }
 
 async function construct(context: TargetContext, words: Words): Promise<Target> {
   const poolDevice = await context.open(words.word("the pool"));
-  const pool = poolOf(poolDevice, words);
+  const target = poolOf(poolDevice, words);
+  const { pool } = target;
   const id = words.number("the device's number", 0, MAX_THIN_DEVICE);
   const originWord = words.left === 0 ? null : words.word("the external origin");
   words.end();
   if (pool.mode === "fail")
     throw new HoldfastError("io", `The pool ${pool.name} has failed; nothing can be opened in it.`);
+  if (pool.isPaused)
+    throw new HoldfastError(
+      "usage",
+      `The pool ${pool.name} is suspended; nothing is opened in it before it is resumed.`,
+    );
   const origin = originWord === null ? null : await context.open(originWord, "read-only");
   if (origin !== null && origin.key === poolDevice.key)
     throw words.wrong("the external origin cannot be the pool itself");
   const device = await pool.metadata.openDevice(id);
   const devices = origin === null ? [poolDevice] : [poolDevice, origin];
-  return new ThinTarget(new Volume(pool, device, origin?.device ?? null), devices);
+  return new ThinTarget(new Volume(pool, device, origin?.device ?? null), devices, target.join());
 }
 
 export const THIN: TargetType = {

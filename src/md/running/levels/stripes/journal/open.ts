@@ -19,7 +19,9 @@ const REPLAY_LIMIT_BYTES = 2 ** 30;
 /** Reads the journal of an array that has one, or has lost it; nothing is written. */
 export async function openJournal(plan: AssemblyPlan): Promise<FoundLog> {
   const found = await readJournal(plan, REPLAY_LIMIT_BYTES);
-  if (found === null) {
+  // Where nobody records the tail, a journal without a log at its beginning is a new one.
+  const isNew = found?.usedSectors === 0 && plan.journal!.superblock.journalTailSectors === null;
+  if (found === null || isNew) {
     return {
       isMended: false,
       deviceOf: ({ device }) => device,

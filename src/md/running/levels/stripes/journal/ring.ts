@@ -46,6 +46,10 @@ export class JournalRing {
     return this.#units[0]!;
   }
 
+  get last(): JournalUnit {
+    return this.#units.at(-1)!;
+  }
+
   /** Nothing was written since the log was begun, or ended. */
   get isEmpty(): boolean {
     return this.#units.length === 1 && this.tail.sectors === R5_BLOCK_SECTORS;

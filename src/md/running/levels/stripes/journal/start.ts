@@ -7,12 +7,14 @@
  * A crash before 4 finds the old log and does it all again. Without 1, a crash in 2 that also costs a member would leave stripes whose
  * parity fits neither the old data nor the new. Without the jump of the numbers, blocks of the last time round, or of a write that came
  * half-way when the power failed, would count as the log's next.
+ *
+ * Where no superblock names the tail (journalTailSectors is null), the log begins at 0 always, and 3 and 4 are one write there, after 2.
  */
 import { HoldfastError } from "../../../../../base/errors.ts";
 import { ignore } from "../../../../../base/nothing.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { ended, flush, writeSectors } from "../../../../../block/promises.ts";
-import { R5_BLOCK_SECTORS, r5Advance } from "../../../../../formats/md/r5-log.ts";
+import { R5_BLOCK_SECTORS, R5_SEQ_JUMP, r5Advance } from "../../../../../formats/md/r5-log.ts";
 import type { R5Log } from "../../../../../formats/md/r5-log.ts";
 import { emptyR5Meta } from "../../../../../formats/md/r5-log-write.ts";
 import type { MdSuperblock } from "../../../../../formats/md/superblock.ts";
@@ -25,9 +27,6 @@ import type { ReplayedMembers } from "../replayed-members.ts";
 import type { StripeWrite } from "../stripe-log.ts";
 import { ringWrites } from "./ring.ts";
 import { JournalEntry, draftUnit, encodeUnit, leastRingSectors } from "./unit.ts";
-
-/** As the kernel has it: more than there can be units under way at a time. */
-const SEQ_JUMP = 10_000n;
 
 /** A log that starts with an empty meta block. */
 export interface BegunLog {
@@ -59,7 +58,7 @@ export async function replayOnto(
   const { found, completed } = left;
   const { log } = found;
   assertFits(core, geometry, member, log);
-  const isRoomy = found.usedSectors + sectorsOf(completed) + R5_BLOCK_SECTORS <= log.sectors;
+  const isRoomy = sectorsOf(completed) + R5_BLOCK_SECTORS <= roomSectors(member, found);
   if (!isRoomy && core.members.degraded > 0) {
     const text = `the write journal ${member.label} of ${core.name} is too full for its stripes to be completed there, and a member is missing; add that member, or open the array for reading only`;
     throw new HoldfastError("no-space", text);
@@ -68,7 +67,36 @@ export async function replayOnto(
   const lengthened = isRoomy ? completed : [];
   const { position, seq } = await lengthen(geometry, member, found, lengthened);
   await writeOut(core, left);
+  if (!keepsTail(member)) return beginAtStart(core, member, log, seq);
   return { member, log, position, nextSeq: seq + 1n };
+}
+
+/** What may follow the log. Without a tail it is found from 0 on: what is there must stay. */
+function roomSectors(member: Member, { log, usedSectors, end }: FoundJournal): number {
+  if (keepsTail(member)) return log.sectors - usedSectors;
+  return end < usedSectors ? 0 : log.sectors - end;
+}
+
+/** Somebody records where the log begins. */
+export function keepsTail({ superblock }: Member): boolean {
+  return superblock.journalTailSectors !== null;
+}
+
+/** What the log had is on the members. Its number is ahead of all that are there, also of logs that were forgotten. */
+async function beginAtStart(
+  { clock }: ArrayCore,
+  member: Member,
+  log: R5Log,
+  seq: bigint,
+): Promise<BegunLog> {
+  const first = maxOf(seq + R5_SEQ_JUMP, BigInt(clock.wallMs()) * 1024n);
+  await writeRing(member, log, 0, emptyR5Meta(log.seed, 0, first));
+  await flush(member.device);
+  return { member, log, position: 0, nextSeq: first + 1n };
+}
+
+function maxOf(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 /** Everything to the members, flushed. */
@@ -125,10 +153,12 @@ async function lengthen(
     position = r5Advance(log, position, draft.sectors);
     seq += 1n;
   }
-  seq += SEQ_JUMP;
+  seq += R5_SEQ_JUMP;
   const [first, ...others] = units;
   for (const unit of others) await writeRing(member, log, unit.position, unit.bytes);
-  await writeRing(member, log, position, emptyR5Meta(log.seed, position, seq));
+  // Without a tail an empty block behind the log says that what is before it is on the members.
+  if (keepsTail(member))
+    await writeRing(member, log, position, emptyR5Meta(log.seed, position, seq));
   await flush(member.device);
   if (first !== undefined) {
     await writeRing(member, log, first.position, first.bytes);

@@ -15,14 +15,14 @@
  * Every write of members' data comes through here, also when the parity's own member is missing: what the journal holds of a block
  * must never be older than what the members hold when it is replayed.
  */
-import { unreachable } from "../../../../../base/assert.ts";
-import { HoldfastError } from "../../../../../base/errors.ts";
+import { ignore } from "../../../../../base/nothing.ts";
+import type { HoldfastError } from "../../../../../base/errors.ts";
 import { SECTOR_BYTES } from "../../../../../base/units.ts";
 import { BioFlags, flushBio } from "../../../../../block/bio.ts";
 import type { BioEnd } from "../../../../../block/bio.ts";
 import { fanOut } from "../../../../../block/fan-out.ts";
 import { emptyR5Meta } from "../../../../../formats/md/r5-log-write.ts";
-import { R5_BLOCK_SECTORS } from "../../../../../formats/md/r5-log.ts";
+import { R5_BLOCK_SECTORS, R5_SEQ_JUMP } from "../../../../../formats/md/r5-log.ts";
 import type { R5Log } from "../../../../../formats/md/r5-log.ts";
 import { WorkBuffers } from "../../../../../parity/engine.ts";
 import type { StripeGeometry } from "../../../../geometry/raid456.ts";
@@ -30,10 +30,11 @@ import type { ArrayCore } from "../../../core.ts";
 import type { Member } from "../../../member.ts";
 import { MemberIo } from "../member-io.ts";
 import type { StripeLog, StripeWrite } from "../stripe-log.ts";
+import { JournalHolder } from "./holder.ts";
 import { JournalRing, ringWrites } from "./ring.ts";
 import type { RingWrite } from "./ring.ts";
-import { freshLog, replayOnto, writeOut } from "./start.ts";
-import type { BegunLog, LeftBehind } from "./start.ts";
+import { keepsTail } from "./start.ts";
+import type { LeftBehind } from "./start.ts";
 import { JournalEntry, draftUnit, encodeUnit } from "./unit.ts";
 
 /** What is written and flushed together: more of it is more of memory. */
@@ -42,72 +43,50 @@ const MAX_BATCH_SECTORS = 8192;
 /** 128 MiB: from so much on it is worth the writing of superblocks. Less than the kernel's, since whoever replays it may hold it in memory. */
 const MAX_UNCLAIMED_SECTORS = 256 * 1024;
 
-type State =
-  | { readonly kind: "closed"; readonly why: HoldfastError }
-  | { readonly kind: "open"; readonly member: Member; readonly log: R5Log };
-
 export class StripeJournal implements StripeLog {
   readonly #core: ArrayCore;
   readonly #geometry: StripeGeometry;
   readonly #io = new MemberIo();
-  #state: State;
+  readonly #holder: JournalHolder;
   #ring = new JournalRing(R5_BLOCK_SECTORS, 0);
   #seq = 0n;
   /** In the order in which they came; the first of them may be in units already in part. */
   #queue: JournalEntry[] = [];
   readonly #entries = new Map<StripeWrite, JournalEntry>();
-  #left: LeftBehind | null;
-  /** The superblock's tail is in the log that was begun. */
+  /** The superblock's tail is in the log that was begun, or there is none: then the log begins at 0 always. */
   #isTailSaid = false;
   #isCommitting = false;
   #isReclaiming = false;
+  /** The log is about to begin at 0 again, and who waits for that: nothing is written to it meanwhile. */
+  #rewound: (() => void)[] | null = null;
 
   /** @param left null: the journal is missing */
   constructor(core: ArrayCore, geometry: StripeGeometry, left: LeftBehind | null) {
     this.#core = core;
     this.#geometry = geometry;
-    this.#left = left;
-    const text = `${core.name} cannot be written without its write journal; make it read-only and add one.`;
-    this.#state = { kind: "closed", why: new HoldfastError("read-only", text) };
+    this.#holder = new JournalHolder(core, geometry, left);
   }
 
   // --- starting
 
   start(started: () => void): void {
-    if (this.#opened().why === null) started();
+    if (this.#holder.opened.why === null) started();
     else void this.#begin().then(started);
   }
 
-  /** The journal that was there at assembly, or one that was added since. Without one no write goes through. */
   async #begin(): Promise<void> {
-    const member = this.#core.members.journal;
-    if (member === null) return;
-    try {
-      const begun = await this.#beginOn(member);
-      this.#left = null;
-      this.#state = { kind: "open", member, log: begun.log };
-      this.#ring = new JournalRing(begun.log.sectors, begun.position);
-      this.#seq = begun.nextSeq;
-      member.journalTailSectors = begun.position;
-      this.#isTailSaid = false;
-    } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error;
-      this.#state = { kind: "closed", why: error };
-    }
-  }
-
-  async #beginOn(member: Member): Promise<BegunLog> {
-    const left = this.#left;
-    if (left !== null && left.journal === member.superblock)
-      return replayOnto(this.#core, this.#geometry, member, left);
-    // The journal that was found is gone; what it had for the members is in memory.
-    if (left !== null) await writeOut(this.#core, left);
-    return freshLog(this.#core, this.#geometry, member);
+    const begun = await this.#holder.begin();
+    if (begun === null) return;
+    const { member, log, position, nextSeq } = begun;
+    this.#ring = new JournalRing(log.sectors, position);
+    this.#seq = nextSeq;
+    if (keepsTail(member)) member.journalTailSectors = position;
+    this.#isTailSaid = !keepsTail(member);
   }
 
   /** Null, or why the array cannot become read-write. */
   whyReadOnly(): HoldfastError | null {
-    return this.#core.members.journal === null ? this.#opened().why : null;
+    return this.#core.members.journal === null ? this.#holder.opened.why : null;
   }
 
   // --- what stripes have to know
@@ -137,12 +116,12 @@ export class StripeJournal implements StripeLog {
   }
 
   #commitNext(): void {
-    const { log, member, why } = this.#opened();
+    const { log, member, why } = this.#holder.opened;
     if (why !== null) {
       this.#refuse(this.#queue.splice(0), why);
       return;
     }
-    if (this.#isCommitting || this.#queue.length === 0) return;
+    if (this.#isCommitting || this.#rewound !== null || this.#queue.length === 0) return;
     if (!this.#isTailSaid) {
       this.#sayTail(() => this.#commitNext());
       return;
@@ -215,10 +194,14 @@ export class StripeJournal implements StripeLog {
 
   /** Steps 5 to 7: a round of superblocks flushes the members before it says anything, and says what was true before that. */
   #reclaim(): void {
-    const { member, why } = this.#opened();
+    const { member, why } = this.#holder.opened;
     const ring = this.#ring;
     const unit = ring.newestDone;
     if (this.#isReclaiming || why !== null || unit === ring.tail) return;
+    if (!keepsTail(member)) {
+      this.#rewind(ignore);
+      return;
+    }
     this.#isReclaiming = true;
     member.journalTailSectors = unit.position;
     this.#core.commit("progress", () => {
@@ -230,12 +213,43 @@ export class StripeJournal implements StripeLog {
   }
 
   /**
+   * Steps 5 to 7 where no superblock has a tail: when all of the log is on the members and they are flushed, an empty block at 0 forgets it.
+   * A crash before that replays what the members have.
+   */
+  #rewind(rewound: () => void): void {
+    if (this.#rewound !== null) {
+      this.#rewound.push(rewound);
+      return;
+    }
+    const { log, member, why } = this.#holder.opened;
+    const isDone = this.#ring.newestDone === this.#ring.last;
+    if (why !== null || !isDone || this.#isCommitting) {
+      rewound();
+      return;
+    }
+    const waiting = [rewound];
+    this.#rewound = waiting;
+    this.#core.commit("progress", () => {
+      this.#seq += R5_SEQ_JUMP;
+      const block = emptyR5Meta(log.seed, 0, this.#seq);
+      this.#seq += 1n;
+      this.#io.write(member, 0, block, BioFlags.fua, (error) => {
+        this.#rewound = null;
+        if (error === null) this.#ring = new JournalRing(log.sectors, 0);
+        else this.#failed(member, error, []);
+        for (const each of waiting) each();
+        this.#commitNext();
+      });
+    });
+  }
+
+  /**
    * Leaves a log with nothing to replay: somebody else may write to the members before it is read again.
    * 1 an empty block behind all others, durable 2 members flushed and 3 the tail there, by the round of superblocks. A crash before 3
    * replays what the members have.
    */
   settle(settled: () => void): void {
-    const { log, member, why } = this.#opened();
+    const { log, member, why } = this.#holder.opened;
     const ring = this.#ring;
     if (why !== null) {
       settled();
@@ -243,6 +257,10 @@ export class StripeJournal implements StripeLog {
     }
     if (ring.isEmpty) {
       this.#sayTail(settled);
+      return;
+    }
+    if (!keepsTail(member)) {
+      this.#rewind(settled);
       return;
     }
     const empty = ring.append(R5_BLOCK_SECTORS, 0);
@@ -264,31 +282,9 @@ export class StripeJournal implements StripeLog {
 
   // --- losing it
 
-  #opened():
-    | { readonly member: Member; readonly log: R5Log; readonly why: null }
-    | { readonly member: null; readonly log: null; readonly why: HoldfastError } {
-    const state = this.#state;
-    switch (state.kind) {
-      case "closed":
-        return { member: null, log: null, why: state.why };
-      case "open":
-        if (state.member === this.#core.members.journal) return { ...state, why: null };
-        return { member: null, log: null, why: this.#close(state.member) };
-      default:
-        return unreachable(state);
-    }
-  }
-
-  #close({ label }: Member): HoldfastError {
-    const text = `${this.#core.name} is written no more, because its write journal ${label} failed; make it read-only and add another journal.`;
-    const why = new HoldfastError("io", text);
-    this.#state = { kind: "closed", why };
-    return why;
-  }
-
   /** Stripes that are in the journal go on to the members; these do not. They end when no superblock counts on the journal any more. */
   #failed(member: Member, error: HoldfastError, entries: readonly JournalEntry[]): void {
-    const why = this.#close(member);
+    const why = this.#holder.close(member);
     const waiting = [...entries, ...this.#queue.splice(0)];
     this.#core.memberFailed(member, error, () => this.#refuse(waiting, why));
   }

@@ -1,7 +1,7 @@
-/** Writes that wait for a free block. */
+/** Bios that wait: writes for a free block, any for their pool to be resumed. */
 import type { HoldfastError } from "../../base/errors.ts";
 
-export interface SpaceWaiter {
+export interface Waiter {
   /** Whose it is. */
   readonly owner: object;
   retry(): void;
@@ -9,10 +9,10 @@ export interface SpaceWaiter {
   giveBack(): void;
 }
 
-export class SpaceWaiters {
-  #waiting: SpaceWaiter[] = [];
+export class Waiters {
+  #waiting: Waiter[] = [];
 
-  add(waiter: SpaceWaiter): void {
+  add(waiter: Waiter): void {
     this.#waiting.push(waiter);
   }
 
@@ -24,7 +24,7 @@ export class SpaceWaiters {
     for (const waiter of this.#waiting.splice(0)) waiter.fail(error);
   }
 
-  /** Those of a volume go back to whoever suspends it. */
+  /** Those of a volume, to whoever suspends it. */
   giveBack(owner: object): void {
     const own = this.#waiting.filter((waiter) => waiter.owner === owner);
     this.#waiting = this.#waiting.filter((waiter) => waiter.owner !== owner);
