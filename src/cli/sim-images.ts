@@ -15,7 +15,8 @@ import {
 import type { CrashedArray } from "../sim/kernel-guest.ts";
 import { scriptOf } from "../sim/runner.ts";
 import type { Campaign } from "../sim/runner.ts";
-import type { Script } from "../sim/script.ts";
+import { isMapped } from "../sim/script.ts";
+import type { ArrayScript } from "../sim/script.ts";
 import { replayCommand } from "../sim/story.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT_DONE, EXIT_FAILED } from "./exit-codes.ts";
@@ -83,7 +84,9 @@ async function writeCrashes(
       throw new HoldfastError("usage", "sim: no power is cut in that scenario.");
     for (const scenario of scenarios) {
       const script = scriptOf(scenario, seed);
-      const crashed = crashes.length < count ? await crashImages(script, mutant) : null;
+      // Those of mapped devices are judged here alone.
+      if (isMapped(script) || crashes.length >= count) continue;
+      const crashed = await crashImages(script, mutant);
       if (crashed === null) continue;
       const name = `c${crashes.length}`;
       const images = await writeMembers(context, crashed, `${folder}/${name}`);
@@ -128,7 +131,7 @@ interface Described {
 }
 
 function describe(
-  { shape }: Script,
+  { shape }: ArrayScript,
   { needsForce, held }: CrashImages,
   replay: string,
   images: readonly string[],

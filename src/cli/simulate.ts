@@ -244,7 +244,7 @@ async function shortened(script: Script, mutant: Mutant | null): Promise<Broken>
     replay: replayCommand(script, mutant),
     what,
     steps: script.steps.length,
-    story: storyLines(least.shape, world.log),
+    story: storyLines(least, world.log),
     script: least,
   };
 }
@@ -256,7 +256,7 @@ async function tell(
   mutant: Mutant | null,
 ): Promise<ExitCode> {
   const { kind, what, world } = await play(script, mutant);
-  await output.lines([...storyLines(script.shape, world.log), ""]);
+  await output.lines([...storyLines(script, world.log), ""]);
   await output.lines(LEGEND.map((line) => output.paint(line, "dim")));
   await output.lines(["", ...what, `${script.scenario}, seed ${script.seed}: ${kind}`]);
   return kind === "clean" ? EXIT_DONE : EXIT_FAILED;

@@ -6,16 +6,17 @@ import type { SyncScheduler } from "../sync/scheduler.ts";
 import { LiveTable } from "./live-table.ts";
 import type { PlacedTarget } from "./live-table.ts";
 import type { MappedDevice } from "./mapped-device.ts";
+import type { MappedParts } from "./parts.ts";
 import type { Table, TableLine } from "./table.ts";
 import type { TableDevices } from "./table-devices.ts";
 import type { TargetContext, TargetDevice } from "./target.ts";
-import { targetType } from "./targets/index.ts";
 import { Words } from "./words.ts";
 
 export interface LoadOptions {
   readonly env: Env;
   readonly parityEngine: () => ParityEngine;
   readonly scheduler: SyncScheduler;
+  readonly parts: MappedParts;
   /** Whose table it is. */
   readonly device: MappedDevice;
   readonly readOnly: boolean;
@@ -61,9 +62,9 @@ async function construct(
   { start, sectors, target: name, words }: TableLine,
   lines: number,
   devices: TargetDevice[],
-  { env, parityEngine, scheduler, device, readOnly, opened, shared }: LoadOptions,
+  { env, parityEngine, scheduler, parts, device, readOnly, opened, shared }: LoadOptions,
 ): Promise<PlacedTarget> {
-  const type = targetType(name);
+  const type = parts.targetType(name);
   if (type.isSingleton && lines > 1)
     throw new HoldfastError("usage", `${name} is only ever alone in its table.`);
   const context: TargetContext = {

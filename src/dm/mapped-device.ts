@@ -243,16 +243,20 @@ export class MappedDevice {
     for (const giveUp of this.#syncing) giveUp();
     const targets = this.#live?.targets ?? [];
     for (const { target } of targets) target.presuspend?.(kind);
-    if (this.#inFlight > 0) {
-      await new Promise<void>((resolve) => (this.#drained = resolve));
-      this.#drained = null;
-    }
+    await this.drain();
     this.#isSuspended = true;
     this.#suspending = null;
     const errors: unknown[] = [];
     for (const { target } of targets)
       await target.postsuspend?.().catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw errors[0];
+  }
+
+  /** Resolves when no bio is under way. */
+  protected async drain(): Promise<void> {
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => (this.#drained = resolve));
+    this.#drained = null;
   }
 
   async #syncAll(): Promise<void> {

@@ -9,8 +9,10 @@ import type { Env } from "../env/env.ts";
 import type { ParityEngine } from "../parity/engine.ts";
 import type { SyncScheduler } from "../sync/scheduler.ts";
 import { loadTable } from "./load-table.ts";
-import { MappedDevice } from "./mapped-device.ts";
+import type { MappedDevice } from "./mapped-device.ts";
 import { DM_MAJOR } from "./numbers.ts";
+import { MAPPED_PARTS } from "./parts.ts";
+import type { MappedParts } from "./parts.ts";
 import type { Table } from "./table.ts";
 import { TableDevices } from "./table-devices.ts";
 import type { PathOpener } from "./table-devices.ts";
@@ -28,6 +30,7 @@ export interface MappedDevicesOptions {
   readonly paths: PathOpener;
   /** It is on its way out, also when that was put off until nobody has it open: nobody is to be let at it any more. */
   readonly removing?: (device: MappedDevice) => void;
+  readonly parts?: Partial<MappedParts>;
 }
 
 export interface CreateMapped {
@@ -50,6 +53,7 @@ export interface RemoveOptions {
 
 export class MappedDevices {
   readonly #options: MappedDevicesOptions;
+  readonly #parts: MappedParts;
   readonly #devices = new Map<string, MappedDevice>();
   readonly #turns = new WeakMap<MappedDevice, OneByOne>();
   readonly #opened: TableDevices;
@@ -59,6 +63,7 @@ export class MappedDevices {
 
   constructor(options: MappedDevicesOptions) {
     this.#options = options;
+    this.#parts = { ...MAPPED_PARTS, ...options.parts };
     this.#opened = new TableDevices(options.paths, (word) => this.named(word));
   }
 
@@ -101,7 +106,7 @@ export class MappedDevices {
       throw new HoldfastError("busy", `Minor number ${minor} is taken.`);
     let chosen = minor ?? 0;
     if (minor === null) while (minors.has(chosen)) chosen += 1;
-    const device = new MappedDevice(name, uuid, chosen);
+    const device = this.#parts.device(name, uuid, chosen);
     this.#devices.set(name, device);
     this.#turns.set(device, new OneByOne());
     return device;
@@ -129,6 +134,7 @@ export class MappedDevices {
     return this.#turn(device, async () => {
       const loaded = await loadTable(table, {
         ...this.#options,
+        parts: this.#parts,
         device,
         readOnly,
         opened: this.#opened,

@@ -13,7 +13,7 @@ const REST_STEP_MS = 20;
 const scratch = [new Uint8Array(0), new Uint8Array(0)];
 
 /** @param which of the scratch buffers it is read into */
-async function readAll(device: BlockDevice, which: 0 | 1): Promise<Uint8Array> {
+export async function readAll(device: BlockDevice, which: 0 | 1): Promise<Uint8Array> {
   const bytes = device.sectors * SECTOR_BYTES;
   if (scratch[which]!.length < bytes) scratch[which] = new Uint8Array(bytes);
   const data = scratch[which]!.subarray(0, bytes);

@@ -4,11 +4,10 @@ import { NO_DATA } from "../base/nothing.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { Bio, BioFlags } from "../block/bio.ts";
 import { flush, writeSectors } from "../block/promises.ts";
-import type { Machine } from "./machine.ts";
 import type { Oracle, Writing } from "./oracle.ts";
 import type { Action } from "./script.ts";
 import { Seats } from "./seats.ts";
-import type { Seat } from "./seats.ts";
+import type { Seat, Served } from "./seats.ts";
 import type { Link } from "./sockets.ts";
 
 /** More sectors than that are not written at a time. */
@@ -18,9 +17,16 @@ type Request = Pick<Bio, "op" | "sector" | "sectors" | "data" | "flags">;
 
 const FLUSH: Request = { op: "flush", sector: 0, sectors: 0, data: NO_DATA, flags: 0 };
 
+/** Sectors that a discard concerns, and what they hold afterwards. */
+export interface Discarded {
+  readonly from: number;
+  readonly to: number;
+  readonly becomes: "zeros" | "anything";
+}
+
 export class Clients {
   readonly seats: Seats;
-  readonly #machine: Machine;
+  readonly #machine: Served;
   readonly #oracle: Oracle;
   /** What they were told that was wrong. */
   readonly wrong: string[] = [];
@@ -34,7 +40,7 @@ export class Clients {
   /** Sectors of which the writer has something newer than what was written. */
   readonly #altered = new Set<number>();
 
-  constructor(machine: Machine, oracle: Oracle) {
+  constructor(machine: Served, oracle: Oracle) {
     this.#machine = machine;
     this.#oracle = oracle;
     this.seats = new Seats(machine);
@@ -45,7 +51,7 @@ export class Clients {
     };
   }
 
-  /** Requests that have not been answered. */
+  /** Writes that have not been answered. */
   get writes(): number {
     return this.#underWay.size;
   }
@@ -85,6 +91,33 @@ export class Clients {
     );
   }
 
+  /** @param becomes what its volume says of it */
+  discard(sector: number, sectors: number, { from, to, becomes }: Discarded): void {
+    const oracle = this.#oracle;
+    const { world } = this.#machine;
+    const seat = this.seats.any();
+    if (seat === null || !seat.device.limits.discard) return;
+    const write = to > from ? oracle.begin(from, to - from, true) : null;
+    if (to > from && write === null) return;
+    if (write !== null) this.#underWay.add(write);
+    world.say(`discard: ${sector}+${sectors}`);
+    if (becomes === "anything") for (let at = from; at < to; at += 1) oracle.lose(at);
+    const over = (isDone: boolean): void => {
+      world.say(`discard of ${sector}+${sectors} ${isDone ? "done" : "failed"}`);
+      if (write === null) return;
+      this.#underWay.delete(write);
+      if (isDone && becomes === "zeros") oracle.acknowledge(write, false);
+      else oracle.fail(write);
+    };
+    const what: Request = { op: "discard", sector, sectors, data: NO_DATA, flags: 0 };
+    this.#ask(
+      seat,
+      what,
+      () => over(true),
+      () => over(false),
+    );
+  }
+
   /** Changes the buffers of all writes under way. */
   alter(): void {
     for (const write of this.#underWay) {
@@ -104,6 +137,7 @@ export class Clients {
   /** Writes what was changed under way again, and flushes; true: nobody has changed anything since. */
   async writeAltered(): Promise<boolean> {
     const { front } = this.#machine;
+    if (front === null) return false;
     for (const first of this.#altered) {
       let end = first;
       while (this.#altered.has(end) && end - first < 8) end += 1;
@@ -156,6 +190,7 @@ export class Clients {
       (error) => {
         // Who is turned away, or whose connection is lost, has read nothing.
         if (seat.link?.client.isGone === true || error.code === "shutdown") return;
+        if (this.#machine.mayFail?.() === true) return;
         this.wrong.push(`a client cannot read ${sector}+${sectors}: ${error.message}`);
       },
     );

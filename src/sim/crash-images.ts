@@ -7,7 +7,7 @@ import type { MdLevel } from "../formats/md/superblock.ts";
 import { decodeSuperblock1 } from "../formats/md/superblock-1.ts";
 import { Life } from "./life.ts";
 import type { Mutant } from "./mutant.ts";
-import type { Script } from "./script.ts";
+import type { ArrayScript } from "./script.ts";
 import { mayNeedForce } from "./shape.ts";
 
 /** Superblocks 1.2 lie here. */
@@ -42,7 +42,7 @@ export interface CrashImages {
 
 /** The story up to its last power cut; null: there is none, it was never told so far, or disks did there what nobody survives. */
 export async function crashImages(
-  script: Script,
+  script: ArrayScript,
   mutant: Mutant | null,
 ): Promise<CrashImages | null> {
   const { shape, steps } = script;

@@ -10,7 +10,7 @@ import type { End, Failing, Operation, Situation } from "./operations.ts";
 import type { Mutant } from "./mutant.ts";
 import { newTally, runOne } from "./runner.ts";
 import type { Tally } from "./runner.ts";
-import type { Action, Script, Step } from "./script.ts";
+import type { Action, ArrayScript, Step } from "./script.ts";
 import type { Shape } from "./shape.ts";
 
 /** Between two operations: nothing, some of what the first makes happen, and all of it. */
@@ -168,7 +168,7 @@ async function exploreSequence(
   { shape, end, steps }: Sequence,
   explored: Explored,
 ): Promise<void> {
-  const uncut: Script = { scenario: EXPLORATION, seed, shape, steps };
+  const uncut: ArrayScript = { scenario: EXPLORATION, seed, shape, steps };
   explored.sequences += 1;
   const isClean = await runOne(uncut, mutant, explored);
   // What breaks it without a cut would break it with each.
@@ -194,7 +194,10 @@ function withEnd(steps: readonly Step[], end: End, events: number): Step[] {
 }
 
 /** Those that follow from the last operation, starting again included. */
-async function countEvents({ steps, ...script }: Script, mutant: Mutant | null): Promise<number> {
+async function countEvents(
+  { steps, ...script }: ArrayScript,
+  mutant: Mutant | null,
+): Promise<number> {
   const life = await Life.begin({ ...script, steps }, mutant);
   const { world } = life;
   let before = 0;

@@ -9,7 +9,7 @@ import type { Mutant } from "./mutant.ts";
 import { Oracle } from "./oracle.ts";
 import { lastMoment } from "./pump.ts";
 import { describeAction } from "./script.ts";
-import type { Action, Script } from "./script.ts";
+import type { Action, ArrayScript } from "./script.ts";
 import { answered, withdraw } from "./serving.ts";
 import { dataOffsetOf, mayNeedForce } from "./shape.ts";
 import { World } from "./world.ts";
@@ -35,7 +35,11 @@ export class Life {
     return this.#crashes;
   }
 
-  static async begin(script: Script, mutant: Mutant | null): Promise<Life> {
+  get complaints(): readonly string[] {
+    return this.clients.wrong;
+  }
+
+  static async begin(script: ArrayScript, mutant: Mutant | null): Promise<Life> {
     const world = new World(script.seed);
     const machine = new Machine(world, script.shape, mutant);
     let life: Life | null = null;

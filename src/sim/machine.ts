@@ -29,11 +29,11 @@ import type { Shape } from "./shape.ts";
 import { SimNetwork } from "./sockets.ts";
 import type { World } from "./world.ts";
 
-const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
+export const DEADLINE = { timeoutMs: 3000, slowMs: 1000 };
 
 let engine: ParityEngine | undefined;
 /** One for all runs of a thread, which come one after the other. */
-function sharedParityEngine(): ParityEngine {
+export function sharedParityEngine(): ParityEngine {
   engine ??= createParityEngine();
   return engine;
 }

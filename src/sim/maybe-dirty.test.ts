@@ -4,17 +4,21 @@
  * candidate: regions/bitmap-tracker.ts) does not, and clears the bits all the same once nobody has anything to say.
  */
 import { describe, expect, test } from "vitest";
+import { assert } from "../base/assert.ts";
 import { Prng } from "../base/prng.ts";
 import { Life } from "./life.ts";
 import { MUTANTS } from "./mutants/index.ts";
 import { play } from "./play.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
-import type { Script } from "./script.ts";
+import { isMapped } from "./script.ts";
+import type { ArrayScript } from "./script.ts";
 
-const SCRIPTS: readonly Script[] = Array.from({ length: 40 }, (_, index) => {
+const SCRIPTS: readonly ArrayScript[] = Array.from({ length: 40 }, (_, index) => {
   const scenario = SCENARIOS.find(({ name }) => name === "buffers")!;
   const seed = index + 1;
-  return { scenario: scenario.name, seed, ...scenario.make(new Prng(seed)) };
+  const script = { scenario: scenario.name, seed, ...scenario.make(new Prng(seed)) };
+  assert(!isMapped(script), "it is of arrays");
+  return script;
 });
 /** Two periods of five seconds, and the one in which the last write fell. */
 const COOL_US = 15_500_000;

@@ -1,8 +1,9 @@
 /**
- * Mutant: the array with one law broken on purpose, from outside: production code has no switch for it. Each names the places where it
+ * Mutant: an array, or mapped devices, with one law broken on purpose, from outside: production code has no switch for it. Each names the places where it
  * puts something else than what belongs there.
  */
 import type { BlockDevice } from "../block/device.ts";
+import type { MappedParts } from "../dm/parts.ts";
 import type { Connection } from "../env/sockets.ts";
 import type { AssemblyPlan } from "../md/plan.ts";
 import type { ManagedArray } from "../md/running/managed-array.ts";
@@ -34,6 +35,8 @@ export interface Mutant {
   readonly served?: (array: BlockDevice) => BlockDevice;
   /** Instead of a connection that the NBD server accepts. */
   readonly accepted?: (connection: Connection) => Connection;
+  /** Instead of what mapped devices are made of; asked for at each start. */
+  readonly mapped?: (world: World) => Partial<MappedParts>;
   readonly nbdLimits?: Partial<NbdLimits>;
   /** Whoever uses the array is never asked for what they changed meanwhile. */
   readonly ignoresUsers?: true;

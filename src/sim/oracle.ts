@@ -22,20 +22,26 @@ export interface Writing {
 /** What a read must not be older than. */
 export type Floor = "durable" | "acknowledged";
 
+/** Counts writes, of one volume or of several that may hold each other's. */
+export interface Versions {
+  newest: number;
+}
+
 export class Oracle {
   readonly sectors: number;
   readonly #durable: Int32Array;
   readonly #acknowledged: Int32Array;
   readonly #newest: Int32Array;
-  #version = 0;
+  readonly #versions: Versions;
   readonly #busy = new Set<number>();
   readonly #unflushed = new Set<number>();
   readonly #lost = new Set<number>();
   /** By sector: versions that are zeros. */
   readonly #zeros = new Map<number, number[]>();
 
-  constructor(sectors: number) {
+  constructor(sectors: number, versions: Versions = { newest: 0 }) {
     this.sectors = sectors;
+    this.#versions = versions;
     this.#durable = new Int32Array(sectors);
     this.#acknowledged = new Int32Array(sectors);
     this.#newest = new Int32Array(sectors);
@@ -43,7 +49,7 @@ export class Oracle {
 
   /** Of the newest write that was asked for; 0: none was. */
   get version(): number {
-    return this.#version;
+    return this.#versions.newest;
   }
 
   /** A write that is newer than that version has been answered. */
@@ -65,11 +71,27 @@ export class Oracle {
     return this.#lost;
   }
 
+  /** Of a copy of the volume as it is now, made durable with it; nobody writes. */
+  fork(): Oracle {
+    const fork = new Oracle(this.sectors, this.#versions);
+    fork.#newest.set(this.#newest);
+    fork.#acknowledged.set(this.#acknowledged);
+    fork.#durable.set(this.#acknowledged);
+    for (const at of this.#lost) fork.#lost.add(at);
+    for (const [at, versions] of this.#zeros) fork.#zeros.set(at, versions);
+    return fork;
+  }
+
+  /** All that was answered is durable. */
+  settle(): void {
+    this.flush()();
+  }
+
   /** Null where a write is under way: what two writers at a time leave nobody can say. */
   begin(sector: number, sectors: number, isZeros = false): Writing | null {
     for (let at = sector; at < sector + sectors; at += 1) if (this.#busy.has(at)) return null;
-    this.#version += 1;
-    const version = this.#version;
+    this.#versions.newest += 1;
+    const version = this.#versions.newest;
     for (let at = sector; at < sector + sectors; at += 1) {
       this.#busy.add(at);
       this.#unflushed.add(at);
@@ -89,8 +111,8 @@ export class Oracle {
 
   /** Its writer changes the buffer while it is under way. */
   alter(write: Writing): void {
-    this.#version += 1;
-    write.high = this.#version;
+    this.#versions.newest += 1;
+    write.high = this.#versions.newest;
     stamp(write.data, write.sector, write.high);
     for (let at = write.sector; at < write.sector + write.sectors; at += 1)
       this.#newest[at] = write.high;

@@ -76,7 +76,7 @@ describe("the minimiser", () => {
     expect(words.at(-1)).toBe("cut");
     expect(words.length).toBeLessThanOrEqual(4);
     expect(words.length).toBeLessThan(script.steps.length);
-    expect(least.shape).toMatchObject({ spares: 0, badBlockLog: false });
+    expect(least).toMatchObject({ shape: { spares: 0, badBlockLog: false } });
     const again = await play(least, NO_FLUSH);
     expect(again.kind).toBe("broken");
     expect(signatureOf(again.what)).toBe(signatureOf(what));

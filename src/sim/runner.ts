@@ -3,7 +3,7 @@ import type { Clock } from "../env/env.ts";
 import { play } from "./play.ts";
 import type { Mutant } from "./mutant.ts";
 import type { Scenario } from "./scenario.ts";
-import type { Script } from "./script.ts";
+import type { ArrayTale, MappedTale, NamedTale, Script } from "./script.ts";
 import { World } from "./world.ts";
 
 export interface Campaign {
@@ -34,7 +34,10 @@ export interface Tally {
 }
 
 /** The story that a seed tells. */
-export function scriptOf(scenario: Scenario, seed: number): Script {
+export function scriptOf<T extends ArrayTale | MappedTale>(
+  scenario: Scenario<T>,
+  seed: number,
+): NamedTale<T> {
   const prng = new World(seed).prng(`script ${scenario.name}`);
   return { scenario: scenario.name, seed, ...scenario.make(prng) };
 }

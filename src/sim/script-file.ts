@@ -1,11 +1,9 @@
 /** Scripts in files: what was found once, kept to be played again. */
 import { HoldfastError } from "../base/errors.ts";
-import type { Script } from "./script.ts";
+import type { ArrayScript, MappedScript } from "./script.ts";
 
-export interface KeptScript extends Script {
-  /** What it found: a sentence. */
-  readonly found: string;
-}
+/** @param found what it found: a sentence */
+export type KeptScript = (ArrayScript | MappedScript) & { readonly found: string };
 
 /** @throws HoldfastError `usage` where it is no script; what is in its steps is only known when they are played */
 export function parseScript(text: string, from: string): KeptScript {
@@ -17,16 +15,25 @@ export function parseScript(text: string, from: string): KeptScript {
   } catch (error) {
     throw no(`it is no JSON (${(error as Error).message})`);
   }
-  const { found = "", scenario, seed, shape, steps } = (parsed ?? {}) as Partial<KeptScript>;
+  const {
+    found = "",
+    scenario,
+    seed,
+    shape,
+    stack,
+    steps,
+  } = (parsed ?? {}) as Partial<ArrayScript & MappedScript & { readonly found: string }>;
   if (typeof found !== "string") throw no("'found' is no text");
   if (typeof scenario !== "string") throw no("it names no scenario");
   if (!Number.isSafeInteger(seed)) throw no("its seed is no whole number");
-  if (typeof shape?.level !== "string" || !Number.isSafeInteger(shape.disks))
-    throw no("its shape is not one of an array");
+  const isArray = typeof shape?.level === "string" && Number.isSafeInteger(shape.disks);
+  if (!isArray && typeof stack?.target !== "string")
+    throw no("it has neither the shape of an array nor a stack of mapped devices");
   if (!Array.isArray(steps)) throw no("it has no list of steps");
   const wrong = steps.findIndex(
     (step) => typeof step?.action?.do !== "string" || !Number.isSafeInteger(step.events),
   );
   if (wrong >= 0) throw no(`step ${wrong + 1} has no action, or no number of events`);
-  return { found, scenario, seed: seed!, shape, steps };
+  const named = { found, scenario, seed: seed! };
+  return isArray ? { ...named, shape, steps } : { ...named, stack: stack!, steps };
 }

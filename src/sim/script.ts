@@ -1,10 +1,12 @@
 /**
- * Script: what happens in a run, as data, so that a run can be made shorter, kept, and played again. A step that makes no sense when
+ * Script: what happens in a run, to an array or to mapped devices, as data, so that a run can be made shorter, kept, and played again. A step that makes no sense when
  * its turn comes (a disk that is to come back and is not away, a failure that the array could not bear) is passed over: leaving out
  * any step leaves a script that can be played.
  */
 import type { Health, WriteFault } from "./disk.ts";
 import type { SyncWord } from "../md/running/sync-control.ts";
+import type { MappedAction } from "./mapped/action.ts";
+import type { Stack } from "./mapped/stack.ts";
 import type { Shape } from "./shape.ts";
 
 export type Action =
@@ -78,21 +80,38 @@ export type Action =
       readonly holdsSync?: true;
     };
 
-export interface Step {
-  readonly action: Action;
+export interface Timed<A> {
+  readonly action: A;
   /** Events that happen between it and the next. */
   readonly events: number;
 }
 
-export interface Script {
-  readonly scenario: string;
-  readonly seed: number;
+export type Step = Timed<Action>;
+export type MappedStep = Timed<MappedAction>;
+
+/** What happens to an array. */
+export interface ArrayTale {
   readonly shape: Shape;
   readonly steps: readonly Step[];
 }
 
+/** What happens to mapped devices. */
+export interface MappedTale {
+  readonly stack: Stack;
+  readonly steps: readonly MappedStep[];
+}
+
+export type NamedTale<T> = T & { readonly scenario: string; readonly seed: number };
+export type ArrayScript = NamedTale<ArrayTale>;
+export type MappedScript = NamedTale<MappedTale>;
+export type Script = ArrayScript | MappedScript;
+
+export function isMapped(script: Script): script is MappedScript {
+  return "stack" in script;
+}
+
 /** One line a step, for people. */
-export function describeAction(action: Action): string {
+export function describeAction(action: Action | MappedAction): string {
   const { do: what, ...rest } = action;
   const words = Object.entries(rest).map(([name, value]) =>
     value === true ? name : `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,

@@ -3,12 +3,30 @@ import { HoldfastError } from "../base/errors.ts";
 import type { Prng } from "../base/prng.ts";
 import type { BlockDevice } from "../block/device.ts";
 import { openNbdDevice } from "../devices/nbd.ts";
-import type { Machine } from "./machine.ts";
 import { SimProcess } from "./process.ts";
 import { NBD_URI } from "./service.ts";
-import type { Link } from "./sockets.ts";
+import type { Service, ServiceWatcher } from "./service.ts";
+import type { Link, SimNetwork } from "./sockets.ts";
+import type { World } from "./world.ts";
 
 const RETRY_MS = 100;
+
+/** What clients use: an array, or a mapped device. */
+export interface Served {
+  readonly world: World;
+  /** Counts starts. */
+  readonly life: number;
+  readonly isRunning: boolean;
+  /** Null: nobody can use it now. */
+  readonly front: BlockDevice | null;
+  readonly shape: { readonly connections?: number };
+  readonly network: SimNetwork;
+  /** Null: clients use its bios. */
+  readonly service: Service | null;
+  watcher: ServiceWatcher | null;
+  /** What nobody has promised to answer well now. */
+  readonly mayFail?: () => boolean;
+}
 
 export interface Seat {
   readonly device: BlockDevice;
@@ -17,7 +35,7 @@ export interface Seat {
 }
 
 export class Seats {
-  readonly #machine: Machine;
+  readonly #machine: Served;
   /** Theirs: no power cut at the array's machine ends it. */
   readonly #process: SimProcess;
   readonly #prng: Prng;
@@ -28,7 +46,7 @@ export class Seats {
   /** Called when a connection is over on the server's side. */
   onServerGone: () => void = () => {};
 
-  constructor(machine: Machine) {
+  constructor(machine: Served) {
     this.#machine = machine;
     this.#process = new SimProcess(machine.world);
     this.#prng = machine.world.prng("seats");
@@ -42,7 +60,8 @@ export class Seats {
 
   /** One of those that are there; null: none is. */
   any(): Seat | null {
-    if (!this.isRemote) return { device: this.#machine.front, link: null };
+    const { front } = this.#machine;
+    if (!this.isRemote) return front === null ? null : { device: front, link: null };
     const there = this.#taken.filter((seat) => seat !== null);
     return there.length === 0 ? null : this.#prng.pick(there);
   }

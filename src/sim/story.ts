@@ -2,13 +2,15 @@
 import { EXPLORATION, MOST_OPERATIONS } from "./operations.ts";
 import type { LogLine } from "./world.ts";
 import type { Mutant } from "./mutant.ts";
+import { isMapped } from "./script.ts";
 import type { Script } from "./script.ts";
+import { stackLine } from "./mapped/stack.ts";
 import { dataOffsetOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
 
 /** What the words of a story mean. docs/TESTING.md says more. */
 export const LEGEND: readonly string[] = [
-  "MS                   virtual time since the array was created, in milliseconds",
+  "MS                   virtual time since all was made, in milliseconds",
   "write N: S+C         a client writes C sectors from S on; in each of them it says N. Done: it was answered",
   "write N becomes M    the client changes its buffer while the write is under way",
   "write N is over      its connection was lost unanswered, and the server has nothing of it any more",
@@ -36,9 +38,10 @@ function shapeLine(shape: Shape): string {
   );
 }
 
-export function storyLines(shape: Shape, log: readonly LogLine[]): string[] {
+export function storyLines(script: Script, log: readonly LogLine[]): string[] {
   const lines = log.map(({ atUs, text }) => `${(atUs / 1000).toFixed(3).padStart(12)}  ${text}`);
-  return [`${"MS".padStart(12)}  ${shapeLine(shape)}`, ...lines];
+  const first = isMapped(script) ? stackLine(script.stack) : shapeLine(script.shape);
+  return [`${"MS".padStart(12)}  ${first}`, ...lines];
 }
 
 /** Plays the same seed again. */

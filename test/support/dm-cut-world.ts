@@ -114,7 +114,7 @@ export class DmCutWorld {
   }
 
   async status(device: MappedDevice): Promise<string> {
-    return (await device.live!.status(true))[0]!;
+    return (await this.until(device.live!.status(true)))[0]!;
   }
 
   /** Until the status line has that in it. */

@@ -72,7 +72,7 @@ const OPTIONS: readonly OptionSpec[] = [
 export const command: Command = {
   meta: {
     name: "sim",
-    summary: "tries crashes and failures of disks on simulated arrays",
+    summary: "tries crashes and failures of disks on simulated arrays and mapped devices",
     description: [
       "Plays stories made by chance: an array is created on simulated disks, clients write it, disks fail and come back, power is cut, and what is left is held against what was promised. The array's code is the one that runs everywhere; its disks, its time and its luck are simulated, so each run is told by its seed and is the same each time.",
       "A run that is broken is made as short as can be and told as a log, with the command that plays it again; the exit code is 1 then. With --json the shortened script comes along, as --replay takes it.",

@@ -96,6 +96,8 @@ export class Pool {
       const store = MetadataStore.format(device, { dataBlockSectors: blockSectors, dataBlocks: 0 });
       await store.commit(() => Promise.resolve());
     }
+    // What a process that died left in a cache counts as the last commit: nothing of the one before is used again until it is durable.
+    if (!binding.features.isReadOnly) await flush(device);
     const store = await MetadataStore.open(device);
     if (store.dataBlockSectors !== blockSectors)
       throw new HoldfastError(

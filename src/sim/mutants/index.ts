@@ -4,6 +4,9 @@ import { ASSEMBLY_MUTANTS } from "./assembly.ts";
 import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
 import { KEPT_MUTANTS } from "./kept.ts";
+import { DM_DEVICE_MUTANTS } from "./dm-devices.ts";
+import { DM_METADATA_MUTANTS } from "./dm-metadata.ts";
+import { DM_MIRROR_MUTANTS } from "./dm-mirror.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
 import { LOG_MUTANTS } from "./logs.ts";
 import { NBD_MUTANTS } from "./nbd.ts";
@@ -22,4 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FLUSH_MUTANTS,
   ...NBD_MUTANTS,
   ...KEPT_MUTANTS,
+  ...DM_MIRROR_MUTANTS,
+  ...DM_METADATA_MUTANTS,
+  ...DM_DEVICE_MUTANTS,
 ];

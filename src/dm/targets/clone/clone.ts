@@ -31,6 +31,8 @@ import { cloneLimits, readCloneLine, readCloneMessage } from "./clone-words.ts";
 import type { CloneLine } from "./clone-words.ts";
 import { Commits } from "./commits.ts";
 import { Hydration } from "./hydration.ts";
+import { CLONE_PARTS } from "./parts.ts";
+import type { CloneParts } from "./parts.ts";
 
 /** Whose the metadata on a device is: one target's at a time. */
 interface MetadataUse {
@@ -54,7 +56,13 @@ class CloneTarget implements Target {
   #foreground = 0;
   #isSuspended = true;
 
-  constructor(context: TargetContext, line: CloneLine, metadata: CloneMetadata, use: MetadataUse) {
+  constructor(
+    context: TargetContext,
+    parts: CloneParts,
+    line: CloneLine,
+    metadata: CloneMetadata,
+    use: MetadataUse,
+  ) {
     const { source, destination, regionSectors } = line;
     this.#line = line;
     this.#use = use;
@@ -82,8 +90,8 @@ class CloneTarget implements Target {
     this.#hydration = new Hydration({
       timers: context.env.timers,
       sizes,
-      source: source.device,
       destination: destination.device,
+      copier: parts.copier(source.device, destination.device),
       commits: this.#commits,
       tuning: line.tuning,
       isInUse: () => this.#foreground > 0,
@@ -280,7 +288,7 @@ class CloneTarget implements Target {
   }
 }
 
-async function construct(context: TargetContext, words: Words): Promise<Target> {
+async function construct(context: TargetContext, words: Words, parts: CloneParts): Promise<Target> {
   const line = await readCloneLine(context, words);
   const { device, key } = line.metadata;
   const sizes = { regionSectors: line.regionSectors, targetSectors: context.sectors };
@@ -288,12 +296,16 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
   if (!context.isReadOnly && (await isBlank(device))) await CloneMetadata.format(device, sizes);
   const metadata = await CloneMetadata.open(device, sizes);
   const use = context.shared<MetadataUse>(`clone ${key}`, () => ({ by: null }));
-  return new CloneTarget(context, line, metadata, use);
+  return new CloneTarget(context, parts, line, metadata, use);
 }
 
-export const CLONE: TargetType = {
-  name: "clone",
-  version: [1, 0, 0],
-  isSingleton: false,
-  construct,
-};
+export function cloneType(parts: CloneParts): TargetType {
+  return {
+    name: "clone",
+    version: [1, 0, 0],
+    isSingleton: false,
+    construct: (context, words) => construct(context, words, parts),
+  };
+}
+
+export const CLONE = cloneType(CLONE_PARTS);

@@ -78,9 +78,13 @@ export class Commits {
     return this.#failure ?? new HoldfastError("io", `The clone ${name} is read-only.`);
   }
 
-  /** Reads the metadata anew: another table may have changed it since. */
+  /**
+   * Reads the metadata anew: another table may have changed it since. 1 flush, 2 read: a process that died may have left its last commit in a
+   * cache, and who finds a region hydrated there does not commit it again.
+   */
   async reload(): Promise<void> {
-    const { metadataDevice, sizes } = this.#options;
+    const { metadataDevice, sizes, isReadOnly } = this.#options;
+    if (!isReadOnly) await flush(metadataDevice);
     this.#metadata = await CloneMetadata.open(metadataDevice, sizes);
   }
 

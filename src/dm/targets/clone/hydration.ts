@@ -15,7 +15,7 @@ import type { BlockDevice } from "../../../block/device.ts";
 import type { Timer, Timers } from "../../../env/env.ts";
 import type { Tuning } from "./clone-words.ts";
 import type { Commits } from "./commits.ts";
-import { Copier } from "./copier.ts";
+import type { Copier } from "./copier.ts";
 import type { CloneSizes } from "./superblock.ts";
 
 const RETRY_MS = 1000;
@@ -25,8 +25,8 @@ const BURST = 64;
 export interface HydrationOptions {
   readonly timers: Timers;
   readonly sizes: CloneSizes;
-  readonly source: BlockDevice;
   readonly destination: BlockDevice;
+  readonly copier: Copier;
   readonly commits: Commits;
   readonly tuning: Tuning;
   /** Somebody's bios are under way. */
@@ -51,7 +51,7 @@ export class Hydration {
 
   constructor(options: HydrationOptions) {
     this.#options = options;
-    this.#copier = new Copier(options.source, options.destination);
+    this.#copier = options.copier;
   }
 
   /** Regions under way. */

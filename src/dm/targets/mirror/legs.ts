@@ -14,10 +14,13 @@ import type { TargetDevice } from "../../target.ts";
 
 export type LegError = "flush" | "write" | "sync" | "read";
 
-export interface Leg {
-  readonly index: number;
+export interface LegPlace {
   readonly on: TargetDevice;
   readonly offset: number;
+}
+
+export interface Leg extends LegPlace {
+  readonly index: number;
   readonly errors: Set<LegError>;
   isInUse: boolean;
   isReturning: boolean;
@@ -41,7 +44,7 @@ export class Legs {
   #turn = 0;
   #readsLeft = READS_A_TURN;
 
-  constructor(legs: readonly { readonly on: TargetDevice; readonly offset: number }[]) {
+  constructor(legs: readonly LegPlace[]) {
     this.all = legs.map(({ on, offset }, index) => ({
       index,
       on,

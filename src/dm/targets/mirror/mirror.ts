@@ -12,7 +12,7 @@ import type { Bio } from "../../../block/bio.ts";
 import type { Extent } from "../../../block/device.ts";
 import { flush } from "../../../block/promises.ts";
 import { RangeLock } from "../../../block/range-lock.ts";
-import { BitmapTracker } from "../../../regions/bitmap-tracker.ts";
+import type { BitmapTracker } from "../../../regions/bitmap-tracker.ts";
 import { checkRange } from "../../one-device-target.ts";
 import type {
   SuspendKind,
@@ -25,12 +25,11 @@ import type {
 import type { Words } from "../../words.ts";
 import { mirrorTable, parseMirror } from "./arguments.ts";
 import type { MirrorArguments } from "./arguments.ts";
-import { CoreLog } from "./dirty-log.ts";
 import type { DirtyLog } from "./dirty-log.ts";
-import { DiskLog } from "./disk-log.ts";
 import { MirrorFailures } from "./failures.ts";
-import { Legs } from "./legs.ts";
-import type { Leg } from "./legs.ts";
+import type { Leg, Legs } from "./legs.ts";
+import { MIRROR_PARTS } from "./parts.ts";
+import type { MirrorParts } from "./parts.ts";
 import { MirrorReads } from "./reads.ts";
 import { Recovery } from "./recovery.ts";
 import { MirrorWrites } from "./writes.ts";
@@ -56,6 +55,7 @@ class MirrorTarget implements Target {
   readonly devices: readonly TargetDevice[];
   readonly limits: TargetLimits;
   readonly #context: TargetContext;
+  readonly #parts: MirrorParts;
   readonly #arguments: MirrorArguments;
   readonly #legs: Legs;
   readonly #log: DirtyLog;
@@ -63,11 +63,19 @@ class MirrorTarget implements Target {
   readonly #failures: MirrorFailures;
   #running: Running | null = null;
 
-  constructor(context: TargetContext, words: MirrorArguments, on: MirrorDevices) {
+  constructor(
+    context: TargetContext,
+    parts: MirrorParts,
+    words: MirrorArguments,
+    on: MirrorDevices,
+  ) {
     this.#context = context;
+    this.#parts = parts;
     this.#arguments = words;
     this.devices = on.log === null ? on.legs : [on.log, ...on.legs];
-    this.#legs = new Legs(words.legs.map(({ offset }, index) => ({ on: on.legs[index]!, offset })));
+    this.#legs = parts.legs(
+      words.legs.map(({ offset }, index) => ({ on: on.legs[index]!, offset })),
+    );
     this.limits = limitsOf(this.#legs.all);
     this.#logId = on.log?.id ?? "";
     this.#log = this.#makeLog(on.log);
@@ -85,9 +93,10 @@ class MirrorTarget implements Target {
   #makeLog(on: TargetDevice | null): DirtyLog {
     const { sectors, isReadOnly } = this.#context;
     const options = { log: this.#arguments.log, sectors, flushData: () => this.#flushLegs() };
-    if (on === null) return new CoreLog(options);
+    if (on === null) return this.#parts.coreLog(options);
     const legs = this.#legs.all.length;
-    return new DiskLog({ ...options, on, legs, isReadOnly, failed: () => this.#context.event() });
+    const failed = (): void => this.#context.event();
+    return this.#parts.diskLog({ ...options, on, legs, isReadOnly, failed });
   }
 
   /** All legs hold durably what they were told to hold. */
@@ -122,7 +131,10 @@ class MirrorTarget implements Target {
     return `${legs.length} ${legs.join(" ")} ${this.#syncedRegions()}/${regions} 1 ${this.#legs.chars} ${this.#log.status}`;
   }
 
-  /** While a leg is missing it lacks all that was written since. */
+  /**
+   * While a leg is missing it lacks all that was written since. One that has come back does not stand in for another before its copies are flushed:
+   * who sees all regions in sync may take any leg away.
+   */
   #syncedRegions(): number {
     const regions = this.#log.chunks;
     if (this.#running === null) return this.#arguments.log.sync === "nosync" ? regions : 0;
@@ -130,7 +142,7 @@ class MirrorTarget implements Target {
     for (const { sectors, state } of this.#running.tracker.dirtyRuns())
       if (state === "needs-sync" || !this.#legs.isWhole)
         synced -= Math.ceil(sectors / this.#log.chunkSectors);
-    return synced;
+    return this.#legs.isAnyReturning ? Math.min(synced, regions - 1) : synced;
   }
 
   table(): string {
@@ -161,7 +173,7 @@ class MirrorTarget implements Target {
     const legs = this.#legs;
     const failures = this.#failures;
     if (recorded !== null) legs.take(recorded);
-    const tracker = new BitmapTracker({
+    const tracker = this.#parts.tracker({
       store: this.#log,
       timers: env.timers,
       periodMs: CLEANING_MS,
@@ -210,7 +222,11 @@ function limitsOf(legs: readonly Leg[]): TargetLimits {
   };
 }
 
-async function construct(context: TargetContext, words: Words): Promise<Target> {
+async function construct(
+  context: TargetContext,
+  words: Words,
+  parts: MirrorParts,
+): Promise<Target> {
   const parsed = parseMirror(words, context.sectors);
   const log = parsed.log.type === "disk" ? await context.open(parsed.log.deviceWord) : null;
   const legs: TargetDevice[] = [];
@@ -219,12 +235,16 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
     checkRange(on, offset, context.sectors, (why) => words.wrong(why));
     legs.push(on);
   }
-  return new MirrorTarget(context, parsed, { legs, log });
+  return new MirrorTarget(context, parts, parsed, { legs, log });
 }
 
-export const MIRROR: TargetType = {
-  name: "mirror",
-  version: [1, 14, 0],
-  isSingleton: false,
-  construct,
-};
+export function mirrorType(parts: MirrorParts): TargetType {
+  return {
+    name: "mirror",
+    version: [1, 14, 0],
+    isSingleton: false,
+    construct: (context, words) => construct(context, words, parts),
+  };
+}
+
+export const MIRROR = mirrorType(MIRROR_PARTS);

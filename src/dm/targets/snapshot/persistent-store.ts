@@ -58,12 +58,17 @@ export class PersistentStore implements ExceptionStore {
     this.#areaBytes = new Uint8Array(chunkSectors * SECTOR_BYTES);
   }
 
-  /** Begins a new store on a device that has none. @param chunkSectors of a new one: those of a store that is there are what they are */
+  /**
+   * Begins a new store on a device that has none. 1 flush, 2 read: exceptions that a process that died left in a cache count, and the origin's
+   * chunks are overwritten without another word.
+   * @param chunkSectors of a new one: those of a store that is there are what they are
+   */
   static async load(
     cow: BlockDevice,
     isOverflowKnown: boolean,
     chunkSectors: number,
   ): Promise<LoadedStore> {
+    await flush(cow);
     const header = readSnapshotHeader(await readSectors(cow, 0, 1), cow.name);
     const store = new PersistentStore(cow, isOverflowKnown, header?.chunkSectors ?? chunkSectors);
     const exceptions = new Map<number, number>();
