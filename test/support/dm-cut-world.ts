@@ -1,6 +1,7 @@
 /** Mapped devices over disks whose power can be cut (cut-disks.ts), in virtual time. */
 import { Prng } from "../../src/base/prng.ts";
 import { HoldfastError } from "../../src/base/errors.ts";
+import { flush, readSectors, writeSectors } from "../../src/block/promises.ts";
 import type { MappedDevice } from "../../src/dm/mapped-device.ts";
 import { MappedDevices } from "../../src/dm/mapped-devices.ts";
 import type { MappedUse, UseOptions } from "../../src/dm/mapped-use.ts";
@@ -111,6 +112,22 @@ export class DmCutWorld {
 
   open(device: MappedDevice, options: UseOptions = { readOnly: false }): MappedUse {
     return device.open(options);
+  }
+
+  /** Durable when it resolves. */
+  async write(device: MappedDevice, sector: number, data: Uint8Array): Promise<void> {
+    const use = this.open(device);
+    await this.until(writeSectors(use, sector, data));
+    await this.until(flush(use));
+    await this.until(use.close());
+  }
+
+  /** The first so many sectors. */
+  async content(device: MappedDevice, sectors: number): Promise<Uint8Array> {
+    const use = this.open(device);
+    const data = await this.until(readSectors(use, 0, sectors));
+    await this.until(use.close());
+    return data;
   }
 
   async status(device: MappedDevice): Promise<string> {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { DmCutWorld } from "../../../../test/support/dm-cut-world.ts";
 import { seedOfRun } from "../../../../test/support/seed.ts";
 import { Prng } from "../../../base/prng.ts";
-import { flush, readSectors, writeSectors } from "../../../block/promises.ts";
+import { readSectors, writeSectors } from "../../../block/promises.ts";
 import { emptyR5Meta } from "../../../formats/md/r5-log-write.ts";
 import {
   R5_SEQ_JUMP,
@@ -55,20 +55,6 @@ function world({ devices }: Kind, seed = SEED): DmCutWorld {
 const bytes = (sectors: number, value: number): Uint8Array =>
   new Uint8Array(sectors * 512).fill(value);
 
-async function write(at: DmCutWorld, device: MappedDevice, sector: number, data: Uint8Array) {
-  const use = at.open(device);
-  await at.until(writeSectors(use, sector, data));
-  await at.until(flush(use));
-  await at.until(use.close());
-}
-
-async function content(at: DmCutWorld, device: MappedDevice, sectors: number): Promise<Uint8Array> {
-  const use = at.open(device);
-  const data = await at.until(readSectors(use, 0, sectors));
-  await at.until(use.close());
-  return data;
-}
-
 async function remove(at: DmCutWorld, device: MappedDevice): Promise<void> {
   await at.until(at.mapped.remove(device, { deferred: false }));
 }
@@ -92,12 +78,12 @@ describe("a raid set with a journal", () => {
     const idle = `0 ${DATA * kind.width} raid ${kind.type} ${kind.devices} ${chars} ${DATA}/${DATA} idle 0 0 A`;
     expect(await at.untilStatus(device, IDLE)).toBe(idle);
     expect(await logAtStart(at, kind)).toEqual([0]);
-    await write(at, device, 8, bytes(8, 3));
+    await at.write(device, 8, bytes(8, 3));
     expect(await logAtStart(at, kind)).toEqual([0, 2]);
     await at.until(at.mapped.suspend(device, "flush", true));
     expect(await logAtStart(at, kind)).toEqual([0]);
     await at.until(at.mapped.resume(device));
-    expect((await content(at, device, 16)).at(-1)).toBe(3);
+    expect((await at.content(device, 16)).at(-1)).toBe(3);
     await at.until(at.mapped.message(device, 0, ["check"]));
     expect(await at.untilStatus(device, IDLE)).toContain(" idle 0 0 A");
     await remove(at, device);
@@ -118,7 +104,7 @@ describe("a raid set with a journal", () => {
     const again = await later.make("v", tableOf(RAID5, " journal_mode writeback"));
     expect(await later.status(again)).toMatch(/ 0 0 a$/);
     expect(again.live!.table()[0]).toContain("5 16 journal_dev ./6 journal_mode writeback 3");
-    expect((await content(later, again, DATA * 2)).at(-1)).toBe(11);
+    expect((await later.content(again, DATA * 2)).at(-1)).toBe(11);
   });
 
   test.for(KINDS)(
@@ -129,7 +115,7 @@ describe("a raid set with a journal", () => {
         const at = world(kind, SEED + round);
         const device = await at.make("v", tableOf(kind));
         await at.untilStatus(device, IDLE);
-        await write(at, device, 0, bytes(DATA * 2, 1));
+        await at.write(device, 0, bytes(DATA * 2, 1));
         const use = at.open(device);
         for (let each = 0; each < 40; each += 1) {
           writeSectors(use, prng.below(DATA * 2 - 400), bytes(1 + prng.below(400), 2)).catch(
@@ -141,13 +127,13 @@ describe("a raid set with a journal", () => {
         const lost = prng.below(kind.devices + 2);
         const again = await later.make("v", tableOf(kind, "", lost < kind.devices ? lost : -1));
         if (lost >= kind.devices) expect(await later.status(again)).toMatch(/ A+ (\d+)\/\1 idle/);
-        const whole = await content(later, again, DATA * 2);
+        const whole = await later.content(again, DATA * 2);
         expect(new Set(whole)).toEqual(new Set([1, 2]));
         await remove(later, again);
         const others = [0, 1, 2].filter((index) => index !== lost);
         for (const missing of lost < kind.devices ? [lost] : others) {
           const without = await later.make("w", tableOf(kind, "", missing));
-          expect(Buffer.compare(await content(later, without, DATA * 2), whole)).toBe(0);
+          expect(Buffer.compare(await later.content(without, DATA * 2), whole)).toBe(0);
           await remove(later, without);
         }
       }
@@ -158,7 +144,7 @@ describe("a raid set with a journal", () => {
     const at = world(RAID5);
     const device = await at.make("v", tableOf(RAID5));
     await at.untilStatus(device, IDLE);
-    await write(at, device, 0, bytes(8, 1));
+    await at.write(device, 0, bytes(8, 1));
     // The power fails, but what a kernel does then is done by hand: it replays, and begins behind the log.
     const later = at.cut();
     const disk = later.disk(journalDisk(RAID5));
@@ -178,7 +164,7 @@ describe("a raid set with a journal", () => {
     for (const member of [1, 3, 5])
       await later.until(writeSectors(later.disk(member), 0, bytes(8, 0)));
     const again = await later.make("v", tableOf(RAID5));
-    expect(await content(later, again, 8)).toEqual(bytes(8, 0));
+    expect(await later.content(again, 8)).toEqual(bytes(8, 0));
     const first = decodeR5Meta(await read(0, 8), LOG, 0, null);
     expect(first.kind === "ok" && first.meta.seq > seq + R5_SEQ_JUMP).toBe(true);
   });
@@ -187,20 +173,20 @@ describe("a raid set with a journal", () => {
     const at = world(RAID5);
     const device = await at.make("v", tableOf(RAID5));
     await at.untilStatus(device, IDLE);
-    await write(at, device, 0, bytes(8, 1));
+    await at.write(device, 0, bytes(8, 1));
     await remove(at, device);
     await at.until(writeSectors(at.disk(journalDisk(RAID5)), 0, bytes(64, 0xee)));
     const again = await at.make("v", tableOf(RAID5));
     expect(await at.status(again)).toContain(" resync 0 0 A");
     await at.untilStatus(again, IDLE);
-    expect((await content(at, again, 8))[0]).toBe(1);
+    expect((await at.content(again, 8))[0]).toBe(1);
   });
 
   test("is written no more when its journal has failed, and reads on", async () => {
     const at = world(RAID5);
     const device = await at.make("v", tableOf(RAID5));
     await at.untilStatus(device, IDLE);
-    await write(at, device, 0, bytes(8, 1));
+    await at.write(device, 0, bytes(8, 1));
     at.disk(journalDisk(RAID5)).isGone = true;
     const use = at.open(device);
     await expect(at.until(writeSectors(use, 0, bytes(8, 2)))).rejects.toThrow("write journal");
@@ -213,7 +199,7 @@ describe("a raid set with a journal", () => {
     const without = await at.make("v", `0 ${DATA * 2} raid raid5_ls 1 16 ${pairs}`);
     expect(await at.status(without)).toContain(" resync 0 0 -");
     await at.untilStatus(without, IDLE);
-    expect((await content(at, without, 8))[0]).toBe(1);
+    expect((await at.content(without, 8))[0]).toBe(1);
   });
 
   test("is refused where it cannot be", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { DmCutWorld } from "../../../../test/support/dm-cut-world.ts";
 import { seedOfRun } from "../../../../test/support/seed.ts";
 import { Prng } from "../../../base/prng.ts";
-import { flush, readSectors, writeSectors } from "../../../block/promises.ts";
+import { readSectors } from "../../../block/promises.ts";
 import { bitmapSuper } from "../../../formats/md/bitmap.ts";
 import { decodeDmRaid } from "../../../formats/dm-raid.ts";
 import type { MappedDevice } from "../../mapped-device.ts";
@@ -55,25 +55,6 @@ function pattern(sectors: number, value: number): Uint8Array {
   return new Uint8Array(sectors * 512).fill(value);
 }
 
-async function write(
-  at: DmCutWorld,
-  device: MappedDevice,
-  sector: number,
-  data: Uint8Array,
-): Promise<void> {
-  const use = at.open(device);
-  await at.until(writeSectors(use, sector, data));
-  await at.until(flush(use));
-  await at.until(use.close());
-}
-
-async function content(at: DmCutWorld, device: MappedDevice, sectors: number): Promise<Uint8Array> {
-  const use = at.open(device);
-  const data = await at.until(readSectors(use, 0, sectors));
-  await at.until(use.close());
-  return data;
-}
-
 async function sizeOnDisk(at: DmCutWorld, index: number): Promise<[bigint, bigint, bigint]> {
   const found = decodeDmRaid(await at.until(readSectors(at.disk(index * 2), 0, 1)));
   if (found.kind !== "ok") throw new Error("no superblock");
@@ -91,7 +72,7 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
     const device = await at.make("v", tableOf(kind, 1024));
     await at.untilStatus(device, IDLE);
     const old = pattern(1024 * kind.width, 5);
-    await write(at, device, 0, old);
+    await at.write(device, 0, old);
     await at.pass(30_000);
     await at.swap(device, tableOf(kind, 3072));
     const size = kind.words.startsWith("raid10") ? 3072 * kind.width : 3072;
@@ -102,11 +83,11 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
     expect(await sizeOnDisk(at, 1)).toEqual([3072n, BigInt(3072 * kind.width), BigInt(size)]);
     await at.until(at.mapped.message(device, 0, ["check"]));
     expect(await at.untilStatus(device, IDLE)).toContain(" idle 0 0 -");
-    const whole = await content(at, device, 3072 * kind.width);
+    const whole = await at.content(device, 3072 * kind.width);
     expect(Buffer.compare(whole.subarray(0, old.length), old)).toBe(0);
     await remove(at, device);
     const without = await at.make("w", tableOf(kind, 3072, kind.missing));
-    expect(Buffer.compare(await content(at, without, 3072 * kind.width), whole)).toBe(0);
+    expect(Buffer.compare(await at.content(without, 3072 * kind.width), whole)).toBe(0);
   });
 
   test.for(KINDS)("$words shrinks, and what is behind its end is let go of", async (kind) => {
@@ -114,20 +95,20 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
     const device = await at.make("v", tableOf(kind, 2048));
     await at.untilStatus(device, IDLE);
     const data = pattern(2048 * kind.width, 6);
-    await write(at, device, 0, data);
+    await at.write(device, 0, data);
     await at.swap(device, tableOf(kind, 512));
     expect(await at.status(device)).toMatch(/(\d+)\/\1 idle 0 0 -$/);
     expect((await sizeOnDisk(at, 0)).slice(0, 2)).toEqual([512n, BigInt(512 * kind.width)]);
     expect(
       Buffer.compare(
-        await content(at, device, 512 * kind.width),
+        await at.content(device, 512 * kind.width),
         data.subarray(0, 512 * 512 * kind.width),
       ),
     ).toBe(0);
-    await write(at, device, 8, pattern(8, 9));
+    await at.write(device, 8, pattern(8, 9));
     await remove(at, device);
     const again = await at.make("v", tableOf(kind, 512, kind.missing));
-    const read = await content(at, again, 24);
+    const read = await at.content(again, 24);
     expect([read[0], read[8 * 512], read[16 * 512]]).toEqual([6, 9, 6]);
   });
 
@@ -137,7 +118,7 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
       const device = await at.make("v", tableOf(kind, 512));
       await at.untilStatus(device, IDLE);
       const old = pattern(512 * kind.width, 7);
-      await write(at, device, 0, old);
+      await at.write(device, 0, old);
       await at.pass(30_000);
       at.swap(device, tableOf(kind, 1024)).catch(() => {});
       await at.steps(steps);
@@ -146,16 +127,16 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
       if (steps % 2 === 1) {
         const short = await later.make("v", tableOf(kind, 512));
         await later.untilStatus(short, IDLE);
-        expect(Buffer.compare(await content(later, short, old.length / 512), old)).toBe(0);
+        expect(Buffer.compare(await later.content(short, old.length / 512), old)).toBe(0);
         await remove(later, short);
       }
       const again = await later.make("v", tableOf(kind, 1024));
       await later.untilStatus(again, IDLE);
-      const whole = await content(later, again, 1024 * kind.width);
+      const whole = await later.content(again, 1024 * kind.width);
       expect(Buffer.compare(whole.subarray(0, old.length), old)).toBe(0);
       await remove(later, again);
       const without = await later.make("w", tableOf(kind, 1024, kind.missing));
-      expect(Buffer.compare(await content(later, without, 1024 * kind.width), whole)).toBe(0);
+      expect(Buffer.compare(await later.content(without, 1024 * kind.width), whole)).toBe(0);
     }
   });
 
@@ -182,7 +163,7 @@ describe(`a raid set of another length, seed ${SEED}`, () => {
     await remove(at, device);
     // One copy misses a write.
     const alone = await at.make("v", tableOf(kind(64), 2048, 1));
-    await write(at, alone, 1000, pattern(8, 8));
+    await at.write(alone, 1000, pattern(8, 8));
     await remove(at, alone);
     const back = await at.make("v", tableOf(kind(16), 2048));
     expect(back.live!.table()[0]).toContain(" region_size 16 ");
