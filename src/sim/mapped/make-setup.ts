@@ -2,6 +2,7 @@
 import type { Mutant } from "../mutant.ts";
 import type { World } from "../world.ts";
 import { CloneSetup } from "./clone-setup.ts";
+import { IntegritySetup } from "./integrity-setup.ts";
 import { MirrorSetup } from "./mirror-setup.ts";
 import { RaidSetup } from "./raid-setup.ts";
 import { SnapshotSetup } from "./snapshot-setup.ts";
@@ -13,6 +14,8 @@ export function makeSetup(world: World, stack: Stack, mutant: Mutant | null): Se
   switch (stack.target) {
     case "clone":
       return new CloneSetup(world, stack, mutant);
+    case "integrity":
+      return new IntegritySetup(world, stack, mutant);
     case "thin":
       return new ThinSetup(world, stack, mutant);
     case "raid":

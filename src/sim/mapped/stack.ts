@@ -44,7 +44,29 @@ export interface RaidStack {
   readonly devices: number;
 }
 
-export type Stack = MirrorStack | CloneStack | ThinStack | SnapshotStack | RaidStack;
+/** Of the table; J and B take turns where an administrator says so. */
+export type IntegrityMode = "J" | "B" | "D";
+
+export interface IntegrityStack {
+  readonly target: "integrity";
+  /** At the start. */
+  readonly mode: IntegrityMode;
+  readonly sectors: number;
+  readonly blockBytes: number;
+  readonly journalSectors: number;
+  readonly interleaveSectors: number;
+  readonly watermarkPercent: number;
+  readonly bitSectors: number;
+  readonly bitmapFlushMs: number;
+  readonly hash: "crc32c" | "sha256";
+  /** Tags and journal are on a device of their own. */
+  readonly hasMetaDevice: boolean;
+  /** Tables say so each time, not only the first. */
+  readonly recalculates: boolean;
+}
+
+export type Stack =
+  MirrorStack | CloneStack | ThinStack | SnapshotStack | RaidStack | IntegrityStack;
 
 /** For people. */
 export function stackLine(stack: Stack): string {
@@ -71,6 +93,12 @@ export function* plainerStacks(stack: Stack): Iterable<Stack> {
       return;
     case "snapshot":
       if (stack.store === "PO") yield { ...stack, store: "P" };
+      return;
+    case "integrity":
+      if (stack.hasMetaDevice) yield { ...stack, hasMetaDevice: false };
+      if (stack.recalculates) yield { ...stack, recalculates: false };
+      if (stack.blockBytes > 512) yield { ...stack, blockBytes: 512 };
+      if (stack.hash === "sha256") yield { ...stack, hash: "crc32c" };
       return;
     case "raid":
       if (stack.type === "raid1" && stack.devices > 2) yield { ...stack, devices: 2 };

@@ -5,6 +5,7 @@ import { BITMAP_MUTANTS } from "./bitmap.ts";
 import { FLUSH_MUTANTS } from "./flushes.ts";
 import { KEPT_MUTANTS } from "./kept.ts";
 import { DM_DEVICE_MUTANTS } from "./dm-devices.ts";
+import { DM_INTEGRITY_MUTANTS } from "./dm-integrity.ts";
 import { DM_METADATA_MUTANTS } from "./dm-metadata.ts";
 import { DM_MIRROR_MUTANTS } from "./dm-mirror.ts";
 import { LEVEL_MUTANTS } from "./levels.ts";
@@ -27,5 +28,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...KEPT_MUTANTS,
   ...DM_MIRROR_MUTANTS,
   ...DM_METADATA_MUTANTS,
+  ...DM_INTEGRITY_MUTANTS,
   ...DM_DEVICE_MUTANTS,
 ];

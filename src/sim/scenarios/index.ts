@@ -1,6 +1,7 @@
 /** The scenarios, in the order in which they are listed and played. A new one is one line here and one file in this folder. */
 import type { Scenario } from "../scenario.ts";
 import { CLONE_SCENARIOS } from "./dm-clone.ts";
+import { INTEGRITY_SCENARIOS } from "./dm-integrity.ts";
 import { RAID_SCENARIOS } from "./dm-raid.ts";
 import { SNAPSHOT_SCENARIOS } from "./dm-snapshot.ts";
 import { THIN_SCENARIOS } from "./dm-thin.ts";
@@ -23,4 +24,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...THIN_SCENARIOS,
   ...SNAPSHOT_SCENARIOS,
   ...RAID_SCENARIOS,
+  ...INTEGRITY_SCENARIOS,
 ];

@@ -10,14 +10,14 @@ import type { BioEnd } from "../../../block/bio.ts";
 import { COMMIT_SEQUENCES, INTEGRITY_SUPERBLOCK_SECTORS } from "../../../formats/dm-integrity.ts";
 import { Bitmap } from "./bitmap.ts";
 import type { IntegrityLine } from "./integrity-words.ts";
-import { JournalImage } from "./journal-image.ts";
+import type { JournalImage } from "./journal-image.ts";
 import { Journal } from "./journal.ts";
 import { bitmapBlocks, sectorsPerBit } from "./layout.ts";
 import type { Layout } from "./layout.ts";
+import type { IntegrityParts } from "./made-parts.ts";
 import type { Parts } from "./parts.ts";
 import { checkEntries, readFoundJournal } from "./replay.ts";
 import type { FoundJournal } from "./replay.ts";
-import { WriteBack } from "./write-back.ts";
 
 export interface Active {
   readonly journal: Journal | null;
@@ -33,11 +33,13 @@ export function thresholdEntries({ journal }: Layout, watermarkPercent: number):
 export class Activation {
   readonly #parts: Parts;
   readonly #line: IntegrityLine;
+  readonly #made: IntegrityParts;
   readonly #journalStart: number;
 
-  constructor(parts: Parts, line: IntegrityLine) {
+  constructor(parts: Parts, line: IntegrityLine, made: IntegrityParts) {
     this.#parts = parts;
     this.#line = line;
+    this.#made = made;
     this.#journalStart = line.startSector + INTEGRITY_SUPERBLOCK_SECTORS;
   }
 
@@ -73,7 +75,7 @@ export class Activation {
 
   #image(): JournalImage {
     const { meta, layout } = this.#parts;
-    return new JournalImage(meta, this.#journalStart, layout.journal);
+    return this.#made.journalImage(meta, this.#journalStart, layout.journal);
   }
 
   #bitmap(): Bitmap {
@@ -167,7 +169,8 @@ export class Activation {
         timers: env.timers,
         commitMs,
         thresholdEntries: thresholdEntries(layout, watermarkPercent),
-        writeBack: (sections, end) => new WriteBack(journal, this.#parts, sections, end).start(),
+        writeBack: (sections, end) =>
+          this.#made.writeBack(journal, this.#parts, sections, end).start(),
         fail: (error) => failure.set(error),
       },
       section,

@@ -23,7 +23,7 @@ import type {
 import type { Words } from "../../words.ts";
 import { Activation } from "./activation.ts";
 import type { Active } from "./activation.ts";
-import { BitmapCleaner } from "./bitmap-cleaner.ts";
+import type { BitmapCleaner } from "./bitmap-cleaner.ts";
 import { BlockHash } from "./block-hash.ts";
 import { DataPath } from "./data-path.ts";
 import { readIntegrityLine } from "./integrity-words.ts";
@@ -33,6 +33,8 @@ import { sectorsPerBit, tagsStart } from "./layout.ts";
 import { formatDevice, openDevice } from "./open-device.ts";
 import type { OpenDevice } from "./open-device.ts";
 import { PartialBlocks } from "./partial-blocks.ts";
+import { INTEGRITY_PARTS } from "./made-parts.ts";
+import type { IntegrityParts } from "./made-parts.ts";
 import { Failure, flushed } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 import { Recalculation } from "./recalculation.ts";
@@ -60,6 +62,7 @@ class IntegrityTarget implements Target {
   readonly splitSectors: number;
   readonly devices: readonly TargetDevice[];
   readonly #context: TargetContext;
+  readonly #made: IntegrityParts;
   readonly #line: IntegrityLine;
   readonly #use: MetadataUse;
   readonly #failure: Failure;
@@ -68,9 +71,16 @@ class IntegrityTarget implements Target {
   #running: Running | null = null;
   #mismatches = 0;
 
-  constructor(context: TargetContext, line: IntegrityLine, opened: OpenDevice, use: MetadataUse) {
+  constructor(
+    context: TargetContext,
+    made: IntegrityParts,
+    line: IntegrityLine,
+    opened: OpenDevice,
+    use: MetadataUse,
+  ) {
     const { data, meta, mode, sectorsPerBlock, switches } = line;
     this.#context = context;
+    this.#made = made;
     this.#line = line;
     this.#opened = opened;
     this.#use = use;
@@ -126,7 +136,7 @@ class IntegrityTarget implements Target {
     this.#use.by = this;
     await this.#reopen();
     const parts = this.#parts();
-    const active = await new Activation(parts, this.#line).run();
+    const active = await new Activation(parts, this.#line, this.#made).run();
     this.#running = this.#runningWith(parts, active);
   }
 
@@ -178,7 +188,7 @@ class IntegrityTarget implements Target {
   #runningWith(parts: Parts, active: Active): Running {
     const { bitmap } = active;
     const { bitmapFlushMs, commitMs, switches } = this.#line;
-    const cleaner = bitmap === null ? null : new BitmapCleaner(parts, bitmap, bitmapFlushMs);
+    const cleaner = bitmap === null ? null : this.#made.cleaner(parts, bitmap, bitmapFlushMs);
     const path = new DataPath(parts, {
       ...active,
       cleaner,
@@ -235,7 +245,11 @@ function splitSectorsOf(line: IntegrityLine, { layout }: OpenDevice, hasBitmap: 
   );
 }
 
-async function construct(context: TargetContext, words: Words): Promise<Target> {
+async function construct(
+  context: TargetContext,
+  words: Words,
+  made: IntegrityParts,
+): Promise<Target> {
   const line = await readIntegrityLine(context, words);
   const opened = await openDevice(context, line);
   const { dataSectors } = opened.layout;
@@ -252,12 +266,16 @@ async function construct(context: TargetContext, words: Words): Promise<Target> 
   const use = context.shared<MetadataUse>(`integrity ${key} ${line.startSector}`, () => ({
     by: null,
   }));
-  return new IntegrityTarget(context, line, opened, use);
+  return new IntegrityTarget(context, made, line, opened, use);
 }
 
-export const INTEGRITY: TargetType = {
-  name: "integrity",
-  version: [1, 13, 0],
-  isSingleton: true,
-  construct,
-};
+export function integrityType(made: IntegrityParts): TargetType {
+  return {
+    name: "integrity",
+    version: [1, 13, 0],
+    isSingleton: true,
+    construct: (context, words) => construct(context, words, made),
+  };
+}
+
+export const INTEGRITY = integrityType(INTEGRITY_PARTS);
