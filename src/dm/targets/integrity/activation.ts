@@ -124,17 +124,26 @@ export class Activation {
     superblock.logBlocksPerBit = Math.log2(bitSectors / layout.sectorsPerBlock);
   }
 
-  /** 1 the superblock says that there is a bitmap, 2 the bitmap: a crash between finds a journal, whose bytes make some stretches recalculated. */
+  /**
+   * 1 the superblock says that there is a bitmap, 2 the bitmap: a crash between finds a journal, whose bytes make some stretches recalculated. Where
+   * others need it, 1 says also that no bits are to be trusted, and 3 that these are: bytes of a journal say nothing of those.
+   */
   async #newBitmap(): Promise<Bitmap> {
     const { superblock, layout } = this.#parts;
     const bitmap = this.#bitmap();
+    const { hasTagsToMake } = superblock;
     superblock.set("dirtyBitmap");
-    this.#setBits(bitmap);
+    if (hasTagsToMake) superblock.distrustBits();
+    else this.#setBits(bitmap);
     await this.#writeSuperblock();
     const known = superblock.has("recalculating")
       ? superblock.values.recalculatedSectors
       : layout.dataSectors;
     await bitmap.make(known);
+    if (hasTagsToMake) {
+      this.#setBits(bitmap);
+      await this.#writeSuperblock();
+    }
     return bitmap;
   }
 

@@ -220,12 +220,21 @@ class IntegrityTarget implements Target {
     if (parts.mode === "bitmap") await this.#replaceBitmap(parts);
   }
 
-  /** 1 all is flushed, 2 an empty journal, 3 the superblock says that there is no bitmap: a crash before 3 has something recalculated. */
+  /**
+   * 1 all is flushed, 2 an empty journal, 3 the superblock says that there is no bitmap: a crash before 3 has something recalculated. All of it where
+   * tags are still to be made: bytes of a journal do not say of which, so that no bits are to be trusted is written before 2.
+   */
   async #replaceBitmap({ meta, layout, superblock }: Parts): Promise<void> {
+    const { logBlocksPerBit } = superblock.values;
+    if (superblock.hasTagsToMake) {
+      superblock.distrustBits();
+      await superblock.write(true);
+    }
     const start = this.#line.startSector + INTEGRITY_SUPERBLOCK_SECTORS;
     const image = new JournalImage(meta, start, layout.journal);
     await image.writeCleared({ first: 0, count: layout.journal.sections }, 0);
     superblock.clear("dirtyBitmap");
+    superblock.logBlocksPerBit = logBlocksPerBit;
     await superblock.write(true);
   }
 

@@ -22,6 +22,9 @@ interface Home {
   readonly hasMetaDevice: boolean;
 }
 
+/** Of no table: bits for so much there are not. */
+const NO_BITS_LOG = 255;
+
 export class Superblock {
   readonly #home: Home;
   /** All of it: what is not known here stays. */
@@ -84,6 +87,16 @@ export class Superblock {
 
   set dataSectors(sectors: number) {
     this.#values.dataSectors = sectors;
+  }
+
+  get hasTagsToMake(): boolean {
+    const { recalculatedSectors, dataSectors } = this.#values;
+    return this.has("recalculating") && recalculatedSectors < dataSectors;
+  }
+
+  /** Whoever finds it takes all bits for set, kernels too: as long as they are none of a bitmap, or not yet. */
+  distrustBits(): void {
+    this.#values.logBlocksPerBit = NO_BITS_LOG;
   }
 
   set logBlocksPerBit(log: number) {
