@@ -66,7 +66,12 @@ export interface IntegrityStack {
 }
 
 export type Stack =
-  MirrorStack | CloneStack | ThinStack | SnapshotStack | RaidStack | IntegrityStack;
+  | MirrorStack
+  | CloneStack
+  | ThinStack
+  | SnapshotStack
+  | RaidStack
+  | IntegrityStack;
 
 /** For people. */
 export function stackLine(stack: Stack): string {
