@@ -40,6 +40,7 @@ describe("tables", () => {
     ["0 99999999999999999999 zero", "table line 1: the length is a number"],
     ["0 9007199254740992 zero", "the length is a number of sectors from 1 to 2^53 - 1"],
     ["0 8", "table line 1: the target is missing."],
+    ["0 8 linear /srv/a\0b 0", "table line 1: it has a zero byte."],
     ["0 8 zero\n9 8 zero", "table line 2: it starts at sector 9, and the line before ends at 8."],
     ["0 8 zero\n7 8 zero", "table line 2: it starts at sector 7, and the line before ends at 8."],
     ["1 8 zero", "table line 1: it starts at sector 1"],

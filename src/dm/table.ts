@@ -64,6 +64,8 @@ export function parseTable(text: string): Table {
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
     const number = index + 1;
+    if (line.includes("\0"))
+      throw new HoldfastError("usage", `table line ${number}: it has a zero byte.`);
     const [first, second, target, ...words] = splitWords(line);
     const start = numberIn(number, "the start", first, 0);
     const sectors = numberIn(number, "the length", second, 1);
