@@ -36,6 +36,10 @@ function checkReply({ status, body }: HttpReply): void {
   if (!BEYOND.has(code)) expect(status, String(message)).toBeLessThan(500);
 }
 
+function expectSame(found: unknown, wanted: unknown, what: string): void {
+  expect(found, what).toEqual(wanted);
+}
+
 class Daemon {
   readonly time = new VirtualTime();
   readonly logged: string[] = [];
@@ -66,7 +70,7 @@ class Daemon {
     this.#waiting.add(request);
     const isAlone = this.#waiting.size === 1;
     const before = await this.#held();
-    let problem: unknown = null;
+    let problem: Error | null = null;
     let status = 0;
     void this.#answer({ verb, target, body, peer: null })
       .then((reply) => {
@@ -75,10 +79,10 @@ class Daemon {
         if (status === 200) this.taken += 1;
         checkReply(reply);
       })
-      .catch((error: unknown) => (problem = error));
+      .catch((error: unknown) => (problem = error as Error));
     for (let turn = 0; turn < TURNS && this.#waiting.has(request); turn += 1) await this.#turn();
-    if (problem !== null) throw problem;
-    if (isAlone && status > 200) expect(await this.#held(), request.text).toEqual(before);
+    if (problem !== null) throw problem as Error;
+    if (isAlone && status > 200) expectSame(await this.#held(), before, request.text);
   }
 
   /** Who there is, with which tables, and the disks that are open. */
@@ -101,9 +105,14 @@ class Daemon {
   async end(): Promise<void> {
     await this.time.until(this.machine.host.close());
     for (let turn = 0; turn < TURNS && this.#waiting.size > 0; turn += 1) await this.#turn();
-    expect([...this.#waiting].map(({ text }) => text)).toEqual([]);
-    expect(this.machine.open).toEqual([]);
-    expect(this.logged.filter((line) => line.includes("A bug in holdfast"))).toEqual([]);
+    expectSame(
+      [...this.#waiting].map(({ text }) => text),
+      [],
+      "all are answered",
+    );
+    expectSame(this.machine.open, [], "nothing is left open");
+    const bugs = this.logged.filter((line) => line.includes("A bug in holdfast"));
+    expectSame(bugs, [], "none is a mistake of the daemon's own");
   }
 }
 
