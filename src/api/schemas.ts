@@ -7,7 +7,11 @@ import { sysfsAction } from "./sysfs-schema.ts";
 const MAX_TABLE_CHARACTERS = 512 * 1024;
 
 const sectors = z.int().nonnegative();
-const text = z.string().max(4096);
+/** No name, path or word of a system has a zero byte. */
+const text = z
+  .string()
+  .max(4096)
+  .regex(/^[^\0]*$/, "it has a zero byte");
 const path = text.min(1);
 /** The daemon works in a folder of its own, so it could not tell where others begin. */
 const devicePath = path.regex(

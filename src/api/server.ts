@@ -70,7 +70,7 @@ function refusal(error: unknown, { verb, target }: HttpRequest, log: Log): HttpR
 class WrongVerb extends HoldfastError {}
 
 function answer({ host, own }: ApiServerOptions, request: HttpRequest): Promise<unknown> {
-  const url = new URL(request.target, "http://daemon");
+  const url = urlOf(request.target);
   const { target, name } = findTarget(request.verb, url);
   const { method, route } = target;
   const what = `${route.verb} ${route.path}`;
@@ -80,6 +80,14 @@ function answer({ host, own }: ApiServerOptions, request: HttpRequest): Promise<
     method: method as HostMethod,
     argument: checked(what, target.method, argument),
   });
+}
+
+function urlOf(target: string): URL {
+  try {
+    return new URL(target, "http://daemon");
+  } catch {
+    throw new HoldfastError("usage", `"${target}" is no path of the API.`);
+  }
 }
 
 function findTarget(verb: string, url: URL): { target: Target; name: string | null } {

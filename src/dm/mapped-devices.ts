@@ -115,6 +115,8 @@ export class MappedDevices {
   #checkName(name: string): void {
     if (name === "" || name.includes("/") || name === "." || name === ".." || name === "control")
       throw new HoldfastError("usage", `"${name}" cannot be the name of a device.`);
+    if (name.includes("\0"))
+      throw new HoldfastError("usage", "The name of a device has no zero byte in it.");
     if (Buffer.byteLength(name) > MAX_NAME)
       throw new HoldfastError("usage", `The name has more than ${MAX_NAME} bytes.`);
     if (this.#devices.has(name))

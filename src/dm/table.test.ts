@@ -26,19 +26,27 @@ describe("tables", () => {
   test.each([
     ["", "The table has no line."],
     ["# only a comment\n", "The table has no line."],
-    ["x 8 zero", 'table line 1: the start is a number of sectors from 0 on, and there is "x".'],
+    [
+      "x 8 zero",
+      'table line 1: the start is a number of sectors from 0 to 2^53 - 1, and there is "x".',
+    ],
     ["-1 8 zero", "table line 1: the start is a number"],
-    ["0", "table line 1: the length is a number of sectors from 1 on, and there is nothing."],
+    [
+      "0",
+      "table line 1: the length is a number of sectors from 1 to 2^53 - 1, and there is nothing.",
+    ],
     ["0 0 zero", "table line 1: the length is a number"],
     ["0 1.5 zero", "table line 1: the length is a number"],
     ["0 99999999999999999999 zero", "table line 1: the length is a number"],
+    ["0 9007199254740992 zero", "the length is a number of sectors from 1 to 2^53 - 1"],
     ["0 8", "table line 1: the target is missing."],
+    ["0 8 linear /srv/a\0b 0", "table line 1: it has a zero byte."],
     ["0 8 zero\n9 8 zero", "table line 2: it starts at sector 9, and the line before ends at 8."],
     ["0 8 zero\n7 8 zero", "table line 2: it starts at sector 7, and the line before ends at 8."],
     ["1 8 zero", "table line 1: it starts at sector 1"],
     [
       "0 9007199254740991 zero\n9007199254740991 8 zero",
-      "table line 2: it ends behind the last sector there can be.",
+      "table line 2: it must end at sector 2^53 - 1 or before.",
     ],
   ])("%j is refused", (text, message) => {
     expect(() => parseTable(text)).toThrow(message);

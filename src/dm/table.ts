@@ -19,6 +19,8 @@ export interface TableLine {
 export type Table = readonly TableLine[];
 
 const NUMBER = /^\d+$/;
+/** Numbers are exact up to here; no device comes near it. Kernels take up to 2^64. */
+const MAX_SECTORS = "2^53 - 1";
 
 /** The words of a line, as the kernel takes a target's apart. */
 export function splitWords(text: string): string[] {
@@ -49,7 +51,7 @@ function numberIn(line: number, what: string, word: string | undefined, min: num
     const found = word === undefined ? "nothing" : `"${word}"`;
     throw new HoldfastError(
       "usage",
-      `table line ${line}: ${what} is a number of sectors from ${min} on, and there is ${found}.`,
+      `table line ${line}: ${what} is a number of sectors from ${min} to ${MAX_SECTORS}, and there is ${found}.`,
     );
   }
   return value;
@@ -62,6 +64,8 @@ export function parseTable(text: string): Table {
   for (const [index, line] of text.split("\n").entries()) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
     const number = index + 1;
+    if (line.includes("\0"))
+      throw new HoldfastError("usage", `table line ${number}: it has a zero byte.`);
     const [first, second, target, ...words] = splitWords(line);
     const start = numberIn(number, "the start", first, 0);
     const sectors = numberIn(number, "the length", second, 1);
@@ -76,7 +80,7 @@ export function parseTable(text: string): Table {
     if (!Number.isSafeInteger(end))
       throw new HoldfastError(
         "usage",
-        `table line ${number}: it ends behind the last sector there can be.`,
+        `table line ${number}: it must end at sector ${MAX_SECTORS} or before.`,
       );
     lines.push({ start, sectors, target, words });
   }

@@ -5,9 +5,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { Prng } from "../../src/base/prng.ts";
 import { checked } from "../../src/block/checked.ts";
-import type { BlockDevice } from "../../src/block/device.ts";
 import { writeSectors } from "../../src/block/promises.ts";
 import { readOnly } from "../../src/block/read-only.ts";
 import { counted } from "../../src/block/stats.ts";
@@ -24,37 +22,18 @@ import type { Env } from "../../src/env/env.ts";
 import type { MdShape } from "../../src/formats/md/superblock.ts";
 import { startNbdServer } from "../../src/nbd/server.ts";
 import { ArrayDevice } from "../support/array-device.ts";
-import { DmWorld } from "../support/dm-world.ts";
 import { VirtualTime } from "../support/virtual-time.ts";
 import { memberImage, planFor, runPlan } from "../support/running-array.ts";
 import { writeSparse } from "../../scripts/sparse.mjs";
 import { testFolder } from "../support/temp.ts";
-
-export interface MadeDevice {
-  readonly device: BlockDevice;
-  /** What it holds at first. */
-  readonly contents: Uint8Array;
-}
+import { SECTORS, someContents } from "./made-device.ts";
+import type { MadeDevice } from "./made-device.ts";
+import { MAPPED_MAKERS } from "./mapped-makers.ts";
 
 export interface DeviceMaker {
   readonly name: string;
   /** Called within a test: may register clean-up with onTestFinished. */
   make(): Promise<MadeDevice> | MadeDevice;
-}
-
-/** Prime, so that no block, page or file size divides it. */
-const SECTORS = 1009;
-
-/** Data with long runs of zeros in it. */
-function someContents(sectors = SECTORS): Uint8Array {
-  const prng = new Prng(20);
-  const bytes = new Uint8Array(sectors * 512);
-  for (let sector = 0; sector < sectors;) {
-    const run = Math.min(sectors - sector, prng.between(1, 200));
-    if (prng.chance(0.5)) prng.fill(bytes.subarray(sector * 512, (sector + run) * 512));
-    sector += run;
-  }
-  return bytes;
 }
 
 function arrayWith(contents: Uint8Array, limits = {}): ArrayDevice {
@@ -91,35 +70,6 @@ async function runningLinear(): Promise<MadeDevice> {
   const contents = someContents();
   await writeSectors(device, 0, contents);
   return { device, contents };
-}
-
-/** Of several targets, with borders where no block has one. */
-function mappedDevice(): Promise<MadeDevice> {
-  return mapped(
-    { a: 700, b: 260, c: 260 },
-    `0 501 linear ./a 3\n501 500 striped 2 5 ./b 0 ./c 7\n1001 ${SECTORS - 1001} linear ./a 611`,
-  );
-}
-
-function mappedMirror(): Promise<MadeDevice> {
-  const words = `mirror disk 3 ./log 64 nosync 2 ./a 3 ./b 0`;
-  return mapped({ a: SECTORS + 3, b: SECTORS, log: 8 }, `0 ${SECTORS} ${words}`);
-}
-
-function mappedRaid(): Promise<MadeDevice> {
-  const disks = { m: 64, a: SECTORS, n: 64, b: SECTORS };
-  return mapped(disks, `0 ${SECTORS} raid raid1 4 0 nosync region_size 64 2 ./m ./a ./n ./b`);
-}
-
-async function mapped(disks: Record<string, number>, table: string): Promise<MadeDevice> {
-  const world = new DmWorld(disks);
-  const device = world.create("mapped");
-  await world.load(device, table);
-  await world.all.resume(device);
-  const use = device.open({ readOnly: false });
-  const contents = someContents();
-  await writeSectors(use, 0, contents);
-  return { device: use, contents };
 }
 
 async function nbd(env: Env, limits: object, uriReadOnly: boolean): Promise<MadeDevice> {
@@ -183,9 +133,7 @@ export function deviceMakers(env: Env): readonly DeviceMaker[] {
       },
     },
     { name: "running array", make: runningLinear },
-    { name: "mapped device", make: mappedDevice },
-    { name: "mapped mirror", make: mappedMirror },
-    { name: "mapped raid set", make: mappedRaid },
+    ...MAPPED_MAKERS,
     {
       name: "overlay in memory",
       make: () => overlay(env, { kind: "memory", limitBytes: 2 ** 30 }),

@@ -6,7 +6,6 @@ import { describe, expect, it } from "vitest";
 import { HoldfastError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import type { Bio } from "../../src/block/bio.ts";
 import { ByteDevice } from "../../src/block/bytes.ts";
 import { checked } from "../../src/block/checked.ts";
 import type { BlockDevice } from "../../src/block/device.ts";
@@ -25,6 +24,7 @@ import { ArrayDevice } from "../support/array-device.ts";
 import { randomBytes, sameBytes } from "../support/bytes.ts";
 import { geometryOf, layOut, sectorsOf } from "../support/md-layout.ts";
 import { seedOfRun } from "../support/seed.ts";
+import { WatchedDisk, finishAll } from "../support/watched-disk.ts";
 
 const SEED = seedOfRun();
 const SECTORS = 4096;
@@ -32,30 +32,6 @@ const DEPTH = 8;
 /** Of one read that are under way at a time. */
 const PIECES = 16;
 const ROUNDS = 200;
-
-/** Holds its bios, and remembers every object it ever got. */
-class WatchedDisk extends ArrayDevice {
-  readonly bios = new Set<Bio>();
-  /** Most bios that were under way at a time. */
-  peak = 0;
-
-  override submit(bio: Bio): void {
-    this.held = true;
-    super.submit(bio);
-    this.bios.add(bio);
-    this.peak = Math.max(this.peak, this.pending.length);
-  }
-}
-
-/** Completes all there is, in some order, and what is submitted meanwhile. */
-function finishAll(disks: readonly ArrayDevice[], prng: Prng): void {
-  for (;;) {
-    const busy = disks.filter((disk) => disk.pending.length > 0);
-    if (busy.length === 0) return;
-    const disk = prng.pick(busy);
-    disk.finish(prng.below(disk.pending.length));
-  }
-}
 
 const MEMBER_SECTORS = SECTORS - 8;
 

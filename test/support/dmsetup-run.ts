@@ -1,5 +1,7 @@
 /** runDmsetup in process, on a host of its own with disks in memory: what it printed, and its exit code. */
 import { HoldfastError } from "../../src/base/errors.ts";
+import type { BlockDevice } from "../../src/block/device.ts";
+import { LentDevice } from "../../src/block/lent.ts";
 import { MemoryDevice } from "../../src/devices/memory.ts";
 import { runDmsetup } from "../../src/dmsetup/run-dmsetup.ts";
 import type { Env } from "../../src/env/env.ts";
@@ -24,7 +26,11 @@ export class DmsetupMachine {
   /** Programs that were to be run, with their words; only echo does what it does. */
   readonly programs: string[][] = [];
 
-  constructor(disks = 2, sectors = 8192) {
+  /** Paths of the disks that somebody has open. */
+  readonly open: string[] = [];
+
+  /** @param parts instead of this machine's own */
+  constructor(disks = 2, sectors = 8192, parts: Partial<Env> = {}) {
     for (let at = 0; at < disks; at += 1) {
       const name = `/disks/d${at}`;
       this.disks.set(name, new MemoryDevice({ name, sectors }));
@@ -40,15 +46,23 @@ export class DmsetupMachine {
         },
       },
     }) as Env["files"];
-    this.env = { ...real, files };
+    this.env = { ...real, files, ...parts };
     this.host = makeHost(this.env, {
       parity: () => plainEngine,
       systemLimits: MEMBERS_AND_TARGETS,
       openDevice: (_env, path) => {
         const disk = this.disks.get(path);
-        if (disk !== undefined) return Promise.resolve(disk);
+        if (disk !== undefined) return Promise.resolve(this.#opened(path, disk));
         throw new HoldfastError("not-found", `There is no ${path}.`);
       },
+    });
+  }
+
+  #opened(path: string, disk: MemoryDevice): BlockDevice {
+    this.open.push(path);
+    return new LentDevice(disk, () => {
+      this.open.splice(this.open.indexOf(path), 1);
+      return Promise.resolve();
     });
   }
 

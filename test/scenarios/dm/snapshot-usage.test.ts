@@ -95,7 +95,7 @@ test("lvm2 snapshot-usage-exa: an origin of 15 PiB of zeros, and one that is too
   expect(await at.m.status("snap")).toBe(`24/${MIB} 16`);
   const tooLarge = 8191n * 1024n * 1024n * 1024n * 2048n;
   expect(await v.m.refused(`create huge --table "0 ${tooLarge} zero"`)).toContain(
-    'the length is a number of sectors from 1 on, and there is "18012199486226432"',
+    'the length is a number of sectors from 1 to 2^53 - 1, and there is "18012199486226432"',
   );
 });
 
