@@ -170,6 +170,17 @@ export class MappedLife {
     });
   }
 
+  /** It was to be made anew, and a disk did not answer. */
+  async #takeUp(volume: Volume): Promise<void> {
+    const { machine, setup } = this;
+    const device = machine.device(volume.name);
+    if (device.live === null) {
+      await machine.load(volume.name, setup.tableOf(volume.name));
+      await machine.mapped.resume(device);
+    }
+    volume.open();
+  }
+
   async #remake(volume: Volume): Promise<void> {
     const { machine, setup } = this;
     if (!setup.volumes.includes(volume) || !(await setup.mayClose(volume))) return;
@@ -261,6 +272,8 @@ export class MappedLife {
       if (disk.health !== "well") await world.until("plugging in", machine.plugIn(disk));
     await setup.release();
     await world.until("what administrators asked for", Promise.all(machine.errands));
+    for (const volume of setup.volumes)
+      if (!volume.isOpen) await world.until("taking up", this.#takeUp(volume));
     await setup.settle();
     for (const { clients, front } of setup.volumes) {
       await world.until("answers", clients.whenAnswered());

@@ -57,6 +57,10 @@ export class Volume implements Served {
     return this.#front;
   }
 
+  get isOpen(): boolean {
+    return this.#use !== null;
+  }
+
   readonly mayFail = (): boolean => this.isLost || this.breaks;
 
   open(): void {
