@@ -15,6 +15,8 @@ import type { Volume } from "./volume.ts";
 
 /** Less than the deadline of requests. */
 const STUCK_US = 2_000_000;
+/** What disks were asked before has been answered then, or given up: administrators see which it was. */
+const ANSWERED_US = 500_000;
 
 type Placed = Extract<MappedAction, { readonly sector: number }>;
 type OfVolume = Extract<
@@ -270,6 +272,7 @@ export class MappedLife {
     world.say("rest");
     for (const disk of machine.disks)
       if (disk.health !== "well") await world.until("plugging in", machine.plugIn(disk));
+    await world.pass(ANSWERED_US);
     await setup.release();
     await world.until("what administrators asked for", Promise.all(machine.errands));
     for (const volume of setup.volumes)

@@ -209,11 +209,12 @@ export class MappedMachine {
 
   /** As `inBackground`, of what decides which disks are needed. */
   change(work: () => Promise<unknown>): void {
-    const { life } = this;
+    // Who dies has a new one: what it was doing ends later, and counts no more.
+    const lane = this.#lane;
     this.changes += 1;
     this.inBackground(() =>
       work().finally(() => {
-        if (life === this.life) this.changes -= 1;
+        if (lane === this.#lane) this.changes -= 1;
       }),
     );
   }

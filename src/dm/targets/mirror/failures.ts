@@ -39,6 +39,7 @@ export class MirrorFailures {
   #recording = false;
   #isRecordWanted = false;
   #waiting: BioEnd[] = [];
+  #underWay: BioEnd[] = [];
   /** The disks do not say what they must: nothing is written any more. */
   #unrecorded: HoldfastError | null = null;
 
@@ -148,15 +149,30 @@ export class MirrorFailures {
     this.#recording = true;
     while (this.#isRecordWanted) {
       this.#isRecordWanted = false;
-      const waiting = this.#waiting;
+      this.#underWay = this.#waiting;
       this.#waiting = [];
       const { legs, log } = this.#options;
       await log()
         .record(legs.record)
         .catch((error: HoldfastError) => (this.#unrecorded = error));
-      for (const end of waiting) end(this.#unrecorded);
+      for (const end of this.#underWay.splice(0)) end(this.#unrecorded);
     }
     this.#recording = false;
+  }
+
+  /** The log says durably who is left. */
+  get isRecorded(): boolean {
+    return !this.#recording && this.#unrecorded === null;
+  }
+
+  /**
+   * Something ended well on all legs that are left while it is not recorded that others are out: nobody may be told before a crash could no longer
+   * bring those back.
+   */
+  whenRecorded(end: BioEnd): void {
+    if (!this.#recording) end(this.#unrecorded);
+    else if (this.#isRecordWanted) this.#waiting.push(end);
+    else this.#underWay.push(end);
   }
 
   /** After `lose`: how the write ends. @param error what `lose` said */

@@ -1,6 +1,6 @@
 /**
  * Writes of a mirror, and flushes: 1 the regions are durably dirty (law 2), 2 all legs in use are written, 3 if one of them failed that is
- * recorded (failures.ts), 4 the write ends. A crash before 4 leaves regions that differ marked dirty.
+ * recorded (failures.ts), 4 the write ends; so it is where another write has found that out. A crash before 4 leaves regions that differ marked dirty.
  * Regions that are being synced are written as all others, in turn with background sync, which holds what it copies.
  */
 import type { HoldfastError } from "../../../base/errors.ts";
@@ -24,6 +24,7 @@ class WriteStep implements Pooled {
   readonly granted: (hold: RangeHold) => void;
   readonly begun: BioEnd;
   readonly recorded: BioEnd;
+  readonly certain: BioEnd;
   /** One a leg. */
   readonly bios: readonly OwnBio[];
 
@@ -31,6 +32,7 @@ class WriteStep implements Pooled {
     this.granted = (hold) => owner.granted(this, hold);
     this.begun = (error) => owner.begun(this, error);
     this.recorded = (error) => owner.recorded(this, error);
+    this.certain = (error) => owner.certain(this, error);
     this.bios = Array.from({ length: legs }, (_unused, leg) =>
       ownBio((error) => owner.ended(this, leg, error)),
     );
@@ -42,6 +44,7 @@ interface StepOwner {
   begun(step: WriteStep, error: HoldfastError | null): void;
   ended(step: WriteStep, leg: number, error: HoldfastError | null): void;
   recorded(step: WriteStep, error: HoldfastError | null): void;
+  certain(step: WriteStep, error: HoldfastError | null): void;
 }
 
 export interface WriteOptions {
@@ -66,6 +69,7 @@ export class MirrorWrites {
       begun: (step, error) => this.#begun(step, error),
       ended: (step, leg, error) => this.#ended(step, leg, error),
       recorded: (step, error) => this.#recorded(step, error),
+      certain: (step, error) => this.#certain(step, error),
     };
     this.#steps = new Pool(() => new WriteStep(owner, options.legs.all.length));
   }
@@ -121,8 +125,15 @@ export class MirrorWrites {
     }
     step.left -= 1;
     if (step.left > 0) return;
-    if (step.failed === 0) this.#finish(step);
-    else this.#fail(step);
+    const { failures } = this.#options;
+    if (step.failed !== 0) this.#fail(step);
+    else if (failures.isRecorded) this.#finish(step);
+    else failures.whenRecorded(step.certain);
+  }
+
+  #certain(step: WriteStep, error: HoldfastError | null): void {
+    if (error === null) this.#finish(step);
+    else this.#recorded(step, error);
   }
 
   #finish(step: WriteStep): void {
